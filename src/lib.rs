@@ -1,0 +1,23 @@
+//! Tells when Amazon Fraud Detector batch prediction jobs complete, fail or stall.
+//!
+//! Three rings; imports point inwards only.
+//!
+//! The pure middle decides, with `now` passed in:
+//! - [`watch`]: what a job's story is and what of it is told
+//! - [`message`]: a notice in the forms that people and machines read
+//!
+//! One run orders all effects, through the ports that it needs:
+//! - [`run`]: load, list, record, ask, deliver, say
+//! - [`ports`]: listing, store, topic, clock
+//! - [`settings`]: the variables that an operator sets
+//! - [`invoke`]: a payload in, an answer or an error out
+//! - [`telemetry`]: the log
+//!
+//! The outer ring gives the ports a world:
+//! - [`aws`]: Fraud Detector, DynamoDB, SNS
+//! - `local`: listing files, a state file, a terminal; what `preview` uses
+
+pub mod message;
+pub mod ports;
+
+pub mod watch;

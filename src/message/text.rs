@@ -1,0 +1,137 @@
+//! Text that is fit for where it goes: subjects, attributes, single lines, times in words.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The name of a watch: 1 to 40 printable ASCII characters without brackets, so that it fits into any subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchName(String);
+
+/// A name that does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("1 to 40 printable ASCII characters without [ and ]")]
+pub struct BadName;
+
+impl FromStr for WatchName {
+    type Err = BadName;
+
+    fn from_str(name: &str) -> Result<Self, BadName> {
+        let fits = |c: char| (c.is_ascii_graphic() || c == ' ') && c != '[' && c != ']';
+        if (1..=40).contains(&name.len()) && name.chars().all(fits) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(BadName)
+        }
+    }
+}
+
+impl fmt::Display for WatchName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A subject that SNS takes: 1 to 99 printable ASCII characters, the first a letter, a digit or `[`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject(String);
+
+impl Subject {
+    /// Makes a subject of any text: what is not printable ASCII becomes `?`, what is too long is cut.
+    pub fn new(text: &str) -> Self {
+        let printable = |c: char| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        };
+        let begins = |c: &char| c.is_ascii_alphanumeric() || *c == '[';
+        let whole: String = text
+            .chars()
+            .map(printable)
+            .skip_while(|c| !begins(c))
+            .collect();
+        let whole = whole.trim_end();
+        Self(match whole.len() {
+            0 => "Notice".to_owned(),
+            1..=99 => whole.to_owned(),
+            _ => whole.chars().take(96).chain("...".chars()).collect(),
+        })
+    }
+
+    /// The subject as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A message attribute: not empty, at most 256 characters, without control characters; `None` if nothing is left.
+pub(super) fn attribute(text: &str) -> Option<String> {
+    let text: String = one_line(text).chars().take(256).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Text from outside on one line: control characters, line breaks and those that reorder text are written out.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => write_out(&mut line, c),
+            // Line and paragraph separators, and what changes the direction of text.
+            '\u{2028}'
+            | '\u{2029}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
+                write_out(&mut line, c);
+            }
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+fn write_out(line: &mut String, c: char) {
+    // Writing to a String cannot fail.
+    let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
+}
+
+/// A duration in words, by its two largest units: `2 h 5 min`.
+pub fn in_words(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    let join = |large: i64, large_unit: &str, small: i64, small_unit: &str| match small {
+        0 => format!("{large} {large_unit}"),
+        _ => format!("{large} {large_unit} {small} {small_unit}"),
+    };
+    if days > 0 {
+        join(days, "d", hours, "h")
+    } else if hours > 0 {
+        join(hours, "h", minutes, "min")
+    } else if minutes > 0 {
+        join(minutes, "min", seconds % 60, "s")
+    } else {
+        format!("{seconds} s")
+    }
+}
+
+/// A time and its age in words.
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    let age = now.duration_since(at);
+    let at = at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    match age.as_secs() {
+        0 => format!("{at} (now)"),
+        1.. => format!("{at} ({} ago)", in_words(age)),
+        _ => format!("{at} (in {})", in_words(-age)),
+    }
+}

@@ -1,0 +1,166 @@
+//! What a run needs of the world.
+//!
+//! Futures are dropped when their run's time is spent, so an effect may or may not have taken place whenever
+//! its answer was not seen.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use crate::message::Message;
+use crate::watch::{Baseline, Change, Item, JobId, Key, Listed, Notice, NoticeId, Record};
+
+/// One page of the listing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The jobs, in no promised order.
+    pub jobs: Vec<Listed>,
+    /// What to ask the next page with; the last page has none.
+    pub next: Option<String>,
+}
+
+/// The batch prediction jobs of one account and region.
+pub trait Listing {
+    /// The first page, or the one that `token` stands for.
+    fn page(&self, token: Option<&str>) -> impl Future<Output = Result<Page, ListingError>>;
+
+    /// The job with this id; `None` if there is none.
+    fn ask(&self, id: &JobId) -> impl Future<Output = Result<Option<Listed>, ListingError>>;
+}
+
+/// A page or a job could not be had, after all retries.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ListingError(pub String);
+
+/// Everything stored for one watch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// What the watch remembers; `None` before its first run.
+    pub baseline: Option<Baseline>,
+    /// The jobs that are active or ended lately, expired ones left out.
+    pub records: Vec<Record>,
+    /// What waits to be delivered.
+    pub owed: Vec<Owed>,
+}
+
+/// A notice that waits until it is delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owed {
+    /// What to tell.
+    pub notice: Notice,
+    /// Its place among the notices of its job: the revision that it was recorded with, and its place there.
+    pub order: (u64, u64),
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recorded {
+    /// It is made.
+    Done,
+    /// It is not made, because the table holds this instead of what was expected. It may be this very change:
+    /// then an earlier attempt made it and its answer was lost.
+    Lost(Option<Item>),
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The notice is this run's to deliver until the claim ends.
+    Mine,
+    /// Another run's claim has not ended, or the notice has been delivered.
+    NotMine,
+}
+
+/// What a watch keeps between runs. All of it survives the run; each write is all or nothing.
+pub trait Store {
+    /// Everything, possibly not the newest.
+    fn load(&self, now: Timestamp) -> impl Future<Output = Result<State, StoreError>>;
+
+    /// One item as it is now; `None` if it is absent or expired.
+    fn read(
+        &self,
+        key: &Key,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Item>, StoreError>>;
+
+    /// Writes the item and what is owed, if the table holds what the change expects. After an error it is
+    /// unknown whether the change was made.
+    fn record(
+        &self,
+        change: &Change,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Recorded, StoreError>>;
+
+    /// Claims an owed notice for the run `by` until `until`, if it is owed and no other run's claim lasts.
+    fn claim(
+        &self,
+        id: &NoticeId,
+        by: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Claimed, StoreError>>;
+
+    /// Forgets an owed notice. Doing it twice is harmless.
+    fn settle(&self, id: &NoticeId) -> impl Future<Output = Result<(), StoreError>>;
+}
+
+/// The state could not be read or written, after all retries.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A call failed, or an item makes no sense.
+    #[error("{0}")]
+    Failed(String),
+    /// An item was written by a newer version, which says that this one cannot read it. It is left untouched.
+    #[error("{0}")]
+    TooNew(String),
+}
+
+/// Where messages go.
+pub trait Topic {
+    /// Waits until a message more does not exceed the topic's rate.
+    fn ready(&self) -> impl Future<Output = ()>;
+
+    /// Publishes one message. After [`PublishError::Failed`] it is unknown whether it went out.
+    fn publish(&self, message: &Message) -> impl Future<Output = Result<(), PublishError>>;
+}
+
+/// A message did not go out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PublishError {
+    /// This message will never pass as it is.
+    #[error("{0}")]
+    Refused(String),
+    /// It may pass another time, or has passed and its answer was lost.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What time it is.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The world as one run sees it.
+#[derive(Clone, Debug)]
+pub struct Ports<L, S, T, C> {
+    /// The jobs.
+    pub listing: L,
+    /// What is kept.
+    pub store: S,
+    /// Where messages go.
+    pub topic: T,
+    /// The time.
+    pub clock: C,
+}
+
+/// The computer's own clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,327 @@
+//! One batch prediction job, as the service lists it and as this crate understands it.
+//!
+//! Every member of a listed job is optional, times are strings, and the service breaks its own patterns, so
+//! only an id is asked for; whatever else cannot be read counts as absent. Text is cut here, once, so that no
+//! item, event or message grows beyond what its carrier takes.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The longest id that the state table can hold as a key, in bytes.
+pub const ID_BYTES: usize = 1_000;
+/// A failure reason is cut to this many bytes.
+pub const REASON_BYTES: usize = 8 * 1024;
+/// Any other text of a job is cut to this many bytes.
+pub const TEXT_BYTES: usize = 1_024;
+
+/// A job as it stands in a listing, member for member: `GetBatchPredictionJobs`, and what
+/// `aws frauddetector get-batch-prediction-jobs` prints.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(
+    missing_docs,
+    reason = "the members are the service's own, documented in its API reference"
+)]
+pub struct Listed {
+    pub job_id: Option<String>,
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub failure_reason: Option<String>,
+    pub start_time: Option<String>,
+    pub completion_time: Option<String>,
+    pub last_heartbeat_time: Option<String>,
+    pub input_path: Option<String>,
+    pub output_path: Option<String>,
+    pub event_type_name: Option<String>,
+    pub detector_name: Option<String>,
+    pub detector_version: Option<String>,
+    pub processed_records_count: Option<i64>,
+    pub total_records_count: Option<i64>,
+}
+
+/// Why a listed job cannot be watched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Neither an id nor an ARN that ends with one.
+    #[error("it has neither an id nor an arn")]
+    Nameless,
+    /// The id is longer than [`ID_BYTES`].
+    #[error(
+        "its id has {bytes} bytes, more than the {ID_BYTES} that can be stored: it begins {begins:?}"
+    )]
+    LongId {
+        /// How long it is.
+        bytes: usize,
+        /// Its first characters.
+        begins: String,
+    },
+}
+
+/// The id of a job: not empty, and short enough to be a key of the state table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobId(String);
+
+impl JobId {
+    /// The id as text. It comes from outside: escape it for where it goes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = Unreadable;
+
+    fn try_from(id: String) -> Result<Self, Unreadable> {
+        match id.len() {
+            0 => Err(Unreadable::Nameless),
+            1..=ID_BYTES => Ok(Self(id)),
+            bytes => Err(Unreadable::LongId {
+                bytes,
+                begins: id.chars().take(40).collect(),
+            }),
+        }
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The status of a job. One that is not known here is a value like any other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+#[expect(missing_docs, reason = "the statuses are the service's own")]
+pub enum Status {
+    Initializing,
+    InProgress,
+    CancelInProgress,
+    Canceled,
+    Complete,
+    Failed,
+    /// Whatever else the service says; empty if it says nothing.
+    Other(String),
+}
+
+impl Status {
+    /// The service's own spelling.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Initializing => "IN_PROGRESS_INITIALIZING",
+            Self::InProgress => "IN_PROGRESS",
+            Self::CancelInProgress => "CANCEL_IN_PROGRESS",
+            Self::Canceled => "CANCELED",
+            Self::Complete => "COMPLETE",
+            Self::Failed => "FAILED",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<String> for Status {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "IN_PROGRESS_INITIALIZING" => Self::Initializing,
+            "IN_PROGRESS" => Self::InProgress,
+            "CANCEL_IN_PROGRESS" => Self::CancelInProgress,
+            "CANCELED" => Self::Canceled,
+            "COMPLETE" => Self::Complete,
+            "FAILED" => Self::Failed,
+            _ => Self::Other(cut(text, TEXT_BYTES).0),
+        }
+    }
+}
+
+impl From<Status> for String {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Other(text) => text,
+            known => known.as_str().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.as_str() {
+            "" => "(none)",
+            text => text,
+        })
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// COMPLETE. Some of its rows may still have failed: the output's STATUS column tells.
+    Completed,
+    /// FAILED.
+    Failed,
+    /// CANCELED.
+    Canceled,
+    /// A status that is not known here, with a completion time.
+    Unknown,
+}
+
+/// A job that can be watched: all of it optional but the id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id, unique in an account and region while the job exists.
+    pub id: JobId,
+    /// Its status.
+    pub status: Status,
+    /// When it started: in what was seen of the service, when the request was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Its latest heartbeat. How often one comes is documented nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// Records processed so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processed_records: Option<u64>,
+    /// Records in the input; absent early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_records: Option<u64>,
+    /// Why it failed, in the service's words, cut to [`REASON_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_reason: Option<String>,
+    /// How many bytes the reason had, if it was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_reason_bytes: Option<u64>,
+    /// The detector's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
+    /// The detector's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector_version: Option<String>,
+    /// The event type's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// Where its input lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_path: Option<String>,
+    /// Where its output goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_path: Option<String>,
+    /// Its ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+}
+
+impl Job {
+    /// Reads a listed job. A time or count that cannot be read counts as absent; a job without an id takes it
+    /// from its ARN.
+    pub fn read(listed: Listed) -> Result<Self, Unreadable> {
+        let named = |id: &String| !id.is_empty();
+        let from_arn = |arn: &String| {
+            arn.split_once(":batch-prediction/")
+                .map(|(_, id)| id.to_owned())
+        };
+        let id = listed
+            .job_id
+            .filter(named)
+            .or_else(|| listed.arn.as_ref().and_then(from_arn));
+        let (failure_reason, failure_reason_bytes) =
+            match listed.failure_reason.map(|text| cut(text, REASON_BYTES)) {
+                Some((text, bytes)) => (Some(text), bytes),
+                None => (None, None),
+            };
+        let text = |text: Option<String>| text.map(|text| cut(text, TEXT_BYTES).0);
+        Ok(Self {
+            id: JobId::try_from(id.unwrap_or_default())?,
+            status: Status::from(listed.status.unwrap_or_default()),
+            started_at: listed.start_time.as_deref().and_then(time),
+            heartbeat_at: listed.last_heartbeat_time.as_deref().and_then(time),
+            completed_at: listed.completion_time.as_deref().and_then(time),
+            processed_records: listed
+                .processed_records_count
+                .and_then(|n| u64::try_from(n).ok()),
+            total_records: listed
+                .total_records_count
+                .and_then(|n| u64::try_from(n).ok()),
+            failure_reason,
+            failure_reason_bytes,
+            detector: text(listed.detector_name),
+            detector_version: text(listed.detector_version),
+            event_type: text(listed.event_type_name),
+            input_path: text(listed.input_path),
+            output_path: text(listed.output_path),
+            arn: text(listed.arn),
+        })
+    }
+
+    /// How the job ended, or `None` while it is active. An unknown status is active until it has a completion time.
+    pub fn end(&self) -> Option<End> {
+        match &self.status {
+            Status::Initializing | Status::InProgress | Status::CancelInProgress => None,
+            Status::Canceled => Some(End::Canceled),
+            Status::Complete => Some(End::Completed),
+            Status::Failed => Some(End::Failed),
+            Status::Other(_) => self.completed_at.map(|_| End::Unknown),
+        }
+    }
+
+    /// What is needed to know an ended job again.
+    pub fn to_recognise(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            status: self.status.clone(),
+            started_at: self.started_at,
+            completed_at: self.completed_at.or(self.finished_at()),
+            heartbeat_at: None,
+            processed_records: None,
+            total_records: None,
+            failure_reason: None,
+            failure_reason_bytes: None,
+            detector: None,
+            detector_version: None,
+            event_type: None,
+            input_path: None,
+            output_path: None,
+            arn: None,
+        }
+    }
+
+    /// When an ended job finished, as well as its times tell.
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        self.completed_at.or(self.heartbeat_at).or(self.started_at)
+    }
+
+    /// Accepted, but not begun: it is initializing and never beat (at first the heartbeat equals the start).
+    pub fn has_not_begun(&self) -> bool {
+        self.status == Status::Initializing
+            && (self.heartbeat_at.is_none() || self.heartbeat_at == self.started_at)
+    }
+}
+
+/// Reads a time as the service writes it: with or without a fraction, with an offset or in UTC.
+pub fn time(text: &str) -> Option<Timestamp> {
+    text.parse::<Timestamp>().ok().or_else(|| {
+        let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()
+    })
+}
+
+/// Cuts `text` to at most `bytes` on a character; the second value is its former length if it was cut.
+fn cut(mut text: String, bytes: usize) -> (String, Option<u64>) {
+    if text.len() <= bytes {
+        return (text, None);
+    }
+    let former = text.len() as u64;
+    text.truncate(text.floor_char_boundary(bytes));
+    text.shrink_to_fit();
+    (text, Some(former))
+}

@@ -1,0 +1,280 @@
+//! What is told: one notice for one thing that happened, with an id that a repeat carries again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::job::{Job, JobId};
+
+/// What a notice tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The first complete listing of a new watch.
+    Began,
+    /// A job completed.
+    Completed,
+    /// A job failed.
+    Failed,
+    /// An active job showed no sign of life for too long.
+    Stalled,
+    /// A job whose stall was told shows life again.
+    Recovered,
+    /// A job was canceled.
+    Canceled,
+    /// A job was active and is gone; its outcome was never seen.
+    Vanished,
+    /// A told stall goes on.
+    Reminder,
+    /// A sample, asked for by hand.
+    Test,
+}
+
+impl Kind {
+    /// The kinds that `NOTIFY_ON` can name.
+    pub const CHOICES: [Self; 6] = [
+        Self::Completed,
+        Self::Failed,
+        Self::Stalled,
+        Self::Recovered,
+        Self::Canceled,
+        Self::Vanished,
+    ];
+
+    /// Its name in events, attributes and settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Began => "began",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Stalled => "stalled",
+            Self::Recovered => "recovered",
+            Self::Canceled => "canceled",
+            Self::Vanished => "vanished",
+            Self::Reminder => "reminder",
+            Self::Test => "test",
+        }
+    }
+
+    /// How bad it is.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Failed | Self::Stalled | Self::Vanished | Self::Reminder => Severity::Error,
+            Self::Began | Self::Completed | Self::Recovered | Self::Canceled | Self::Test => {
+                Severity::Info
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How bad what a notice tells is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Somebody should look.
+    Error,
+    /// Good to know.
+    Info,
+}
+
+impl Severity {
+    /// Its name in events and attributes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// The jobs that one watch looks at: those of one account in one region. Written as the ARN that their own begin with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Source {
+    partition: String,
+    region: String,
+    account: String,
+}
+
+/// An ARN that names no region or account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not an ARN with a region and an account, like arn:aws:lambda:eu-west-1:123456789012:function:watch"
+)]
+pub struct NotAnArn(pub String);
+
+impl Source {
+    /// The source in the region and account that any ARN names.
+    pub fn of_arn(arn: &str) -> Result<Self, NotAnArn> {
+        let mut parts = arn.splitn(6, ':');
+        let mut part = || {
+            parts
+                .next()
+                .filter(|part| !part.is_empty() && !part.contains(char::is_control))
+        };
+        match (part(), part(), part(), part(), part(), part()) {
+            (Some("arn"), Some(partition), Some(_), Some(region), Some(account), Some(_)) => {
+                Ok(Self {
+                    partition: partition.to_owned(),
+                    region: region.to_owned(),
+                    account: account.to_owned(),
+                })
+            }
+            _ => Err(NotAnArn(arn.chars().take(200).collect())),
+        }
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The account.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "arn:{}:frauddetector:{}:{}:batch-prediction",
+            self.partition, self.region, self.account
+        )
+    }
+}
+
+impl FromStr for Source {
+    type Err = NotAnArn;
+
+    fn from_str(arn: &str) -> Result<Self, NotAnArn> {
+        Self::of_arn(arn)
+    }
+}
+
+impl TryFrom<String> for Source {
+    type Error = NotAnArn;
+
+    fn try_from(arn: String) -> Result<Self, NotAnArn> {
+        Self::of_arn(&arn)
+    }
+}
+
+impl From<Source> for String {
+    fn from(source: Source) -> Self {
+        source.to_string()
+    }
+}
+
+/// The id of a notice: the same for the same thing told twice, different for anything else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NoticeId(String);
+
+impl NoticeId {
+    /// SHA-256, in hexadecimal, of source, job id, start, kind and episode. They are hashed as a JSON array, so
+    /// that no two different lists read the same.
+    pub fn new(
+        source: &Source,
+        job: Option<(&JobId, Option<Timestamp>)>,
+        kind: Kind,
+        episode: &str,
+    ) -> Self {
+        use fmt::Write as _;
+        let (id, started_at) = job.unzip();
+        let list = serde_json::json!([
+            source.to_string(),
+            id.map(JobId::as_str),
+            started_at.flatten().map(|at| at.to_string()),
+            kind.as_str(),
+            episode
+        ]);
+        let mut hex = String::with_capacity(64);
+        for byte in Sha256::digest(list.to_string()) {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Self(hex)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NoticeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A silence that is told of: of a stall, a reminder or a recovery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Silence {
+    /// The last sign of life before it.
+    pub since: Timestamp,
+    /// How long it has lasted, in seconds; of a recovery, how long it lasted.
+    pub lasted_s: i64,
+    /// How long a silence of this job may be, in seconds.
+    pub allowed_s: i64,
+    /// How many jobs started later and have not begun; absent if the listing was incomplete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
+    /// The how-manieth reminder this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<u32>,
+}
+
+/// What a new watch found and what it will tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// Jobs in the first complete listing.
+    pub jobs: u64,
+    /// How many of them have each status.
+    pub by_status: BTreeMap<String, u64>,
+    /// The kinds that will be told.
+    pub notify_on: Vec<Kind>,
+    /// How long a silence makes a stall, in seconds.
+    pub stall_after_s: i64,
+    /// What ended before this moment is not told.
+    pub since: Timestamp,
+}
+
+/// One thing to tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The same for a repeat.
+    pub id: NoticeId,
+    /// What it tells.
+    pub kind: Kind,
+    /// Whose jobs.
+    pub source: Source,
+    /// When it happened.
+    pub happened_at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// The job as last recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
+    /// When the job was last seen as it stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_seen_at: Option<Timestamp>,
+    /// The silence, of a stall, a reminder or a recovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
+    /// What was found, of `began`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
