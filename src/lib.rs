@@ -19,5 +19,7 @@
 
 pub mod message;
 pub mod ports;
+pub mod run;
+pub mod settings;
 
 pub mod watch;

@@ -68,8 +68,10 @@ pub enum Recorded {
 pub enum Claimed {
     /// The notice is this run's to deliver until the claim ends.
     Mine,
-    /// Another run's claim has not ended, or the notice has been delivered.
-    NotMine,
+    /// Another run's claim has not ended.
+    Held,
+    /// It is owed no longer: it has been delivered.
+    Gone,
 }
 
 /// What a watch keeps between runs. All of it survives the run; each write is all or nothing.

@@ -1,0 +1,890 @@
+//! One run, and the only place that orders effects.
+//!
+//! Load the state and list the jobs, both started together; record each change as it comes; ask by id for known
+//! active jobs that were not listed; judge silences; deliver all that is owed, by this run or an earlier one:
+//! claim, publish, settle. Whatever dies in between, what is recorded stays owed until it was published.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use crate::message::{Message, WatchName};
+use crate::ports::{
+    Claimed, Clock, Listing, Owed, Page, Ports, PublishError, Recorded, Store, StoreError, Topic,
+};
+use crate::watch::judge::{self, Terms, judge, judge_absence, judge_silence};
+use crate::watch::line::{Line, ended_lately};
+use crate::watch::{
+    Baseline, Change, Item, Job, JobId, Notice, Phase, Policy, Record, Source, Status,
+};
+
+/// Writes under way at once.
+const WRITES: usize = 16;
+/// Pages that may wait for the state to be loaded.
+const PAGES_AHEAD: usize = 16;
+/// How often a change is judged anew when another run was faster, before it is left to the next run.
+const TRIES: usize = 3;
+/// How long a claim lasts, unless the run ends sooner.
+const CLAIM: Duration = Duration::from_secs(60);
+/// A claim outlasts what is done under it by this much.
+const CLAIM_MARGIN: Duration = Duration::from_secs(5);
+/// What is kept of the time given, to answer in.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// What one run is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Tick<'a> {
+    /// Whose jobs.
+    pub source: &'a Source,
+    /// What is told, and when.
+    pub policy: &'a Policy,
+    /// Leads every subject.
+    pub name: Option<&'a WatchName>,
+    /// The name of this run, unlike that of any other: it owns the claims that the run makes.
+    pub run: &'a str,
+    /// How long the run may take; without it, as long as it likes.
+    pub time_given: Option<Duration>,
+}
+
+/// What a run says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Answer {
+    /// Jobs listed.
+    pub jobs: u64,
+    /// Pages listed.
+    pub pages: u64,
+    /// Whether all pages were seen and judged.
+    pub complete: bool,
+    /// Jobs listed, by status.
+    pub by_status: BTreeMap<String, u64>,
+    /// Notices newly recorded, by kind.
+    pub notices: BTreeMap<String, u64>,
+    /// Notices published.
+    pub published: u64,
+    /// Notices that are still owed.
+    pub owed: u64,
+    /// Listed jobs that could not be understood.
+    pub unreadable: u64,
+    /// Whether this was the first complete listing of the watch.
+    pub began: bool,
+    /// Whether nothing was written and nothing published.
+    pub dry_run: bool,
+    /// What would have been published; of a dry run only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_publish: Option<Vec<serde_json::Value>>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// Why a run failed. What could be done was done; what is owed stays owed, and the next run goes on from there.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// The state could not be loaded, so nothing was judged.
+    #[error("the state could not be read, so nothing was judged; the next run tries again: {0}")]
+    StateUnreadable(String),
+    /// The state was written by a newer version.
+    #[error(
+        "the state was written by a newer version and is left untouched; deploy that version again: {0}"
+    )]
+    StateTooNew(String),
+    /// A page or a job could not be had.
+    #[error("the listing is incomplete; what was seen stands, and the next run lists again: {0}")]
+    ListingFailed(String),
+    /// The service gave a token that it had given before.
+    #[error(
+        "the listing repeats itself at page {0}, so it is incomplete; what was seen stands, and the next run lists again"
+    )]
+    ListingLooped(u64),
+    /// A change could not be recorded.
+    #[error("a change could not be recorded; the next run sees it again: {0}")]
+    RecordFailed(String),
+    /// A notice could not be delivered.
+    #[error("a notice was not delivered; it stays owed, and the next run tries again: {0}")]
+    PublishFailed(String),
+}
+
+impl Failure {
+    /// Its name in the answer of the Lambda.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::StateUnreadable(_) => "StateUnreadable",
+            Self::StateTooNew(_) => "StateTooNew",
+            Self::ListingFailed(_) => "ListingFailed",
+            Self::ListingLooped(_) => "ListingLooped",
+            Self::RecordFailed(_) => "RecordFailed",
+            Self::PublishFailed(_) => "PublishFailed",
+        }
+    }
+
+    fn load(error: StoreError) -> Self {
+        match error {
+            StoreError::Failed(text) => Self::StateUnreadable(text),
+            StoreError::TooNew(text) => Self::StateTooNew(text),
+        }
+    }
+}
+
+/// What a run did, and what went wrong in it, in the order in which it did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What it did.
+    pub answer: Answer,
+    /// What went wrong; a run with any has failed.
+    pub failures: Vec<Failure>,
+}
+
+/// Runs once.
+pub async fn run<L: Listing, S: Store, T: Topic, C: Clock>(
+    ports: &Ports<L, S, T, C>,
+    tick: &Tick<'_>,
+) -> Outcome {
+    let mut run = Run::new(ports, tick);
+    if run.load_and_list().await {
+        run.ask().await;
+        run.weigh_silences().await;
+        run.begin().await;
+    }
+    run.deliver().await;
+    run.finish()
+}
+
+/// How the listing ended.
+enum Listed {
+    Whole,
+    Spent,
+    Failed(Failure),
+}
+
+/// What became of a change after all tries.
+enum Commit {
+    /// It is recorded, by this run.
+    Made(Change),
+    /// Another run was faster, and what it left needs no change.
+    Moot(Option<Item>),
+    /// Time was spent; it is unknown whether it is recorded.
+    Spent,
+    /// It is unknown whether it is recorded, or other runs were faster too often.
+    Failed(StoreError),
+}
+
+/// What is asked about a job, so that it can be asked again against another record.
+#[derive(Clone)]
+enum Question {
+    Seen(Rc<Job>),
+    Silent(Rc<Job>, Rc<Option<Line>>),
+    Absent,
+}
+
+impl Question {
+    fn judge(&self, record: Option<&Record>, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
+        match (self, record) {
+            (Self::Seen(job), record) => judge(record, job, now, terms),
+            (Self::Silent(job, line), Some(record)) => {
+                judge_silence(record, job, now, terms, line.as_ref().as_ref())
+            }
+            (Self::Absent, Some(record)) => judge_absence(record, now, terms),
+            (Self::Silent(..) | Self::Absent, None) => None,
+        }
+    }
+}
+
+/// A known job, and whether this run has seen it.
+struct Known {
+    record: Record,
+    seen: bool,
+}
+
+/// An active job as this run saw it, and when it asked.
+struct Sighting {
+    job: Rc<Job>,
+    at: Timestamp,
+}
+
+/// The writes under way: at most one for each job, so that the next view of it meets what this one left.
+#[derive(Default)]
+struct Writes<'a> {
+    futures: FuturesUnordered<LocalBoxFuture<'a, (JobId, Commit)>>,
+    jobs: BTreeSet<JobId>,
+}
+
+struct Run<'a, L, S, T, C> {
+    ports: &'a Ports<L, S, T, C>,
+    tick: &'a Tick<'a>,
+    started: Instant,
+    list_until: Option<Instant>,
+    work_until: Option<Instant>,
+    baseline: Option<Baseline>,
+    known: BTreeMap<JobId, Known>,
+    /// The active jobs that this run saw: they are few.
+    active: BTreeMap<JobId, Sighting>,
+    /// The jobs that ended just now, recorded or not: they are few.
+    ended: Vec<Job>,
+    owed: Vec<Owed>,
+    answer: Answer,
+    failures: Vec<Failure>,
+    /// Time was spent before everything was judged.
+    spent: bool,
+}
+
+impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
+    fn new(ports: &'a Ports<L, S, T, C>, tick: &'a Tick<'a>) -> Self {
+        let started = Instant::now();
+        let reserve = |given: Duration| (given / 3).min(Duration::from_secs(60));
+        Self {
+            ports,
+            tick,
+            started,
+            list_until: tick
+                .time_given
+                .map(|given| started + given.saturating_sub(reserve(given))),
+            work_until: tick
+                .time_given
+                .map(|given| started + given.saturating_sub(ANSWER_MARGIN)),
+            baseline: None,
+            known: BTreeMap::new(),
+            active: BTreeMap::new(),
+            ended: Vec::new(),
+            owed: Vec::new(),
+            answer: Answer::default(),
+            failures: Vec::new(),
+            spent: false,
+        }
+    }
+
+    fn finish(mut self) -> Outcome {
+        self.answer.owed = self.owed.len() as u64;
+        self.answer.took_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.answer.complete &= !self.spent;
+        Outcome {
+            answer: self.answer,
+            failures: self.failures,
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        error!(error_type = failure.error_type(), "{failure}");
+        self.failures.push(failure);
+    }
+
+    /// Loads and lists side by side, and judges page by page. False if nothing could be judged.
+    async fn load_and_list(&mut self) -> bool {
+        let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
+        let ports = self.ports;
+        let listing = list(&ports.listing, &ports.clock, sender, self.list_until);
+        let judging = async {
+            let Some(baseline) = self.load().await else {
+                // The listing ends when nobody takes its pages.
+                pages.close();
+                return false;
+            };
+            self.baseline = Some(baseline.clone());
+            self.judge_pages(&mut pages, &baseline).await;
+            true
+        };
+        let (listed, judged) = tokio::join!(biased; listing, judging);
+        match listed {
+            Listed::Whole => self.answer.complete = judged,
+            Listed::Spent => self.spent = true,
+            Listed::Failed(failure) => self.fail(failure),
+        }
+        judged
+    }
+
+    /// Loads the state, and writes its first item if this is the watch's first run.
+    async fn load(&mut self) -> Option<Baseline> {
+        let store = &self.ports.store;
+        let now = self.ports.clock.now();
+        let state = match bounded(self.list_until, store.load(now)).await {
+            Some(Ok(state)) => state,
+            Some(Err(error)) => {
+                self.fail(Failure::load(error));
+                return None;
+            }
+            None => {
+                self.fail(Failure::StateUnreadable(
+                    "time was spent before it was there".to_owned(),
+                ));
+                return None;
+            }
+        };
+        for record in state.records {
+            self.known.insert(
+                record.job.id.clone(),
+                Known {
+                    record,
+                    seen: false,
+                },
+            );
+        }
+        self.owed = state.owed;
+        if let Some(baseline) = state.baseline {
+            return Some(baseline);
+        }
+        let first = judge::first_baseline(now, self.tick.run);
+        let anew = |item: Option<&Item>, now| match item {
+            Some(_) => None,
+            None => Some(judge::first_baseline(now, self.tick.run)),
+        };
+        match commit(self.ports, self.list_until, first, anew).await {
+            Commit::Made(Change {
+                item: Item::Watch(baseline),
+                ..
+            })
+            | Commit::Moot(Some(Item::Watch(baseline))) => Some(baseline),
+            Commit::Failed(StoreError::TooNew(text)) => {
+                self.fail(Failure::StateTooNew(text));
+                None
+            }
+            Commit::Failed(StoreError::Failed(text)) => {
+                self.fail(Failure::RecordFailed(text));
+                None
+            }
+            Commit::Made(_) | Commit::Moot(_) | Commit::Spent => {
+                self.fail(Failure::RecordFailed(
+                    "time was spent before the watch was recorded".to_owned(),
+                ));
+                None
+            }
+        }
+    }
+
+    async fn judge_pages(
+        &mut self,
+        pages: &mut mpsc::Receiver<(Timestamp, Page)>,
+        baseline: &Baseline,
+    ) {
+        let mut writes = Writes::default();
+        loop {
+            tokio::select! {
+                biased;
+                Some(written) = writes.futures.next() => self.written(&mut writes, written),
+                page = pages.recv() => match page {
+                    None => break,
+                    Some((asked_at, page)) => {
+                        self.answer.pages += 1;
+                        for listed in page.jobs {
+                            self.answer.jobs += 1;
+                            if let Some(job) = self.read(listed) {
+                                *self.answer.by_status.entry(job.status.to_string()).or_default() += 1;
+                                self.see(&mut writes, job, asked_at, baseline).await;
+                            }
+                        }
+                    }
+                },
+            }
+        }
+        self.drain(&mut writes, 0).await;
+    }
+
+    fn read(&mut self, listed: crate::watch::Listed) -> Option<Job> {
+        match Job::read(listed) {
+            Ok(job) => Some(job),
+            Err(unreadable) => {
+                self.answer.unreadable += 1;
+                warn!("a listed job was passed over: {unreadable}");
+                None
+            }
+        }
+    }
+
+    /// Judges a job that is seen.
+    async fn see(&mut self, writes: &mut Writes<'a>, job: Job, at: Timestamp, baseline: &Baseline) {
+        while writes.jobs.contains(&job.id) {
+            self.drain(writes, writes.futures.len().saturating_sub(1))
+                .await;
+        }
+        let known = self.known.get_mut(&job.id);
+        if let Some(known) = known {
+            known.seen = true;
+        } else if job.end().is_some()
+            && job.finished_at().is_some_and(|at| at <= baseline.since)
+            && !ended_lately(&job, at, self.tick.policy.stall_after)
+        {
+            // History: by far the most, and judged as such without more ado.
+            return;
+        }
+        let job = Rc::new(job);
+        if job.end().is_none() {
+            self.active.insert(
+                job.id.clone(),
+                Sighting {
+                    job: Rc::clone(&job),
+                    at,
+                },
+            );
+        } else if ended_lately(&job, at, self.tick.policy.stall_after) {
+            self.ended.push(job.to_recognise());
+        }
+        self.put(writes, job.id.clone(), Question::Seen(job), at, baseline)
+            .await;
+    }
+
+    /// Judges, and starts to write what it makes.
+    async fn put(
+        &mut self,
+        writes: &mut Writes<'a>,
+        id: JobId,
+        question: Question,
+        now: Timestamp,
+        baseline: &Baseline,
+    ) {
+        let tick = self.tick;
+        let terms = Terms {
+            source: tick.source,
+            policy: tick.policy,
+            baseline,
+            run: tick.run,
+        };
+        let record = self.known.get(&id).map(|known| &known.record);
+        let Some(change) = question.judge(record, now, &terms) else {
+            return;
+        };
+        self.drain(writes, WRITES - 1).await;
+        let (ports, until, baseline) = (self.ports, self.work_until, baseline.clone());
+        writes.jobs.insert(id.clone());
+        writes.futures.push(Box::pin(async move {
+            let terms = Terms {
+                source: tick.source,
+                policy: tick.policy,
+                baseline: &baseline,
+                run: tick.run,
+            };
+            let anew = |item: Option<&Item>, _| {
+                let record = match item {
+                    Some(Item::Job(record)) => Some(record.as_ref()),
+                    Some(Item::Watch(_)) | None => None,
+                };
+                question.judge(record, now, &terms)
+            };
+            (id, commit(ports, until, change, anew).await)
+        }));
+    }
+
+    /// Waits until at most `most` writes are under way.
+    async fn drain(&mut self, writes: &mut Writes<'a>, most: usize) {
+        while writes.futures.len() > most {
+            if let Some(written) = writes.futures.next().await {
+                self.written(writes, written);
+            }
+        }
+    }
+
+    /// Takes in what became of a write.
+    fn written(&mut self, writes: &mut Writes<'a>, (id, commit): (JobId, Commit)) {
+        writes.jobs.remove(&id);
+        match commit {
+            Commit::Made(change) => self.made(change),
+            Commit::Moot(Some(Item::Job(record))) => {
+                self.known.insert(
+                    id,
+                    Known {
+                        record: *record,
+                        seen: true,
+                    },
+                );
+            }
+            Commit::Moot(Some(Item::Watch(_)) | None) => {
+                self.known.remove(&id);
+            }
+            Commit::Spent => self.spent = true,
+            Commit::Failed(error) => {
+                self.fail(Failure::RecordFailed(format!("job {id:?}: {error}")))
+            }
+        }
+    }
+
+    fn made(&mut self, change: Change) {
+        let rev = change.item.rev();
+        for (place, notice) in change.notices.into_iter().enumerate() {
+            debug!(kind = %notice.kind, event_id = %notice.id, "recorded");
+            *self
+                .answer
+                .notices
+                .entry(notice.kind.to_string())
+                .or_default() += 1;
+            self.owed.push(Owed {
+                notice,
+                order: (rev, place as u64),
+            });
+        }
+        match change.item {
+            Item::Watch(baseline) => self.baseline = Some(baseline),
+            Item::Job(record) => {
+                debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
+                if let (Phase::Ended, Status::Other(status)) = (record.phase, &record.job.status) {
+                    warn!(
+                        job = record.job.id.as_str(),
+                        status, "a job ended with an unknown status: nothing is told of it"
+                    );
+                }
+                self.known.insert(
+                    record.job.id.clone(),
+                    Known {
+                        record: *record,
+                        seen: true,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Asks for the known active jobs that the listing did not show.
+    async fn ask(&mut self) {
+        let Some(baseline) = self.baseline.clone() else {
+            return;
+        };
+        let is_missing = |known: &Known| !known.seen && known.record.phase == Phase::Active;
+        let missing: Vec<_> = self
+            .known
+            .values()
+            .filter(|known| is_missing(known))
+            .map(|known| known.record.job.id.clone())
+            .collect();
+        let (ports, until) = (self.ports, self.work_until);
+        let mut answers = stream::iter(missing)
+            .map(|id| async move {
+                let at = ports.clock.now();
+                let answer = bounded(until, ports.listing.ask(&id)).await;
+                (id, at, answer)
+            })
+            .buffered(WRITES);
+        let mut writes = Writes::default();
+        while let Some((id, at, answer)) = answers.next().await {
+            match answer {
+                Some(Ok(Some(listed))) => {
+                    if let Some(job) = self.read(listed).filter(|job| job.id == id) {
+                        self.see(&mut writes, job, at, &baseline).await;
+                    }
+                }
+                // A partial view draws no conclusion.
+                Some(Ok(None)) if self.answer.complete => {
+                    self.put(&mut writes, id, Question::Absent, at, &baseline)
+                        .await
+                }
+                Some(Ok(None)) => {}
+                Some(Err(error)) => self.fail(Failure::ListingFailed(error.to_string())),
+                None => self.spent = true,
+            }
+        }
+        drop(answers);
+        self.drain(&mut writes, 0).await;
+    }
+
+    /// Judges the silence of the active jobs, in the order in which they started.
+    async fn weigh_silences(&mut self) {
+        let Some(baseline) = self.baseline.clone() else {
+            return;
+        };
+        let tick = self.tick;
+        let stall_after = tick.policy.stall_after;
+        let terms = Terms {
+            source: tick.source,
+            policy: tick.policy,
+            baseline: &baseline,
+            run: tick.run,
+        };
+        let active: Vec<_> = self
+            .active
+            .values()
+            .filter_map(|Sighting { job, at }| {
+                let record = self.known.get(&job.id).map(|known| &known.record)?;
+                (record.phase == Phase::Active).then_some((job, record, *at))
+            })
+            .collect();
+        let mut line = self.answer.complete.then(|| {
+            let mut line = Line::default();
+            let now = self.ports.clock.now();
+            active
+                .iter()
+                .for_each(|(job, record, at)| line.add_active(job, record, *at, stall_after));
+            self.ended
+                .iter()
+                .for_each(|job| line.add_ended(job, now, stall_after));
+            self.known
+                .values()
+                .for_each(|known| line.add_recorded(&known.record, now, stall_after));
+            line
+        });
+        let mut in_order = active;
+        in_order.sort_by_key(|(job, ..)| (job.started_at, &job.id));
+        let mut silent = Vec::new();
+        for (job, record, at) in in_order {
+            if judge_silence(record, job, at, &terms, line.as_ref()).is_some() {
+                if let (Some(line), None) = (&mut line, record.stall) {
+                    line.tell(&job.id, at);
+                }
+                silent.push((Rc::clone(job), at));
+            }
+        }
+        let line = Rc::new(line);
+        let mut writes = Writes::default();
+        for (job, at) in silent {
+            let question = Question::Silent(Rc::clone(&job), Rc::clone(&line));
+            self.put(&mut writes, job.id.clone(), question, at, &baseline)
+                .await;
+        }
+        self.drain(&mut writes, 0).await;
+    }
+
+    /// Records that the watch began, when its first listing was complete.
+    async fn begin(&mut self) {
+        let Some(baseline) = self
+            .baseline
+            .clone()
+            .filter(|baseline| baseline.began_at.is_none())
+        else {
+            return;
+        };
+        if !self.answer.complete || self.spent {
+            return;
+        }
+        let tick = self.tick;
+        let (jobs, by_status) = (self.answer.jobs, self.answer.by_status.clone());
+        let change = |baseline: &Baseline, now| {
+            let terms = Terms {
+                source: tick.source,
+                policy: tick.policy,
+                baseline,
+                run: tick.run,
+            };
+            judge::began(&terms, now, jobs, &by_status)
+        };
+        let anew = |item: Option<&Item>, now| match item {
+            Some(Item::Watch(baseline)) if baseline.began_at.is_none() => {
+                Some(change(baseline, now))
+            }
+            Some(_) | None => None,
+        };
+        let first = change(&baseline, self.ports.clock.now());
+        match commit(self.ports, self.work_until, first, anew).await {
+            Commit::Made(change) => {
+                self.made(change);
+                self.answer.began = true;
+            }
+            Commit::Moot(_) => {}
+            Commit::Spent => self.spent = true,
+            Commit::Failed(error) => {
+                self.fail(Failure::RecordFailed(format!("the watch: {error}")))
+            }
+        }
+    }
+
+    /// Delivers everything owed: the notices of one job in the order in which they were recorded.
+    async fn deliver(&mut self) {
+        let mut stories: BTreeMap<Option<JobId>, Vec<Owed>> = BTreeMap::new();
+        for owed in std::mem::take(&mut self.owed) {
+            stories
+                .entry(owed.notice.job.as_ref().map(|job| job.id.clone()))
+                .or_default()
+                .push(owed);
+        }
+        let mut stories: Vec<_> = stories.into_values().collect();
+        for story in &mut stories {
+            story.sort_by_key(|owed| owed.order);
+        }
+        stories.sort_by_key(|story| story.first().map(|owed| owed.notice.recorded_at));
+        for story in stories {
+            let mut story = story.into_iter();
+            while let Some(owed) = story.next() {
+                match self.deliver_one(&owed.notice).await {
+                    Delivery::Done => {}
+                    Delivery::Never => self.owed.push(owed),
+                    Delivery::NotNow => {
+                        self.owed.push(owed);
+                        self.owed.extend(story.by_ref());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn deliver_one(&mut self, notice: &Notice) -> Delivery {
+        let Ports {
+            store,
+            topic,
+            clock,
+            ..
+        } = self.ports;
+        if bounded(self.work_until, topic.ready()).await.is_none() {
+            return Delivery::NotNow;
+        }
+        // What is done under the claim ends before the claim does.
+        let claimed = Instant::now();
+        let publish_until = claimed + (CLAIM - CLAIM_MARGIN);
+        let publish_until = self
+            .work_until
+            .map_or(publish_until, |until| until.min(publish_until));
+        let lasts = publish_until.saturating_duration_since(claimed) + CLAIM_MARGIN;
+        let now = clock.now();
+        let until = SignedDuration::try_from(lasts)
+            .ok()
+            .and_then(|lasts| now.saturating_add(lasts).ok())
+            .unwrap_or(now);
+        match bounded(
+            self.work_until,
+            store.claim(&notice.id, self.tick.run, until, now),
+        )
+        .await
+        {
+            Some(Ok(Claimed::Mine)) => {}
+            Some(Ok(Claimed::Gone)) => return Delivery::Done,
+            Some(Ok(Claimed::Held)) | None => return Delivery::NotNow,
+            Some(Err(error)) => {
+                self.fail(Failure::PublishFailed(format!(
+                    "{} not claimed: {error}",
+                    named(notice)
+                )));
+                return Delivery::NotNow;
+            }
+        }
+        let publishing = async {
+            let message = Message::of(notice, self.tick.name, now);
+            match topic.publish(&message).await {
+                Err(PublishError::Refused(why)) => {
+                    warn!(kind = %notice.kind, event_id = %notice.id, "refused, so its smallest form goes out instead: {why}");
+                    topic
+                        .publish(&Message::smallest(notice, self.tick.name))
+                        .await
+                }
+                published => published,
+            }
+        };
+        match bounded(Some(publish_until), publishing).await {
+            Some(Ok(())) => self.answer.published += 1,
+            Some(Err(PublishError::Refused(why))) => {
+                self.fail(Failure::PublishFailed(format!(
+                    "{} refused: {why}",
+                    named(notice)
+                )));
+                return Delivery::Never;
+            }
+            Some(Err(PublishError::Failed(why))) => {
+                self.fail(Failure::PublishFailed(format!("{}: {why}", named(notice))));
+                return Delivery::NotNow;
+            }
+            None => return Delivery::NotNow,
+        }
+        match bounded(self.work_until, store.settle(&notice.id)).await {
+            Some(Ok(())) => Delivery::Done,
+            Some(Err(error)) => {
+                let what = format!(
+                    "{} published, but not settled, so it is repeated: {error}",
+                    named(notice)
+                );
+                self.fail(Failure::PublishFailed(what));
+                Delivery::NotNow
+            }
+            None => Delivery::NotNow,
+        }
+    }
+}
+
+/// What became of one delivery.
+enum Delivery {
+    /// It is delivered, by this run or another.
+    Done,
+    /// It stays owed, and so does what follows it in its job's story.
+    NotNow,
+    /// It stays owed, and what follows need not wait for it.
+    Never,
+}
+
+fn named(notice: &Notice) -> String {
+    match &notice.job {
+        Some(job) => format!("the {} notice of job {:?}", notice.kind, job.id.as_str()),
+        None => format!("the {} notice", notice.kind),
+    }
+}
+
+/// Lists page by page. A token that was given before, not only by the last page, ends it.
+async fn list<L: Listing, C: Clock>(
+    listing: &L,
+    clock: &C,
+    pages: mpsc::Sender<(Timestamp, Page)>,
+    until: Option<Instant>,
+) -> Listed {
+    let mut given = HashSet::new();
+    let mut token: Option<String> = None;
+    loop {
+        let asked_at = clock.now();
+        let mut page = match bounded(until, listing.page(token.as_deref())).await {
+            Some(Ok(page)) => page,
+            Some(Err(error)) => return Listed::Failed(Failure::ListingFailed(error.to_string())),
+            None => return Listed::Spent,
+        };
+        token = page.next.take().filter(|token| !token.is_empty());
+        if pages.send((asked_at, page)).await.is_err() {
+            return Listed::Spent;
+        }
+        match &token {
+            None => return Listed::Whole,
+            Some(token) => {
+                // A hash is enough to know it by, and a million jobs have twenty thousand tokens.
+                let mut hasher = DefaultHasher::new();
+                token.hash(&mut hasher);
+                if !given.insert(hasher.finish()) {
+                    return Listed::Failed(Failure::ListingLooped(given.len() as u64 + 1));
+                }
+            }
+        }
+    }
+}
+
+/// Records a change. `anew` judges again against what another run left. If it is unknown whether the change was
+/// recorded, the item is read and judged once more; a second time it is left to the next run.
+async fn commit<L, S: Store, T, C: Clock>(
+    ports: &Ports<L, S, T, C>,
+    until: Option<Instant>,
+    mut change: Change,
+    anew: impl Fn(Option<&Item>, Timestamp) -> Option<Change>,
+) -> Commit {
+    let mut doubted = false;
+    for _ in 0..TRIES {
+        let now = ports.clock.now();
+        let standing = match bounded(until, ports.store.record(&change, now)).await {
+            Some(Ok(Recorded::Done)) => return Commit::Made(change),
+            Some(Ok(Recorded::Lost(item))) => item,
+            Some(Err(error)) if doubted => return Commit::Failed(error),
+            Some(Err(error)) => {
+                doubted = true;
+                match bounded(until, ports.store.read(&change.item.key(), now)).await {
+                    Some(Ok(item)) => item,
+                    Some(Err(_)) => return Commit::Failed(error),
+                    None => return Commit::Spent,
+                }
+            }
+            None => return Commit::Spent,
+        };
+        if standing
+            .as_ref()
+            .is_some_and(|item| item.is_same_write(&change.item))
+        {
+            return Commit::Made(change);
+        }
+        match anew(standing.as_ref(), now) {
+            Some(next) => change = next,
+            None => return Commit::Moot(standing),
+        }
+    }
+    Commit::Failed(StoreError::Failed(format!(
+        "other runs were faster {TRIES} times"
+    )))
+}
+
+/// What the future gives, or `None` if it takes longer than until then.
+async fn bounded<F: Future>(until: Option<Instant>, future: F) -> Option<F::Output> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until, future).await.ok(),
+        None => Some(future.await),
+    }
+}

@@ -1,0 +1,280 @@
+//! The variables that an operator sets: one table, read once, all faults reported together.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+
+use crate::message::WatchName;
+use crate::watch::{Kind, Policy};
+
+/// A variable: what it is for, and what holds when it is empty or not set.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub meaning: &'static str,
+    /// The rule for its value.
+    pub rule: &'static str,
+    /// What holds without it; `None` if it is required.
+    pub default: Option<&'static str>,
+    /// A good value.
+    pub example: &'static str,
+}
+
+/// Every variable there is.
+pub const VARIABLES: [Variable; 6] = [
+    TOPIC_ARN,
+    STATE_TABLE,
+    WATCH_NAME,
+    STALL_AFTER,
+    REMIND_AFTER,
+    NOTIFY_ON,
+];
+
+const TOPIC_ARN: Variable = Variable {
+    name: "TOPIC_ARN",
+    meaning: "the SNS topic to publish to, in the region that it names",
+    rule: "the ARN of a standard topic",
+    default: None,
+    example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs",
+};
+const STATE_TABLE: Variable = Variable {
+    name: "STATE_TABLE",
+    meaning: "the DynamoDB table that keeps the state",
+    rule: "a table's name: 3 to 255 letters, digits, `_`, `-` and `.`",
+    default: None,
+    example: "fraud-job-watch",
+};
+const WATCH_NAME: Variable = Variable {
+    name: "WATCH_NAME",
+    meaning: "leads every subject, as `[name]`",
+    rule: "1 to 40 printable ASCII characters without [ and ]",
+    default: Some("none"),
+    example: "payments prod",
+};
+const STALL_AFTER: Variable = Variable {
+    name: "STALL_AFTER",
+    meaning: "how long an active job may show no sign of life before it is called stalled",
+    rule: "a duration from 1m to 30d",
+    default: Some("1h"),
+    example: "1h30m",
+};
+const REMIND_AFTER: Variable = Variable {
+    name: "REMIND_AFTER",
+    meaning: "when a stall is told of again, and then at doubling intervals",
+    rule: "`off`, or a duration from 1m to 30d",
+    default: Some("off"),
+    example: "4h",
+};
+const NOTIFY_ON: Variable = Variable {
+    name: "NOTIFY_ON",
+    meaning: "what is told",
+    rule: "some of completed, failed, stalled, recovered, canceled and vanished, with commas",
+    default: Some("completed,failed,stalled,recovered,vanished"),
+    example: "failed,stalled",
+};
+
+/// What the Lambda is told by its variables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where messages go.
+    pub topic: TopicArn,
+    /// Where the state is kept.
+    pub table: String,
+    /// What is told, and when.
+    pub watch: WatchSettings,
+}
+
+/// The part of the settings that decides what is told: the preview has it too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatchSettings {
+    /// Leads every subject.
+    pub name: Option<WatchName>,
+    /// What is told, and when.
+    pub policy: Policy,
+}
+
+/// The ARN of a standard SNS topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicArn {
+    arn: String,
+    region: String,
+}
+
+impl TopicArn {
+    /// The ARN as text.
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+
+    /// The region that it names: where to publish.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    fn parse(arn: &str) -> Option<Self> {
+        let is_name = |text: &str| {
+            (1..=256).contains(&text.len())
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        let mut parts = arn.split(':');
+        let mut part = || parts.next().unwrap_or_default();
+        let (scheme, partition, service, region, account, name) =
+            (part(), part(), part(), part(), part(), part());
+        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        let fits =
+            scheme == "arn" && partition.starts_with("aws") && service == "sns" && is_name(region);
+        (fits && is_account && is_name(name) && parts.next().is_none()).then(|| Self {
+            arn: arn.to_owned(),
+            region: region.to_owned(),
+        })
+    }
+}
+
+/// A variable that is missing or does not follow its rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The variable.
+    pub name: &'static str,
+    /// Its value; `None` if it is missing.
+    pub value: Option<String>,
+    /// The rule.
+    pub rule: &'static str,
+    /// A good value.
+    pub example: &'static str,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{} is {value:?}", self.name)?,
+            None => write!(f, "{} is not set", self.name)?,
+        }
+        write!(f, ", but must be {}, like {:?}", self.rule, self.example)
+    }
+}
+
+/// All that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsInvalid(pub Vec<Fault>);
+
+impl fmt::Display for SettingsInvalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&faults.join("; "))
+    }
+}
+
+impl std::error::Error for SettingsInvalid {}
+
+impl Settings {
+    /// Reads all variables. An empty value counts as not set.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
+        let mut reader = Reader {
+            lookup,
+            faults: Vec::new(),
+        };
+        let topic = reader.take(&TOPIC_ARN, TopicArn::parse);
+        let table = reader.take(&STATE_TABLE, table_name);
+        let watch = reader.watch();
+        match (topic, table, watch, reader.faults) {
+            (Some(topic), Some(table), Some(watch), faults) if faults.is_empty() => Ok(Self {
+                topic,
+                table,
+                watch,
+            }),
+            (_, _, _, faults) => Err(SettingsInvalid(faults)),
+        }
+    }
+}
+
+impl WatchSettings {
+    /// Reads the variables that decide what is told. An empty value counts as not set.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
+        let mut reader = Reader {
+            lookup,
+            faults: Vec::new(),
+        };
+        match (reader.watch(), reader.faults) {
+            (Some(watch), faults) if faults.is_empty() => Ok(watch),
+            (_, faults) => Err(SettingsInvalid(faults)),
+        }
+    }
+}
+
+struct Reader<F> {
+    lookup: F,
+    faults: Vec<Fault>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reader<F> {
+    fn take<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = (self.lookup)(variable.name).filter(|value| !value.is_empty());
+        let parsed = value.as_deref().or(variable.default).and_then(&parse);
+        if parsed.is_none() {
+            let Variable {
+                name,
+                rule,
+                example,
+                ..
+            } = *variable;
+            self.faults.push(Fault {
+                name,
+                value,
+                rule,
+                example,
+            });
+        }
+        parsed
+    }
+
+    fn watch(&mut self) -> Option<WatchSettings> {
+        let name = self.take(&WATCH_NAME, |text| match text {
+            "none" => Some(None),
+            text => text.parse().ok().map(Some),
+        });
+        let stall_after = self.take(&STALL_AFTER, duration);
+        let remind_after = self.take(&REMIND_AFTER, |text| match text {
+            "off" => Some(None),
+            text => duration(text).map(Some),
+        });
+        let notify_on = self.take(&NOTIFY_ON, kinds);
+        Some(WatchSettings {
+            name: name?,
+            policy: Policy {
+                stall_after: stall_after?,
+                remind_after: remind_after?,
+                notify_on: notify_on?,
+            },
+        })
+    }
+}
+
+fn table_name(text: &str) -> Option<String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    ((3..=255).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+}
+
+fn duration(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.trim().parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let (least, most) = (
+        SignedDuration::from_mins(1),
+        SignedDuration::from_hours(30 * 24),
+    );
+    (least..=most).contains(&duration).then_some(duration)
+}
+
+fn kinds(text: &str) -> Option<BTreeSet<Kind>> {
+    text.split(',')
+        .map(|name| {
+            Kind::CHOICES
+                .into_iter()
+                .find(|kind| kind.as_str() == name.trim())
+        })
+        .collect()
+}
