@@ -17,9 +17,11 @@
 //! - [`aws`]: Fraud Detector, DynamoDB, SNS
 //! - `local`: listing files, a state file, a terminal; what `preview` uses
 
+pub mod aws;
+pub mod invoke;
 pub mod message;
 pub mod ports;
 pub mod run;
 pub mod settings;
-
+pub mod telemetry;
 pub mod watch;

@@ -1,3 +1,80 @@
-//! The Lambda.
+//! The Lambda: logs, settings, clients, one handler. It decides nothing.
 
-fn main() {}
+// The futures of the SDK nest deeply.
+#![recursion_limit = "256"]
+
+use std::process::ExitCode;
+
+use fraud_job_watch::aws::Clients;
+use fraud_job_watch::invoke::{Failed, invoke, time_given};
+use fraud_job_watch::run::{Answer, Tick};
+use fraud_job_watch::settings::Settings;
+use fraud_job_watch::telemetry;
+use fraud_job_watch::watch::Source;
+use jiff::Timestamp;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::{Instrument, error, info_span};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let lookup = |name: &str| std::env::var(name).ok();
+    if let Err(failed) =
+        tracing::subscriber::set_global_default(telemetry::subscriber(lookup, std::io::stdout))
+    {
+        eprintln!("no log: {failed}");
+    }
+    let settings = match Settings::read(lookup) {
+        Ok(settings) => settings,
+        Err(invalid) => {
+            error!(error_type = "SettingsInvalid", "{invalid}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let clients = Clients::connect(&settings).await;
+    let handler = service_fn(|event| handle(event, &settings, &clients));
+    match lambda_runtime::run(handler).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            error!("the runtime ended: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn handle(
+    event: LambdaEvent<Value>,
+    settings: &Settings,
+    clients: &Clients,
+) -> Result<Answer, Diagnostic> {
+    let LambdaEvent { payload, context } = event;
+    let diagnostic = |error_type: &str, error_message: String| Diagnostic {
+        error_type: error_type.to_owned(),
+        error_message,
+    };
+    let source = Source::of_arn(&context.invoked_function_arn).map_err(|invalid| {
+        diagnostic(
+            "SettingsInvalid",
+            format!("the function's own ARN: {invalid}"),
+        )
+    })?;
+    // A retried event keeps its request id, so a run needs a name of its own.
+    let name = format!("{:032x}", fastrand::u128(..));
+    let tick = Tick {
+        source: &source,
+        policy: &settings.watch.policy,
+        name: settings.watch.name.as_ref(),
+        run: &name,
+        time_given: time_given(context.deadline, Timestamp::now()),
+    };
+    let span = info_span!("run", request_id = context.request_id, run = name);
+    let answer = invoke(clients.ports(&source), &tick, &payload)
+        .instrument(span)
+        .await;
+    answer.map_err(
+        |Failed {
+             error_type,
+             message,
+         }| diagnostic(error_type, message),
+    )
+}

@@ -815,11 +815,13 @@ async fn list<L: Listing, C: Clock>(
 ) -> Listed {
     let mut given = HashSet::new();
     let mut token: Option<String> = None;
-    loop {
+    for number in 1u64.. {
         let asked_at = clock.now();
         let mut page = match bounded(until, listing.page(token.as_deref())).await {
             Some(Ok(page)) => page,
-            Some(Err(error)) => return Listed::Failed(Failure::ListingFailed(error.to_string())),
+            Some(Err(error)) => {
+                return Listed::Failed(Failure::ListingFailed(format!("page {number}: {error}")));
+            }
             None => return Listed::Spent,
         };
         token = page.next.take().filter(|token| !token.is_empty());
@@ -833,11 +835,12 @@ async fn list<L: Listing, C: Clock>(
                 let mut hasher = DefaultHasher::new();
                 token.hash(&mut hasher);
                 if !given.insert(hasher.finish()) {
-                    return Listed::Failed(Failure::ListingLooped(given.len() as u64 + 1));
+                    return Listed::Failed(Failure::ListingLooped(number));
                 }
             }
         }
     }
+    Listed::Spent
 }
 
 /// Records a change. `anew` judges again against what another run left. If it is unknown whether the change was

@@ -1,0 +1,393 @@
+//! The store: one DynamoDB table, one partition for each watch, so that the state is one Query.
+//!
+//! The partition key `watch` is the watch's source; the sort key `item` is `watch`, `job#<id>` or
+//! `owed#<notice id>`. Each item says in `reads_from` which format version can read it. Items are updated, not
+//! replaced, so that attributes which a later version added survive.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
+
+use super::explain;
+use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError};
+use crate::watch::judge::Expected;
+use crate::watch::{Change, Item, Key, Notice, NoticeId, Source};
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// The format version that this one writes, and the newest that it reads.
+const FORMAT: u64 = 1;
+
+/// What an item may hold besides its key: an update removes what the new item does not have.
+const OPTIONAL: [&str; 18] = [
+    "began_at",
+    "started_at",
+    "heartbeat_at",
+    "completed_at",
+    "processed_records",
+    "total_records",
+    "failure_reason",
+    "failure_reason_bytes",
+    "detector",
+    "detector_version",
+    "event_type",
+    "input_path",
+    "output_path",
+    "arn",
+    "changed_at",
+    "stall",
+    "patience_s",
+    "expires",
+];
+
+/// A table, seen by one watch.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    table: String,
+    watch: String,
+}
+
+impl Table {
+    /// Keeps the state of the watch over `source` in `table`.
+    pub fn new(client: Client, table: String, source: &Source) -> Self {
+        Self {
+            client,
+            table,
+            watch: source.to_string(),
+        }
+    }
+
+    fn key(&self, item: &str) -> Attributes {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        HashMap::from([
+            ("watch".to_owned(), text(&self.watch)),
+            ("item".to_owned(), text(item)),
+        ])
+    }
+
+    fn update(&self, change: &Change, now: Timestamp) -> Result<Update, StoreError> {
+        let mut attributes = encode(&change.item)?;
+        attributes.insert("reads_from".to_owned(), number(FORMAT));
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(self.key(&change.item.key().to_string())))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let removed: Vec<_> = OPTIONAL
+            .iter()
+            .filter(|name| !attributes.contains_key(**name))
+            .collect();
+        let mut set = Vec::new();
+        for (i, (name, value)) in attributes.into_iter().enumerate() {
+            set.push(format!("#s{i} = :s{i}"));
+            update = update.expression_attribute_names(format!("#s{i}"), name);
+            update = update.expression_attribute_values(format!(":s{i}"), value);
+        }
+        let mut remove = Vec::new();
+        for (i, name) in removed.into_iter().enumerate() {
+            remove.push(format!("#r{i}"));
+            update = update.expression_attribute_names(format!("#r{i}"), *name);
+        }
+        update = update.update_expression(format!(
+            "SET {} REMOVE {}",
+            set.join(", "),
+            remove.join(", ")
+        ));
+        update = match change.expected {
+            Expected::Absent => update
+                .condition_expression("attribute_not_exists(#item) OR #expires <= :now")
+                .expression_attribute_names("#item", "item")
+                .expression_attribute_names("#expires", "expires")
+                .expression_attribute_values(
+                    ":now",
+                    AttributeValue::N(now.as_second().to_string()),
+                ),
+            Expected::Rev(rev) => update
+                .condition_expression("#rev = :expected")
+                .expression_attribute_names("#rev", "rev")
+                .expression_attribute_values(":expected", number(rev)),
+        };
+        update
+            .build()
+            .map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    fn owe(&self, notice: &Notice, rev: u64, place: usize) -> Result<Put, StoreError> {
+        let mut item = self.key(&owed_key(&notice.id));
+        let encoded =
+            to_attribute_value(notice).map_err(|error| StoreError::Failed(error.to_string()))?;
+        item.insert("notice".to_owned(), encoded);
+        item.insert(
+            "order".to_owned(),
+            AttributeValue::L(vec![number(rev), number(place as u64)]),
+        );
+        item.insert("reads_from".to_owned(), number(FORMAT));
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .build();
+        put.map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// A write that met another one in the making: neither wrote, so look what is there.
+    async fn met(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
+        Ok(Recorded::Lost(self.read(&change.item.key(), now).await?))
+    }
+}
+
+impl Store for Table {
+    async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
+        let mut state = State::default();
+        let mut start = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("#watch = :watch")
+                .expression_attribute_names("#watch", "watch")
+                .expression_attribute_values(":watch", AttributeValue::S(self.watch.clone()))
+                .set_exclusive_start_key(start);
+            let doing = format!("Query of table {}", self.table);
+            let page = query
+                .send()
+                .await
+                .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
+            for attributes in page.items.unwrap_or_default() {
+                match decode(attributes)? {
+                    Some(Stored::Item(Item::Watch(baseline))) => state.baseline = Some(baseline),
+                    Some(Stored::Item(Item::Job(record))) if record.has_expired(now) => {}
+                    Some(Stored::Item(Item::Job(record))) => state.records.push(*record),
+                    Some(Stored::Owed(owed)) => state.owed.push(*owed),
+                    None => {}
+                }
+            }
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(state);
+            }
+        }
+    }
+
+    async fn read(&self, key: &Key, now: Timestamp) -> Result<Option<Item>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key(&key.to_string())))
+            .consistent_read(true);
+        let doing = format!("GetItem of {:?}", key.to_string());
+        let answer = get
+            .send()
+            .await
+            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
+        standing(answer.item, now)
+    }
+
+    async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
+        let update = self.update(change, now)?;
+        let key = change.item.key().to_string();
+        if change.notices.is_empty() {
+            let request = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(update.key))
+                .update_expression(update.update_expression)
+                .set_condition_expression(update.condition_expression)
+                .set_expression_attribute_names(update.expression_attribute_names)
+                .set_expression_attribute_values(update.expression_attribute_values)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            return match request.send().await {
+                Ok(_) => Ok(Recorded::Done),
+                Err(error) => match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                        Ok(Recorded::Lost(standing(failed.item.clone(), now)?))
+                    }
+                    Some(UpdateItemError::TransactionConflictException(_)) => {
+                        self.met(change, now).await
+                    }
+                    Some(_) | None => Err(StoreError::Failed(explain(
+                        &format!("UpdateItem of {key:?}"),
+                        &error,
+                    ))),
+                },
+            };
+        }
+        let mut request = self.client.transact_write_items();
+        request = request.transact_items(TransactWriteItem::builder().update(update).build());
+        for (place, notice) in change.notices.iter().enumerate() {
+            let put = self.owe(notice, change.item.rev(), place)?;
+            request = request.transact_items(TransactWriteItem::builder().put(put).build());
+        }
+        match request.send().await {
+            Ok(_) => Ok(Recorded::Done),
+            Err(error) => {
+                let reasons = match error.as_service_error() {
+                    Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                        canceled.cancellation_reasons.clone().unwrap_or_default()
+                    }
+                    Some(_) | None => Vec::new(),
+                };
+                if let Some(lost) = reasons
+                    .first()
+                    .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
+                {
+                    return Ok(Recorded::Lost(standing(lost.item.clone(), now)?));
+                }
+                if reasons
+                    .iter()
+                    .any(|reason| reason.code() == Some("TransactionConflict"))
+                {
+                    return self.met(change, now).await;
+                }
+                Err(StoreError::Failed(explain(
+                    &format!("TransactWriteItems of {key:?}"),
+                    &error,
+                )))
+            }
+        }
+    }
+
+    async fn claim(
+        &self,
+        id: &NoticeId,
+        by: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        let millis = |at: Timestamp| AttributeValue::N(at.as_millisecond().to_string());
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key(&owed_key(id))))
+            .update_expression("SET #by = :by, #until = :until")
+            .condition_expression("attribute_exists(#item) AND (attribute_not_exists(#until) OR #until <= :now OR #by = :by)")
+            .expression_attribute_names("#item", "item")
+            .expression_attribute_names("#by", "claim_by")
+            .expression_attribute_names("#until", "claim_until")
+            .expression_attribute_values(":by", AttributeValue::S(by.to_owned()))
+            .expression_attribute_values(":until", millis(until))
+            .expression_attribute_values(":now", millis(now))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match request.send().await {
+            Ok(_) => Ok(Claimed::Mine),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let is_there = failed.item.as_ref().is_some_and(|item| !item.is_empty());
+                    Ok(if is_there {
+                        Claimed::Held
+                    } else {
+                        Claimed::Gone
+                    })
+                }
+                Some(_) | None => Err(StoreError::Failed(explain(
+                    &format!("UpdateItem of {:?}", owed_key(id)),
+                    &error,
+                ))),
+            },
+        }
+    }
+
+    async fn settle(&self, id: &NoticeId) -> Result<(), StoreError> {
+        let key = owed_key(id);
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key(&key)));
+        let doing = format!("DeleteItem of {key:?}");
+        request
+            .send()
+            .await
+            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
+        Ok(())
+    }
+}
+
+/// An item of the table.
+enum Stored {
+    Item(Item),
+    Owed(Box<Owed>),
+}
+
+fn owed_key(id: &NoticeId) -> String {
+    format!("owed#{id}")
+}
+
+fn number(n: u64) -> AttributeValue {
+    AttributeValue::N(n.to_string())
+}
+
+fn encode(item: &Item) -> Result<Attributes, StoreError> {
+    let attributes = match item {
+        Item::Watch(baseline) => to_item(baseline),
+        Item::Job(record) => to_item(record),
+    };
+    attributes
+        .map_err(|error| StoreError::Failed(format!("item {:?}: {error}", item.key().to_string())))
+}
+
+/// What stands in the way of a write: an expired record does not.
+fn standing(attributes: Option<Attributes>, now: Timestamp) -> Result<Option<Item>, StoreError> {
+    let Some(attributes) = attributes.filter(|attributes| !attributes.is_empty()) else {
+        return Ok(None);
+    };
+    Ok(match decode(attributes)? {
+        Some(Stored::Item(Item::Job(record))) if record.has_expired(now) => None,
+        Some(Stored::Item(item)) => Some(item),
+        Some(Stored::Owed(_)) | None => None,
+    })
+}
+
+/// Reads an item; `None` if it is of a sort that this version does not know and need not.
+fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreError> {
+    let name = match attributes.get("item") {
+        Some(AttributeValue::S(name)) => name.clone(),
+        Some(_) | None => return Err(StoreError::Failed("an item without a sort key".to_owned())),
+    };
+    let needs = match attributes.get("reads_from") {
+        Some(AttributeValue::N(needs)) => needs.parse().unwrap_or(u64::MAX),
+        Some(_) | None => FORMAT,
+    };
+    if needs > FORMAT {
+        return Err(StoreError::TooNew(format!(
+            "item {name:?} needs format {needs}, and this version reads {FORMAT}"
+        )));
+    }
+    if name == "watch" {
+        return Ok(Some(Stored::Item(Item::Watch(read(&name, attributes)?))));
+    }
+    if name.starts_with("job#") {
+        return Ok(Some(Stored::Item(Item::Job(read(&name, attributes)?))));
+    }
+    if name.starts_with("owed#") {
+        #[derive(serde::Deserialize)]
+        struct OwedItem {
+            notice: Notice,
+            order: (u64, u64),
+        }
+        let OwedItem { notice, order } = read(&name, attributes)?;
+        return Ok(Some(Stored::Owed(Box::new(Owed { notice, order }))));
+    }
+    Ok(None)
+}
+
+fn read<T: DeserializeOwned>(name: &str, attributes: Attributes) -> Result<T, StoreError> {
+    from_item(attributes).map_err(|error| {
+        StoreError::Failed(format!(
+            "item {name:?} makes no sense; mend or delete it: {error}"
+        ))
+    })
+}

@@ -1,0 +1,98 @@
+//! The ports on AWS. Its names stay in here; what leaves is this crate's own.
+//!
+//! Every attempt is timed out, and retries are the SDK's: three attempts, standard mode. Endpoints follow the
+//! SDK's own variables, such as `AWS_ENDPOINT_URL_SNS`.
+
+mod dynamodb;
+mod frauddetector;
+mod sns;
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
+
+use crate::ports::{Ports, SystemClock};
+use crate::settings::{Settings, TopicArn};
+use crate::watch::Source;
+
+pub use dynamodb::Table;
+pub use frauddetector::FraudDetector;
+pub use sns::SnsTopic;
+
+/// The clients, made once and used by every run.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    frauddetector: aws_sdk_frauddetector::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    topic: SnsTopic,
+    table: String,
+}
+
+impl Clients {
+    /// Makes the clients, with credentials and region from the environment. No call is made yet.
+    pub async fn connect(settings: &Settings) -> Self {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(timeouts())
+            .retry_config(RetryConfig::standard())
+            .load()
+            .await;
+        Self {
+            frauddetector: aws_sdk_frauddetector::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            topic: SnsTopic::new(sns_client(&config, &settings.topic), settings.topic.clone()),
+            table: settings.table.clone(),
+        }
+    }
+
+    /// The ports of a run that watches `source`.
+    pub fn ports(&self, source: &Source) -> Ports<FraudDetector, Table, SnsTopic, SystemClock> {
+        Ports {
+            listing: FraudDetector::new(self.frauddetector.clone()),
+            store: Table::new(self.dynamodb.clone(), self.table.clone(), source),
+            topic: self.topic.clone(),
+            clock: SystemClock,
+        }
+    }
+}
+
+/// How long a connection and an attempt may take.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .build()
+}
+
+/// A topic is published to in the region that its ARN names.
+fn sns_client(config: &SdkConfig, topic: &TopicArn) -> aws_sdk_sns::Client {
+    let region = Region::new(topic.region().to_owned());
+    aws_sdk_sns::Client::from_conf(
+        aws_sdk_sns::config::Builder::from(config)
+            .region(region)
+            .build(),
+    )
+}
+
+/// What went wrong: the operation and what it was for, AWS's code and words, and the request id.
+fn explain<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    SdkError<E, HttpResponse>: RequestId,
+{
+    let request = error.request_id().unwrap_or("none");
+    match error.code() {
+        Some(code) => {
+            let message = error.message().unwrap_or("no message");
+            format!("{doing}: {code}: {message} (request id {request})")
+        }
+        None => format!(
+            "{doing}: {} (request id {request})",
+            DisplayErrorContext(error)
+        ),
+    }
+}

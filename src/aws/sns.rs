@@ -1,0 +1,91 @@
+//! The topic: one publish for all subscribers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_sns::Client;
+use aws_sdk_sns::error::ProvideErrorMetadata;
+use aws_sdk_sns::types::MessageAttributeValue;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep_until};
+
+use super::explain;
+use crate::message::{Body, Message};
+use crate::ports::{PublishError, Topic};
+use crate::settings::TopicArn;
+
+/// More than ten messages a second make SNS deactivate an email subscription; half of that leaves room for a
+/// second run.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// An SNS topic.
+#[derive(Clone, Debug)]
+pub struct SnsTopic {
+    client: Client,
+    topic: TopicArn,
+    /// When the next message may go out, whichever run it is from.
+    next: Arc<Mutex<Option<Instant>>>,
+}
+
+impl SnsTopic {
+    /// Publishes to `topic` through this client.
+    pub fn new(client: Client, topic: TopicArn) -> Self {
+        Self {
+            client,
+            topic,
+            next: Arc::default(),
+        }
+    }
+}
+
+impl Topic for SnsTopic {
+    async fn ready(&self) {
+        let turn = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
+            *next = Some(turn + INTERVAL);
+            turn
+        };
+        sleep_until(turn).await;
+    }
+
+    async fn publish(&self, message: &Message) -> Result<(), PublishError> {
+        let mut request = self.client.publish().topic_arn(self.topic.as_str());
+        request = match &message.body {
+            Body::Plain(text) => request.message(text),
+            Body::PerProtocol(forms) => {
+                let forms: Map<String, Value> = forms
+                    .iter()
+                    .map(|(protocol, form)| ((*protocol).to_owned(), Value::from(form.as_str())))
+                    .collect();
+                request
+                    .message(Value::Object(forms).to_string())
+                    .message_structure("json")
+            }
+        };
+        request = request.set_subject(message.subject.as_ref().map(ToString::to_string));
+        for (name, value) in &message.attributes {
+            let value = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(value)
+                .build();
+            let value = value.map_err(|error| PublishError::Refused(error.to_string()))?;
+            request = request.message_attributes(*name, value);
+        }
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let why = explain("Publish", &error);
+                Err(match error.code() {
+                    Some(
+                        "InvalidParameter"
+                        | "InvalidParameterValue"
+                        | "ParameterValueInvalid"
+                        | "ValidationError",
+                    ) => PublishError::Refused(why),
+                    Some(_) | None => PublishError::Failed(why),
+                })
+            }
+        }
+    }
+}
