@@ -1,1 +1,12 @@
+//! All tests, in one binary: it links the AWS crates once, and starts each emulator once.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics"
+)]
+#![recursion_limit = "256"]
+
+mod judge;
