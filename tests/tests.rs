@@ -9,4 +9,5 @@
 )]
 #![recursion_limit = "256"]
 
+mod adapters;
 mod judge;
