@@ -19,6 +19,7 @@
 
 pub mod aws;
 pub mod invoke;
+pub mod local;
 pub mod message;
 pub mod ports;
 pub mod run;

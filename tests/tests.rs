@@ -11,3 +11,4 @@
 
 mod adapters;
 mod judge;
+mod simulation;
