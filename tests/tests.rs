@@ -10,5 +10,8 @@
 #![recursion_limit = "256"]
 
 mod adapters;
+mod invoke;
 mod judge;
+mod messages;
+mod settings;
 mod simulation;
