@@ -12,6 +12,10 @@
 mod adapters;
 mod invoke;
 mod judge;
+mod lab;
+mod lab_itself;
 mod messages;
 mod settings;
 mod simulation;
+mod store;
+mod whole;

@@ -1,0 +1,272 @@
+//! The table for real: on ministack, or on DynamoDB Local as a second opinion.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use fraud_job_watch::aws::Table;
+use fraud_job_watch::ports::{Claimed, Recorded, Store, StoreError};
+use fraud_job_watch::settings::WatchSettings;
+use fraud_job_watch::watch::judge::{Terms, first_baseline, judge};
+use fraud_job_watch::watch::{Baseline, Change, Item, Job, Key, Listed, Source};
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lab::emulators::World;
+
+fn source() -> Source {
+    "arn:aws:frauddetector:us-east-1:123456789012:batch-prediction"
+        .parse()
+        .unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-03-02T12:00:00Z".parse().unwrap()
+}
+
+fn table(world: &World) -> Table {
+    Table::new(world.dynamodb(), world.table().to_owned(), &source())
+}
+
+fn job(id: &str, status: &str) -> Job {
+    let text = |text: &str| Some(text.to_owned());
+    Job::read(Listed {
+        job_id: text(id),
+        status: text(status),
+        start_time: text("2026-03-02T11:00:00Z"),
+        last_heartbeat_time: text("2026-03-02T11:58:00.5Z"),
+        completion_time: text("2026-03-02T11:59:30Z").filter(|_| status == "COMPLETE"),
+        detector_name: text("detector"),
+        input_path: text("s3://B/in.csv"),
+        processed_records_count: Some(7),
+        ..Listed::default()
+    })
+    .unwrap()
+}
+
+/// What the run `by` makes of a job that it sees, knowing `before`.
+fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
+    let baseline = Baseline {
+        rev: 1,
+        by: by.to_owned(),
+        since: now() - SignedDuration::from_hours(9),
+        began_at: None,
+    };
+    let policy = WatchSettings::read(|_| None).unwrap().policy;
+    let before = match before {
+        Some(Item::Job(record)) => Some(record.as_ref()),
+        Some(Item::Watch(_)) | None => None,
+    };
+    judge(
+        before,
+        job,
+        now(),
+        &Terms {
+            source: &source(),
+            policy: &policy,
+            baseline: &baseline,
+            run: by,
+        },
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn eight_writers_race_for_one_transition_and_one_wins() {
+    let world = World::new().await;
+    let table = table(&world);
+    for round in 0..200 {
+        let id = format!("job-{round}");
+        // Half of the rounds race to create a record, half to end one, with a notice in the transaction.
+        let ended = job(&id, "COMPLETE");
+        let before = if round % 2 == 0 {
+            None
+        } else {
+            let first = change(None, &job(&id, "IN_PROGRESS"), "first");
+            assert_eq!(table.record(&first, now()).await.unwrap(), Recorded::Done);
+            Some(first.item)
+        };
+        let writers = (0..8).map(|writer| {
+            let change = change(before.as_ref(), &ended, &format!("writer-{writer}"));
+            let table = table.clone();
+            async move { (table.record(&change, now()).await.unwrap(), change) }
+        });
+        let results = join_all(writers).await;
+        let winners: Vec<_> = results
+            .iter()
+            .filter(|(recorded, _)| *recorded == Recorded::Done)
+            .collect();
+        assert_eq!(winners.len(), 1, "round {round}");
+        let stands = table
+            .read(&Key::Job(ended.id.clone()), now())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(stands, winners[0].1.item, "round {round}");
+        for (recorded, change) in &results {
+            if let Recorded::Lost(Some(item)) = recorded {
+                assert!(
+                    !item.is_same_write(&change.item),
+                    "round {round}: a loser knows that it lost"
+                );
+            }
+        }
+    }
+    assert_eq!(
+        table.load(now()).await.unwrap().owed.len(),
+        200,
+        "each transition is owed once"
+    );
+}
+
+#[tokio::test]
+async fn eight_runs_race_for_one_claim_and_one_wins() {
+    let world = World::new().await;
+    let table = table(&world);
+    let owed = change(None, &job("job", "COMPLETE"), "run");
+    table.record(&owed, now()).await.unwrap();
+    let id = owed.notices[0].id.clone();
+    let until = now() + SignedDuration::from_secs(60);
+    for round in 0..25 {
+        // Each round begins when the claim of the one before has ended.
+        let now = now() + SignedDuration::from_mins(2 * round);
+        let until = until + SignedDuration::from_mins(2 * round);
+        let runs: Vec<_> = (0..8).map(|run| format!("{round}-{run}")).collect();
+        let claims = join_all(runs.iter().map(|run| table.claim(&id, run, until, now))).await;
+        let won: Vec<_> = (0..8)
+            .filter(|run| *claims[*run].as_ref().unwrap() == Claimed::Mine)
+            .collect();
+        assert_eq!(won.len(), 1, "round {round}: {claims:?}");
+        let again = table.claim(&id, &runs[won[0]], until, now).await.unwrap();
+        assert_eq!(again, Claimed::Mine, "a claim that is mine already");
+    }
+    table.settle(&id).await.unwrap();
+    table.settle(&id).await.unwrap();
+    assert_eq!(
+        table.claim(&id, "late", until, now()).await.unwrap(),
+        Claimed::Gone
+    );
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_again() {
+    let world = World::new().await;
+    let table = table(&world);
+    let began = first_baseline(now(), "run");
+    let active = change(None, &job("active", "IN_PROGRESS"), "run");
+    let ended = change(None, &job("ended", "COMPLETE"), "run");
+    for change in [&began, &active, &ended] {
+        assert_eq!(table.record(change, now()).await.unwrap(), Recorded::Done);
+        assert_eq!(
+            table.read(&change.item.key(), now()).await.unwrap(),
+            Some(change.item.clone())
+        );
+    }
+    let state = table.load(now()).await.unwrap();
+    assert_eq!(state.baseline.map(Item::Watch), Some(began.item));
+    assert_eq!(
+        state
+            .records
+            .into_iter()
+            .map(|record| Item::Job(Box::new(record)))
+            .collect::<Vec<_>>(),
+        [active.item.clone(), ended.item]
+    );
+    assert_eq!(state.owed[0].notice, ended.notices[0]);
+
+    // What an ended job no longer has is removed, not left from before.
+    let now_ended = change(Some(&active.item), &job("active", "COMPLETE"), "later");
+    assert_eq!(
+        table.record(&now_ended, now()).await.unwrap(),
+        Recorded::Done
+    );
+    assert_eq!(
+        table.read(&now_ended.item.key(), now()).await.unwrap(),
+        Some(now_ended.item)
+    );
+}
+
+#[tokio::test]
+async fn an_expired_record_counts_as_absent_and_is_written_over() {
+    let world = World::new().await;
+    let table = table(&world);
+    let ended = change(None, &job("job", "COMPLETE"), "run");
+    table.record(&ended, now()).await.unwrap();
+    let later = now() + SignedDuration::from_hours(61 * 24);
+    assert_eq!(table.read(&ended.item.key(), later).await.unwrap(), None);
+    assert!(table.load(later).await.unwrap().records.is_empty());
+    assert!(
+        matches!(
+            table.record(&ended, now()).await.unwrap(),
+            Recorded::Lost(Some(_))
+        ),
+        "not yet expired"
+    );
+    assert_eq!(table.record(&ended, later).await.unwrap(), Recorded::Done);
+}
+
+#[tokio::test]
+async fn attributes_of_a_later_version_survive_and_its_items_are_refused_untouched() {
+    let world = World::new().await;
+    let table = table(&world);
+    let first = change(None, &job("job", "IN_PROGRESS"), "run");
+    table.record(&first, now()).await.unwrap();
+    let set = |name: &str, value: AttributeValue| {
+        world
+            .dynamodb()
+            .update_item()
+            .table_name(world.table())
+            .key("watch", AttributeValue::S(source().to_string()))
+            .key("item", AttributeValue::S("job#job".to_owned()))
+            .update_expression("SET #name = :value")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":value", value)
+            .send()
+    };
+    set("colour", AttributeValue::Ss(vec!["blue".to_owned()]))
+        .await
+        .unwrap();
+    let ended = change(Some(&first.item), &job("job", "COMPLETE"), "run");
+    assert_eq!(table.record(&ended, now()).await.unwrap(), Recorded::Done);
+    let get = || {
+        world
+            .dynamodb()
+            .get_item()
+            .table_name(world.table())
+            .key("watch", AttributeValue::S(source().to_string()))
+            .key("item", AttributeValue::S("job#job".to_owned()))
+            .send()
+    };
+    let item = get().await.unwrap().item.unwrap();
+    assert_eq!(item["colour"], AttributeValue::Ss(vec!["blue".to_owned()]));
+
+    set("reads_from", AttributeValue::N("2".to_owned()))
+        .await
+        .unwrap();
+    let before = get().await.unwrap().item.unwrap();
+    let refused = table.load(now()).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::TooNew(why) if why.contains("job#job")),
+        "{refused:?}"
+    );
+    assert_eq!(get().await.unwrap().item.unwrap(), before);
+}
+
+/// More than a Query gives in one page.
+#[tokio::test]
+async fn a_large_state_is_read_whole() {
+    let world = World::new().await;
+    let table = table(&world);
+    let long = |number: usize| Job {
+        input_path: Some("x".repeat(1_000)),
+        output_path: Some("y".repeat(1_000)),
+        ..job(&format!("{number:04}"), "IN_PROGRESS")
+    };
+    for batch in (0..700).collect::<Vec<_>>().chunks(50) {
+        let changes: Vec<_> = batch
+            .iter()
+            .map(|number| change(None, &long(*number), "run"))
+            .collect();
+        for recorded in join_all(changes.iter().map(|change| table.record(change, now()))).await {
+            assert_eq!(recorded.unwrap(), Recorded::Done);
+        }
+    }
+    assert_eq!(table.load(now()).await.unwrap().records.len(), 700);
+}

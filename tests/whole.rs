@@ -1,0 +1,555 @@
+//! The whole: the real binary at a Runtime API, our Fraud Detector, and emulators of SNS, SQS and DynamoDB.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+
+use crate::lab::emulators::World;
+use crate::lab::fraud_detector::{Fault, FraudDetector, UnknownId, ago, job, with};
+use crate::lab::function::Function;
+use crate::lab::runtime_api::RuntimeApi;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_secs(300);
+
+/// A watch in a world of its own.
+struct Stage {
+    jobs: FraudDetector,
+    world: World,
+    api: RuntimeApi,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        Self {
+            jobs: FraudDetector::start(),
+            world: World::new().await,
+            api: RuntimeApi::start(),
+        }
+    }
+
+    fn function(&self, more: &[(&str, &str)]) -> Function {
+        let env = self.world.env().into_iter().chain([self.jobs.env()]);
+        let more = more
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Function::start(
+            &self.api,
+            env!("CARGO_BIN_EXE_fraud-job-watch"),
+            env.chain(more).collect::<Vec<_>>(),
+        )
+    }
+
+    async fn invoke(&self) -> Value {
+        self.api.invoke(json!({}), TIME).await.unwrap()
+    }
+
+    /// What the queue got since the last time: the events.
+    async fn told(&self) -> Vec<Value> {
+        let received = self.world.received().await;
+        received
+            .iter()
+            .map(|envelope| serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap())
+            .collect()
+    }
+
+    /// Everything in the table.
+    async fn table(&self) -> Vec<BTreeMap<String, AttributeValue>> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let scan = self
+                .world
+                .dynamodb()
+                .scan()
+                .table_name(self.world.table())
+                .set_exclusive_start_key(start);
+            let page = scan.send().await.unwrap();
+            items.extend(
+                page.items
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|item| item.into_iter().collect()),
+            );
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return items;
+            }
+        }
+    }
+}
+
+fn told_of(events: &[Value]) -> BTreeSet<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    events
+        .iter()
+        .map(|event| (text(&event["data"]["kind"]), text(&event["subject"])))
+        .collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+    pairs
+        .iter()
+        .map(|(kind, job)| ((*kind).to_owned(), (*job).to_owned()))
+        .collect()
+}
+
+/// Jobs that ended two days ago.
+fn history(count: usize) -> Vec<Value> {
+    let long_ago = ago(2 * 24 * 60 * MINUTE);
+    let ended =
+        json!({"startTime": long_ago, "lastHeartbeatTime": long_ago, "completionTime": long_ago});
+    (0..count)
+        .map(|number| with(job(&format!("old-{number}"), "COMPLETE"), ended.clone()))
+        .collect()
+}
+
+fn change(jobs: &mut [Value], id: &str, members: Value) {
+    let job = jobs.iter_mut().find(|job| job["jobId"] == id).unwrap();
+    *job = with(job.take(), members);
+}
+
+#[tokio::test]
+async fn a_watch_from_its_first_run_on() {
+    let stage = Stage::new().await;
+    let active = [
+        "completes",
+        "fails",
+        "stalls",
+        "vanishes",
+        "is-canceled",
+        "goes-on",
+    ];
+    let mut jobs = history(164);
+    jobs.extend(active.map(|id| job(id, "IN_PROGRESS")));
+    stage.jobs.set_jobs(jobs);
+
+    let function = stage.function(&[]);
+    let first = stage.invoke().await;
+    assert_eq!(
+        (&first["jobs"], &first["pages"], &first["complete"]),
+        (&json!(170), &json!(4), &json!(true))
+    );
+    assert_eq!(
+        first["by_status"],
+        json!({"COMPLETE": 164, "IN_PROGRESS": 6})
+    );
+    assert_eq!(
+        (&first["began"], &first["published"], &first["owed"]),
+        (&json!(true), &json!(1), &json!(0))
+    );
+    let told = stage.told().await;
+    assert_eq!(
+        told_of(&told),
+        pairs(&[("began", "fraud-job-watch")]),
+        "the first run is quiet"
+    );
+    assert_eq!(
+        stage.table().await.len(),
+        1 + active.len(),
+        "history is not written"
+    );
+
+    let before = stage.table().await;
+    let second = stage.invoke().await;
+    assert_eq!(
+        (&second["published"], &second["notices"]),
+        (&json!(0), &json!({}))
+    );
+    assert_eq!(
+        stage.told().await,
+        [] as [Value; 0],
+        "the second run is silent"
+    );
+    assert_eq!(stage.table().await, before, "and writes nothing");
+
+    stage.jobs.update(|jobs| {
+        let now = ago(Duration::ZERO);
+        change(
+            jobs,
+            "completes",
+            json!({"status": "COMPLETE", "completionTime": now, "processedRecordsCount": 5000}),
+        );
+        change(
+            jobs,
+            "fails",
+            json!({"status": "FAILED", "completionTime": now, "failureReason": "No column."}),
+        );
+        change(
+            jobs,
+            "is-canceled",
+            json!({"status": "CANCELED", "completionTime": now}),
+        );
+        jobs.retain(|job| job["jobId"] != "vanishes");
+    });
+    // The jobs last beat a minute before the first run: too long for this setting.
+    function.kill();
+    function.exited().await;
+    let function = stage.function(&[
+        ("STALL_AFTER", "1m"),
+        (
+            "NOTIFY_ON",
+            "completed,failed,stalled,vanished,canceled,recovered",
+        ),
+        ("WATCH_NAME", "lab"),
+    ]);
+    stage.jobs.update(|jobs| {
+        change(
+            jobs,
+            "goes-on",
+            json!({"lastHeartbeatTime": ago(Duration::ZERO)}),
+        )
+    });
+    let third = stage.invoke().await;
+    let told = stage.told().await;
+    let expected = [
+        ("completed", "completes"),
+        ("failed", "fails"),
+        ("canceled", "is-canceled"),
+        ("stalled", "stalls"),
+        ("vanished", "vanishes"),
+    ];
+    assert_eq!(
+        told_of(&told),
+        pairs(&expected),
+        "after a restart each is told"
+    );
+    assert_eq!(
+        (told.len(), &third["published"], &third["owed"]),
+        (5, &json!(5), &json!(0)),
+        "once"
+    );
+
+    let fourth = stage.invoke().await;
+    assert_eq!(
+        (&fourth["published"], stage.told().await.len()),
+        (&json!(0), 0)
+    );
+    stage.jobs.update(|jobs| {
+        change(
+            jobs,
+            "stalls",
+            json!({"lastHeartbeatTime": ago(Duration::ZERO)}),
+        )
+    });
+    stage.invoke().await;
+    assert_eq!(
+        told_of(&stage.told().await),
+        pairs(&[("recovered", "stalls")])
+    );
+    let summaries = function
+        .stdout()
+        .iter()
+        .filter(|line| line.contains("run succeeded"))
+        .count();
+    assert_eq!(
+        summaries,
+        3,
+        "one summary line a run: {:#?}",
+        function.stdout()
+    );
+}
+
+#[tokio::test]
+async fn two_processes_at_once_tell_each_thing_once() {
+    let stage = Stage::new().await;
+    stage.jobs.set_jobs(
+        (0..40)
+            .map(|number| job(&format!("job-{number}"), "IN_PROGRESS"))
+            .collect(),
+    );
+    let functions = [stage.function(&[]), stage.function(&[])];
+    let (one, two) = tokio::join!(stage.invoke(), stage.invoke());
+    assert!(
+        one["complete"] == true && two["complete"] == true,
+        "{one} {two}"
+    );
+    assert_eq!(told_of(&stage.told().await).len(), 1, "one of them began");
+    for round in 0..4 {
+        let ended: Vec<_> = (round * 10..round * 10 + 10)
+            .map(|number| format!("job-{number}"))
+            .collect();
+        stage.jobs.update(|jobs| {
+            for id in &ended {
+                change(
+                    jobs,
+                    id,
+                    json!({"status": "COMPLETE", "completionTime": ago(Duration::ZERO)}),
+                );
+            }
+        });
+        let (one, two) = tokio::join!(stage.invoke(), stage.invoke());
+        let recorded = |answer: &Value| answer["notices"]["completed"].as_u64().unwrap_or(0);
+        assert_eq!(
+            recorded(&one) + recorded(&two),
+            10,
+            "each change has one winner: {one} {two}"
+        );
+        let told = stage.told().await;
+        let expected = ended
+            .iter()
+            .map(|id| ("completed".to_owned(), id.clone()))
+            .collect();
+        assert_eq!(
+            (told.len(), told_of(&told)),
+            (10, expected),
+            "round {round}"
+        );
+    }
+    drop(functions);
+}
+
+#[tokio::test]
+async fn five_thousand_jobs_at_20_ms_a_page_within_60_s() {
+    let stage = Stage::new().await;
+    stage.jobs.set_jobs(history(5_000));
+    stage
+        .jobs
+        .script(|script| script.latency = Duration::from_millis(20));
+    let _function = stage.function(&[]);
+    let answer = stage.api.invoke(json!({}), MINUTE).await.unwrap();
+    assert_eq!(
+        (&answer["jobs"], &answer["pages"], &answer["complete"]),
+        (&json!(5_000), &json!(100), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn a_deadline_too_short_for_the_listing_is_no_error_and_concludes_nothing() {
+    let stage = Stage::new().await;
+    let mut jobs = vec![job("seen", "IN_PROGRESS")];
+    jobs.extend(history(5_000));
+    jobs.push(job("unseen", "IN_PROGRESS"));
+    stage.jobs.set_jobs(jobs);
+    let _function = stage.function(&[]);
+    stage.invoke().await;
+    stage.told().await;
+
+    let now = ago(Duration::ZERO);
+    stage.jobs.update(|jobs| {
+        for id in ["seen", "unseen"] {
+            change(
+                jobs,
+                id,
+                json!({"status": "COMPLETE", "completionTime": now}),
+            );
+        }
+    });
+    stage
+        .jobs
+        .script(|script| script.latency = Duration::from_millis(100));
+    let cut = stage
+        .api
+        .invoke(json!({}), Duration::from_secs(3))
+        .await
+        .unwrap();
+    assert_eq!((&cut["complete"], &cut["owed"]), (&json!(false), &json!(0)));
+    assert!(cut["jobs"].as_u64().unwrap() < 5_000, "{cut}");
+    let told = stage.told().await;
+    assert_eq!(
+        told_of(&told),
+        pairs(&[("completed", "seen"), ("completed", "unseen")]),
+        "known jobs are asked for by id"
+    );
+}
+
+#[tokio::test]
+async fn a_failing_listing_fails_the_run_and_concludes_nothing() {
+    let stage = Stage::new().await;
+    let mut jobs = vec![job("first", "IN_PROGRESS")];
+    jobs.extend(history(120));
+    jobs.push(job("last", "IN_PROGRESS"));
+    stage.jobs.set_jobs(jobs);
+    let function = stage.function(&[]);
+    stage.invoke().await;
+    stage.told().await;
+
+    stage.jobs.update(|jobs| {
+        change(
+            jobs,
+            "first",
+            json!({"status": "FAILED", "completionTime": ago(Duration::ZERO)}),
+        );
+        jobs.retain(|job| job["jobId"] != "last");
+    });
+    stage.jobs.script(|script| {
+        script.fault_when = Some(Box::new(|request| {
+            if request.page == 2 {
+                Fault::AccessDenied
+            } else {
+                Fault::None
+            }
+        }));
+    });
+    let failed = stage.api.invoke(json!({}), TIME).await.unwrap_err();
+    assert_eq!(failed["errorType"], "ListingFailed");
+    let message = failed["errorMessage"].as_str().unwrap();
+    assert!(
+        message.contains("page 2") && message.contains("AccessDeniedException"),
+        "{message}"
+    );
+    assert_eq!(
+        told_of(&stage.told().await),
+        pairs(&[("failed", "first")]),
+        "what was seen stands; nothing vanished"
+    );
+    assert!(
+        function
+            .stdout()
+            .iter()
+            .any(|line| line.contains("ListingFailed")),
+        "{:#?}",
+        function.stdout()
+    );
+
+    stage.jobs.script(|script| {
+        script.fault_when = Some(Box::new(|request| {
+            if request.page >= 2 {
+                Fault::LoopToken
+            } else {
+                Fault::None
+            }
+        }));
+    });
+    let failed = stage.api.invoke(json!({}), TIME).await.unwrap_err();
+    assert_eq!(failed["errorType"], "ListingLooped");
+
+    stage.jobs.script(|script| {
+        script.fault_when = None;
+        script.faults = [
+            Fault::Throttle,
+            Fault::Internal,
+            Fault::EmptyPageWithToken,
+            Fault::Drop,
+        ]
+        .into();
+        script.unknown_id = UnknownId::EmptyList;
+    });
+    let well = stage.invoke().await;
+    assert_eq!(
+        well["complete"], true,
+        "throttles, errors and dropped connections are retried"
+    );
+    assert_eq!(told_of(&stage.told().await), pairs(&[("vanished", "last")]));
+}
+
+#[tokio::test]
+async fn odd_input_is_told_as_far_as_it_can_be() {
+    let stage = Stage::new().await;
+    let _function = stage.function(&[]);
+    stage.invoke().await;
+    stage.told().await;
+    let now = ago(Duration::ZERO);
+    let reason = format!("<!channel>\u{1b}[2J\r\n{}", "x".repeat(200_000));
+    stage.jobs.set_jobs(vec![
+        json!({}),
+        json!({"status": "COMPLETE", "completionTime": now}),
+        json!({"jobId": "only-an-id"}),
+        json!({"jobId": "unknown-active", "status": "DREAMING", "startTime": "soon", "processedRecordsCount": -1}),
+        json!({"jobId": "unknown-ended", "status": "ARCHIVED", "completionTime": now}),
+        json!({"jobId": "x".repeat(2_000), "status": "FAILED", "completionTime": now}),
+        json!({"jobId": "odd \u{1b}[31m\n id", "status": "FAILED", "completionTime": now}),
+        with(job("huge", "FAILED"), json!({"failureReason": reason, "completionTime": now, "detectorVersion": "one"})),
+        json!({"arn": "arn:aws:frauddetector:us-east-1:123456789012:batch-prediction/by-arn", "status": "COMPLETE", "completionTime": now}),
+    ]);
+    let answer = stage.invoke().await;
+    assert_eq!(
+        (&answer["unreadable"], &answer["complete"], &answer["owed"]),
+        (&json!(3), &json!(true), &json!(0)),
+        "{answer}"
+    );
+    let told = stage.told().await;
+    let expected = [
+        ("failed", "odd \u{1b}[31m\n id"),
+        ("failed", "huge"),
+        ("completed", "by-arn"),
+    ];
+    assert_eq!(told_of(&told), pairs(&expected));
+    let huge = told
+        .iter()
+        .find(|event| event["subject"] == "huge")
+        .unwrap();
+    assert_eq!(huge["data"]["job"]["failure_reason_bytes"], json!(200_016));
+    let again = stage.invoke().await;
+    assert_eq!(
+        (&again["published"], stage.told().await.len()),
+        (&json!(0), 0),
+        "told once"
+    );
+}
+
+/// moto knows more of SNS's rules than others do, and refuses what breaks them.
+#[tokio::test]
+async fn every_message_passes_where_snss_rules_are_kept() {
+    let stage = Stage {
+        jobs: FraudDetector::start(),
+        world: World::with_moto_topic().await,
+        api: RuntimeApi::start(),
+    };
+    let _function = stage.function(&[
+        (
+            "NOTIFY_ON",
+            "completed,failed,stalled,recovered,canceled,vanished",
+        ),
+        ("WATCH_NAME", "a name of forty characters, not any more"),
+    ]);
+    stage.invoke().await;
+    let now = ago(Duration::ZERO);
+    let ids = [
+        "plain".to_owned(),
+        "ü\u{1b}[31m\n<!channel>".to_owned(),
+        "long-".repeat(190),
+    ];
+    let statuses = ["COMPLETE", "FAILED", "CANCELED", "IN_PROGRESS"];
+    let mut jobs = Vec::new();
+    for id in &ids {
+        for status in statuses {
+            let odd = json!({"detectorName": format!("detector of {id}"), "completionTime": now, "failureReason": id.repeat(100)});
+            let stalled = json!({"startTime": ago(120 * MINUTE), "lastHeartbeatTime": ago(90 * MINUTE), "detectorName": ""});
+            let members = if status == "IN_PROGRESS" {
+                stalled
+            } else {
+                odd
+            };
+            jobs.push(with(job(&format!("{id}{status}"), status), members));
+        }
+    }
+    stage.jobs.set_jobs(jobs);
+    let answer = stage.invoke().await;
+    assert_eq!(
+        (&answer["published"], &answer["owed"]),
+        (&json!(12), &json!(0)),
+        "{answer}"
+    );
+    let told = stage.told().await;
+    assert!(told.len() >= 12, "in their full form: {}", told.len());
+}
+
+#[tokio::test]
+async fn bad_settings_stop_the_start_and_are_all_named_in_one_line() {
+    let api = RuntimeApi::start();
+    let env = [
+        ("TOPIC_ARN", "jobs"),
+        ("STALL_AFTER", "soon"),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+    ];
+    let function = Function::start(&api, env!("CARGO_BIN_EXE_fraud-job-watch"), env);
+    assert!(!function.exited().await.success());
+    let lines = function.stdout();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    let line: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(
+        (&line["level"], &line["error_type"]),
+        (&json!("ERROR"), &json!("SettingsInvalid"))
+    );
+    let message = line["message"].as_str().unwrap();
+    for part in [
+        "TOPIC_ARN is \"jobs\"",
+        "STATE_TABLE is not set",
+        "STALL_AFTER is \"soon\"",
+    ] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+}
