@@ -10,3 +10,4 @@
 #![recursion_limit = "256"]
 
 mod judge;
+mod preview;

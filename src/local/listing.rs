@@ -1,0 +1,255 @@
+//! Listing files: what `aws frauddetector get-batch-prediction-jobs` prints.
+//!
+//! The JSON documents in one file, one after the other, are the pages of one listing. If the last of them has a
+//! `nextToken`, the rest is missing: the listing is incomplete, and whoever reads on gets an error, so that
+//! nothing is concluded of jobs that the file does not show. A member of a job that cannot be read counts as
+//! absent, as it does when the service sends it.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::message::one_line;
+use crate::ports::{self, ListingError, Page};
+use crate::watch::job::time;
+use crate::watch::{Job, JobId, Listed, Source};
+
+/// What a file should hold.
+const EXPECTED: &str = "expected what `aws frauddetector get-batch-prediction-jobs` prints: {\"batchPredictions\": [...]}";
+
+/// A file that is no listing, or no state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {what}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+pub struct BadFile {
+    /// Its name, fit to print.
+    pub file: String,
+    /// Where in it, counted from 1, if it is a matter of one place.
+    pub line: Option<usize>,
+    /// What is wrong, and what was expected.
+    pub what: String,
+}
+
+impl BadFile {
+    pub(super) fn new(file: &Path, line: Option<usize>, what: impl Into<String>) -> Self {
+        Self {
+            file: one_line(&file.to_string_lossy()),
+            line,
+            what: what.into(),
+        }
+    }
+}
+
+/// A listing that was read from a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    pages: Vec<Vec<Listed>>,
+    is_incomplete: bool,
+}
+
+impl Listing {
+    /// A complete listing of these pages.
+    pub fn of_pages(pages: impl IntoIterator<Item = Vec<Listed>>) -> Self {
+        Self {
+            pages: pages.into_iter().collect(),
+            is_incomplete: false,
+        }
+    }
+
+    /// Reads a file.
+    pub fn read(file: &Path) -> Result<Self, BadFile> {
+        let bytes = std::fs::read(file)
+            .map_err(|error| BadFile::new(file, None, format!("{error}; {EXPECTED}")))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = line_of(&bytes, error.valid_up_to());
+            let what = format!("not UTF-8 (older PowerShells write UTF-16); {EXPECTED}");
+            BadFile::new(file, Some(line), what)
+        })?;
+        Self::parse(text).map_err(|(line, what)| BadFile::new(file, Some(line), what))
+    }
+
+    /// Reads a file's text. The error has the line that it is about.
+    fn parse(text: &str) -> Result<Self, (usize, String)> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut listing = Self::default();
+        let mut documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        loop {
+            let begins = documents.byte_offset();
+            let document = match documents.next() {
+                None if listing.pages.is_empty() => {
+                    return Err((1, format!("nothing in it; {EXPECTED}")));
+                }
+                None => return Ok(listing),
+                Some(document) => document.map_err(|error| {
+                    let what = format!("not JSON: {}; {EXPECTED}", without_place(&error));
+                    (error.line(), what)
+                })?,
+            };
+            let (jobs, has_next) = page(document).map_err(|what| {
+                let rest = text.get(begins..).unwrap_or_default();
+                let blank = rest.len() - rest.trim_start().len();
+                let line = line_of(text.as_bytes(), begins + blank);
+                (line, format!("{what}; {EXPECTED}"))
+            })?;
+            listing.pages.push(jobs);
+            listing.is_incomplete = has_next;
+        }
+    }
+
+    /// Whether the file ends with a `nextToken`, so that pages are missing.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
+    }
+
+    /// All jobs, page after page.
+    pub fn jobs(&self) -> impl Iterator<Item = &Listed> {
+        self.pages.iter().flatten()
+    }
+
+    /// The latest of all times in it.
+    pub fn latest_time(&self) -> Option<Timestamp> {
+        self.jobs()
+            .flat_map(|job| {
+                [
+                    &job.start_time,
+                    &job.last_heartbeat_time,
+                    &job.completion_time,
+                ]
+            })
+            .filter_map(|text| time(text.as_deref()?))
+            .max()
+    }
+
+    /// Whose jobs they are, if one of them has an ARN.
+    pub fn source(&self) -> Option<Source> {
+        self.jobs()
+            .find_map(|job| Source::of_arn(job.arn.as_deref()?).ok())
+    }
+
+    fn missing(&self) -> ListingError {
+        let pages = self.pages.len();
+        ListingError(format!(
+            "the file ends with a nextToken: what follows page {pages} is missing"
+        ))
+    }
+}
+
+impl ports::Listing for Listing {
+    async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
+        let number = match token {
+            None => 0,
+            Some(token) => token
+                .parse()
+                .map_err(|_| ListingError(format!("no page {token:?}")))?,
+        };
+        let jobs = match self.pages.get(number) {
+            Some(jobs) => jobs.as_slice(),
+            None if self.is_incomplete => return Err(self.missing()),
+            None => &[],
+        };
+        let is_last = number + 1 >= self.pages.len();
+        Ok(Page {
+            jobs: jobs.to_vec(),
+            next: (!is_last || self.is_incomplete).then(|| (number + 1).to_string()),
+        })
+    }
+
+    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
+        let is_it = |job: &&Listed| Job::read((*job).clone()).is_ok_and(|job| job.id == *id);
+        match self.jobs().find(is_it) {
+            Some(job) => Ok(Some(job.clone())),
+            None if self.is_incomplete => Err(self.missing()),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The jobs of one document, and whether another should follow.
+fn page(document: Value) -> Result<(Vec<Listed>, bool), String> {
+    let Value::Object(mut members) = document else {
+        return Err("JSON, but not an object".to_owned());
+    };
+    let jobs = match members.remove("batchPredictions") {
+        Some(Value::Array(jobs)) => jobs,
+        Some(_) => return Err("batchPredictions is not a list".to_owned()),
+        None => return Err("JSON, but without batchPredictions".to_owned()),
+    };
+    let has_next = match members.remove("nextToken") {
+        None | Some(Value::Null) => false,
+        Some(Value::String(token)) => !token.is_empty(),
+        Some(_) => return Err("nextToken is not a string".to_owned()),
+    };
+    Ok((jobs.into_iter().map(job).collect(), has_next))
+}
+
+fn job(value: Value) -> Listed {
+    let Value::Object(mut members) = value else {
+        return Listed::default();
+    };
+    members.retain(|name, value| {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        Listed::deserialize(Value::Object(alone)).is_ok()
+    });
+    Listed::deserialize(Value::Object(members)).unwrap_or_default()
+}
+
+/// What an error says, without the place in its end.
+pub(super) fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) => what.to_owned(),
+        None => text,
+    }
+}
+
+fn line_of(bytes: &[u8], offset: usize) -> usize {
+    1 + bytes
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_pages_and_a_bad_member_is_absent() {
+        let listing = Listing::parse(
+            r#"{"batchPredictions": [{"jobId": "a", "status": 7, "processedRecordsCount": "many"}], "nextToken": "t"}
+               {"batchPredictions": [17, {"jobId": "b", "lastHeartbeatTime": "2026-03-02T08:00:00"}]}"#,
+        );
+        let listing = listing.unwrap_or_default();
+        let named = |id: &str| Listed {
+            job_id: Some(id.to_owned()),
+            ..Listed::default()
+        };
+        let b = Listed {
+            last_heartbeat_time: Some("2026-03-02T08:00:00".to_owned()),
+            ..named("b")
+        };
+        assert_eq!(
+            listing.pages,
+            [vec![named("a")], vec![Listed::default(), b]]
+        );
+        assert!(!listing.is_incomplete());
+        assert_eq!(listing.latest_time(), time("2026-03-02T08:00:00Z"));
+    }
+
+    #[test]
+    fn a_fault_has_its_line_in_the_file() {
+        let line = |text: &str| Listing::parse(text).map_err(|(line, _)| line);
+        assert_eq!(line(""), Err(1));
+        assert_eq!(
+            line("{\"batchPredictions\": []}\n\n{\n\"batchPredictions\": x}"),
+            Err(4)
+        );
+        assert_eq!(
+            line("{\"batchPredictions\": []}\n\n{\n\"jobs\": []}"),
+            Err(3)
+        );
+        assert_eq!(line("\n[]"), Err(2));
+    }
+}
