@@ -9,5 +9,10 @@
 )]
 #![recursion_limit = "256"]
 
+mod adapters;
+mod invoke;
 mod judge;
+mod messages;
 mod preview;
+mod settings;
+mod simulation;

@@ -43,9 +43,9 @@ enum Command {
 
 const AFTER_HELP: &str = "\
 Example:
-  aws frauddetector get-batch-prediction-jobs --max-results 50 > monday.json
+  aws frauddetector get-batch-prediction-jobs --output json > monday.json
   ... some hours later ...
-  aws frauddetector get-batch-prediction-jobs --max-results 50 > tuesday.json
+  aws frauddetector get-batch-prediction-jobs --output json > tuesday.json
   preview replay monday.json tuesday.json
 
 That command prints 50 jobs at most. If its answer ends with a nextToken, append what it prints with

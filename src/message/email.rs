@@ -151,10 +151,7 @@ fn facts(notice: &Notice, name: Option<&WatchName>, now: Timestamp) -> Vec<(&'st
         );
         put(
             "Behind it",
-            silence
-                .waiting
-                .filter(|count| *count > 0)
-                .map(|count| format!("{} started later and not begun", counted(count, "job"))),
+            silence.waiting.filter(|count| *count > 0).map(behind),
         );
     }
     if let Some(job) = &notice.job {
@@ -228,6 +225,13 @@ fn progress(job: &Job) -> Option<String> {
             format!("{processed} of {total} records ({percent} %)")
         }
     })
+}
+
+fn behind(waiting: u64) -> String {
+    match waiting {
+        1 => "1 job started later and has not begun".to_owned(),
+        more => format!("{more} jobs started later and have not begun"),
+    }
 }
 
 fn counted(count: u64, what: &str) -> String {

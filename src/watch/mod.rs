@@ -1,7 +1,7 @@
 //! What a job's story is and what of it is told: pure, with `now` passed in.
 //!
 //! [`job`] reads what the service lists, [`record`] is what is kept of it between runs, [`life`] finds the
-//! latest sign of life, [`line`] knows who waits for whom, [`judge`] decides, and [`notice`] is what it decides to tell.
+//! latest sign of life, [`mod@line`] knows who waits for whom, [`mod@judge`] decides, and [`notice`] is what it decides to tell.
 
 pub mod job;
 pub mod judge;

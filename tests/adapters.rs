@@ -1,0 +1,400 @@
+//! The adapters against the SDK's own test client: true bytes in and out, and a clock that jumps over waits.
+
+use aws_config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::http::HttpRequest;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
+use aws_smithy_types::body::SdkBody;
+use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table, timeouts};
+use fraud_job_watch::message::Message;
+use fraud_job_watch::ports::{
+    Clock, Listing, Ports, PublishError, Recorded, Store, StoreError, SystemClock, Topic,
+};
+use fraud_job_watch::run::{Failure, Tick, run};
+use fraud_job_watch::settings::Settings;
+use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
+use fraud_job_watch::watch::{Baseline, Change, Item, Notice, Source};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+fn source() -> Source {
+    "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
+        .parse()
+        .unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-03-02T12:00:00Z".parse().unwrap()
+}
+
+/// An exchange: whatever is asked, this is the answer.
+fn answers(status: u16, body: &Value) -> ReplayEvent {
+    let request = http::Request::builder()
+        .uri("http://localhost/")
+        .body(SdkBody::empty())
+        .unwrap();
+    let response = http::Response::builder()
+        .status(status)
+        .header("x-amzn-requestid", "REQUEST-1")
+        .body(SdkBody::from(body.to_string()))
+        .unwrap();
+    ReplayEvent::new(request, response)
+}
+
+fn page(ids: &[&str], next: Option<&str>) -> Value {
+    let jobs: Vec<_> = ids
+        .iter()
+        .map(|id| json!({"jobId": id, "status": "COMPLETE"}))
+        .collect();
+    match next {
+        Some(next) => json!({"batchPredictions": jobs, "nextToken": next}),
+        None => json!({"batchPredictions": jobs}),
+    }
+}
+
+fn error(kind: &str) -> Value {
+    json!({"__type": kind, "message": "as scripted"})
+}
+
+fn config(http: &StaticReplayClient) -> aws_config::SdkConfig {
+    aws_config::SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
+            Credentials::for_tests(),
+        ))
+        .http_client(http.clone())
+        .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+            aws_smithy_async::rt::sleep::TokioSleep::new(),
+        ))
+        .retry_config(RetryConfig::standard())
+        .timeout_config(timeouts())
+        .build()
+}
+
+fn listing(events: Vec<ReplayEvent>) -> (FraudDetector, StaticReplayClient) {
+    let http = StaticReplayClient::new(events);
+    (
+        FraudDetector::new(aws_sdk_frauddetector::Client::new(&config(&http))),
+        http,
+    )
+}
+
+fn table(events: Vec<ReplayEvent>) -> (Table, StaticReplayClient) {
+    let http = StaticReplayClient::new(events);
+    let client = aws_sdk_dynamodb::Client::new(&config(&http));
+    (Table::new(client, "state".to_owned(), &source()), http)
+}
+
+fn topic(events: Vec<ReplayEvent>) -> (SnsTopic, StaticReplayClient) {
+    let settings = Settings::read(|name| match name {
+        "TOPIC_ARN" => Some("arn:aws:sns:us-east-2:123456789012:jobs".to_owned()),
+        "STATE_TABLE" => Some("state".to_owned()),
+        _ => None,
+    });
+    let http = StaticReplayClient::new(events);
+    (
+        SnsTopic::new(
+            aws_sdk_sns::Client::new(&config(&http)),
+            settings.unwrap().topic,
+        ),
+        http,
+    )
+}
+
+fn bodies(http: &StaticReplayClient) -> Vec<Value> {
+    let body = |request: &HttpRequest| {
+        serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default()
+    };
+    http.actual_requests().map(body).collect()
+}
+
+/// A run on this listing with no state, whose writes and publishes go nowhere.
+async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, StaticReplayClient) {
+    let (listing, http) = listing(events);
+    let (store, _) = table(vec![answers(200, &json!({"Items": []}))]);
+    let ports = Ports {
+        listing,
+        store: fraud_job_watch::invoke::ReadOnly(store),
+        topic: fraud_job_watch::invoke::Collected::default(),
+        clock: SystemClock,
+    };
+    let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
+    let tick = Tick {
+        source: &source(),
+        policy: &settings.policy,
+        name: None,
+        run: "run",
+        time_given: None,
+    };
+    (run(&ports, &tick).await, http)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_page_is_asked_for_with_the_token_of_the_last() {
+    let (outcome, http) = watch(vec![
+        answers(200, &page(&["a", "b"], Some("t1"))),
+        answers(200, &page(&[], Some("t2"))),
+        answers(200, &page(&["c"], None)),
+    ])
+    .await;
+    assert_eq!(
+        (
+            outcome.answer.jobs,
+            outcome.answer.pages,
+            outcome.answer.complete
+        ),
+        (3, 3, true)
+    );
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    assert_eq!(
+        bodies(&http),
+        [
+            json!({"maxResults": 50}),
+            json!({"maxResults": 50, "nextToken": "t1"}),
+            json!({"maxResults": 50, "nextToken": "t2"})
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttles_and_internal_errors_are_retried() {
+    for (status, kind) in [
+        (400, "ThrottlingException"),
+        (500, "InternalServerException"),
+    ] {
+        let (outcome, http) = watch(vec![
+            answers(status, &error(kind)),
+            answers(status, &error(kind)),
+            answers(200, &page(&["a"], None)),
+        ])
+        .await;
+        assert_eq!(
+            (outcome.answer.jobs, outcome.answer.complete),
+            (1, true),
+            "{kind}"
+        );
+        assert_eq!(http.actual_requests().count(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fails_for_good_leaves_the_listing_incomplete_and_says_why() {
+    let (outcome, http) = watch(vec![
+        answers(200, &page(&["a"], Some("t1"))),
+        answers(400, &error("AccessDeniedException")),
+    ])
+    .await;
+    assert_eq!((outcome.answer.jobs, outcome.answer.complete), (1, false));
+    assert_eq!(
+        http.actual_requests().count(),
+        2,
+        "a refusal is not asked again"
+    );
+    let [Failure::ListingFailed(why)] = &outcome.failures[..] else {
+        panic!("{:?}", outcome.failures)
+    };
+    for part in [
+        "page 2",
+        "GetBatchPredictionJobs",
+        "AccessDeniedException",
+        "as scripted",
+        "REQUEST-1",
+    ] {
+        assert!(why.contains(part), "{part:?} is missing in {why:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_token_is_an_error_even_if_others_came_between() {
+    let (outcome, _) = watch(vec![
+        answers(200, &page(&["a"], Some("t1"))),
+        answers(200, &page(&["b"], Some("t2"))),
+        answers(200, &page(&["c"], Some("t1"))),
+    ])
+    .await;
+    assert_eq!((outcome.answer.jobs, outcome.answer.complete), (3, false));
+    assert!(
+        matches!(outcome.failures[..], [Failure::ListingLooped(3)]),
+        "{:?}",
+        outcome.failures
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_gone_is_an_error_or_an_empty_list() {
+    let id = "gone".to_owned().try_into().unwrap();
+    let (listing_, _) = listing(vec![
+        answers(200, &page(&[], None)),
+        answers(400, &error("ResourceNotFoundException")),
+    ]);
+    assert_eq!(listing_.ask(&id).await.unwrap(), None);
+    assert_eq!(listing_.ask(&id).await.unwrap(), None);
+    let (listing_, _) = listing(vec![answers(400, &error("AccessDeniedException"))]);
+    assert!(
+        listing_.ask(&id).await.is_err(),
+        "being refused says nothing of the job"
+    );
+}
+
+fn began_change() -> Change {
+    let Item::Watch(baseline) = first_baseline(now(), "mine").item else {
+        panic!("not the watch")
+    };
+    let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
+    let source = source();
+    let terms = Terms {
+        source: &source,
+        policy: &settings.policy,
+        baseline: &baseline,
+        run: "mine",
+    };
+    began(&terms, now(), 0, &std::collections::BTreeMap::new())
+}
+
+fn canceled(code: &str, old: Option<Value>) -> Value {
+    let first = match old {
+        Some(old) => json!({"Code": code, "Item": old}),
+        None => json!({"Code": code}),
+    };
+    json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "Transaction cancelled",
+        "CancellationReasons": [first, {"Code": "None"}],
+    })
+}
+
+fn stored_baseline(rev: u64, by: &str) -> Value {
+    json!({
+        "watch": {"S": source().to_string()}, "item": {"S": "watch"}, "reads_from": {"N": "1"},
+        "rev": {"N": rev.to_string()}, "by": {"S": by}, "since": {"S": "2026-03-02T11:59:00Z"},
+        "began_at": {"S": "2026-03-02T12:00:00Z"},
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_lost_to_another_run_is_told_from_ones_own_echo() {
+    let change = began_change();
+    for (by, is_echo) in [("other", false), ("mine", true)] {
+        let (store, _) = table(vec![answers(
+            400,
+            &canceled("ConditionalCheckFailed", Some(stored_baseline(2, by))),
+        )]);
+        let Recorded::Lost(Some(standing)) = store.record(&change, now()).await.unwrap() else {
+            panic!("not lost")
+        };
+        assert_eq!(
+            standing.is_same_write(&change.item),
+            is_echo,
+            "written by {by}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_met_another_looks_what_that_one_left() {
+    let (store, http) = table(vec![
+        answers(400, &canceled("TransactionConflict", None)),
+        answers(200, &json!({"Item": stored_baseline(2, "other")})),
+    ]);
+    let Recorded::Lost(Some(Item::Watch(Baseline { by, .. }))) =
+        store.record(&began_change(), now()).await.unwrap()
+    else {
+        panic!("not lost")
+    };
+    assert_eq!(by, "other");
+    assert_eq!(bodies(&http)[1]["ConsistentRead"], json!(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_holds_the_item_and_each_notice_and_asks_for_the_old_item() {
+    let (store, http) = table(vec![answers(200, &json!({}))]);
+    assert_eq!(
+        store.record(&began_change(), now()).await.unwrap(),
+        Recorded::Done
+    );
+    let sent = &bodies(&http)[0];
+    let update = &sent["TransactItems"][0]["Update"];
+    assert_eq!(update["Key"]["item"], json!({"S": "watch"}));
+    assert_eq!(update["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+    let key = sent["TransactItems"][1]["Put"]["Item"]["item"]["S"]
+        .as_str()
+        .unwrap();
+    assert!(key.starts_with("owed#"), "{key}");
+    assert!(sent["ClientRequestToken"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_is_one_query_and_a_newer_item_is_refused() {
+    let (store, http) = table(vec![answers(
+        200,
+        &json!({"Items": [stored_baseline(1, "x")]}),
+    )]);
+    assert_eq!(store.load(now()).await.unwrap().baseline.unwrap().rev, 1);
+    assert_eq!(http.actual_requests().count(), 1);
+
+    let mut newer = stored_baseline(1, "x");
+    newer["reads_from"] = json!({"N": "2"});
+    let (store, _) = table(vec![answers(200, &json!({"Items": [newer]}))]);
+    let refused = store.load(now()).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::TooNew(why) if why.contains("\"watch\"")),
+        "{refused:?}"
+    );
+
+    let mut odd = stored_baseline(1, "x");
+    odd["since"] = json!({"S": "yesterday"});
+    let (store, _) = table(vec![answers(200, &json!({"Items": [odd]}))]);
+    assert!(
+        matches!(store.load(now()).await.unwrap_err(), StoreError::Failed(why) if why.contains("\"watch\""))
+    );
+}
+
+fn began_message() -> Message {
+    let notice: &Notice = &began_change().notices[0];
+    Message::of(notice, None, SystemClock.now())
+}
+
+fn sns_error(code: &str) -> ReplayEvent {
+    let request = http::Request::builder()
+        .uri("http://localhost/")
+        .body(SdkBody::empty())
+        .unwrap();
+    let body = format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error>\
+         <RequestId>REQUEST-1</RequestId></ErrorResponse>"
+    );
+    ReplayEvent::new(
+        request,
+        http::Response::builder()
+            .status(400)
+            .header("x-amzn-requestid", "REQUEST-1")
+            .body(SdkBody::from(body))
+            .unwrap(),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_refused_as_such_is_told_from_one_that_may_pass_later() {
+    let (sns, _) = topic(vec![sns_error("InvalidParameter")]);
+    let refused = sns.publish(&began_message()).await.unwrap_err();
+    assert!(
+        matches!(&refused, PublishError::Refused(why) if why.contains("REQUEST-1")),
+        "{refused:?}"
+    );
+    let (sns, _) = topic(vec![sns_error("AuthorizationError")]);
+    assert!(matches!(
+        sns.publish(&began_message()).await.unwrap_err(),
+        PublishError::Failed(_)
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_five_messages_a_second_go_out() {
+    let (sns, _) = topic(vec![]);
+    let start = tokio::time::Instant::now();
+    for _ in 0..11 {
+        sns.ready().await;
+    }
+    assert_eq!(start.elapsed().as_millis(), 2_000);
+}

@@ -1,0 +1,327 @@
+//! One invocation: dry run, test notice, odd payloads, the log.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fraud_job_watch::invoke::{Collected, invoke, time_given};
+use fraud_job_watch::local::state::Memory;
+use fraud_job_watch::message::Message;
+use fraud_job_watch::ports::{
+    Clock, Listing, ListingError, Page, Ports, PublishError, Store, Topic,
+};
+use fraud_job_watch::run::{Answer, Tick};
+use fraud_job_watch::settings::WatchSettings;
+use fraud_job_watch::telemetry;
+use fraud_job_watch::watch::{JobId, Listed, Source};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+fn now() -> Timestamp {
+    "2026-03-02T12:00:00Z".parse().unwrap()
+}
+
+#[derive(Clone, Copy)]
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+/// A listing of one job that failed just now, and one without an id.
+#[derive(Clone, Copy)]
+struct TwoJobs;
+
+impl Listing for TwoJobs {
+    async fn page(&self, _: Option<&str>) -> Result<Page, ListingError> {
+        let failed = Listed {
+            job_id: Some("job".to_owned()),
+            status: Some("FAILED".to_owned()),
+            completion_time: Some("2026-03-02T11:59:30Z".to_owned()),
+            failure_reason: Some("secret words".to_owned()),
+            input_path: Some("s3://secret/path".to_owned()),
+            ..Listed::default()
+        };
+        Ok(Page {
+            jobs: vec![failed, Listed::default()],
+            next: None,
+        })
+    }
+
+    async fn ask(&self, _: &JobId) -> Result<Option<Listed>, ListingError> {
+        Ok(None)
+    }
+}
+
+/// A topic that refuses what has more than one form.
+#[derive(Default)]
+struct Strict(Collected);
+
+impl Topic for Strict {
+    async fn ready(&self) {}
+
+    async fn publish(&self, message: &Message) -> Result<(), PublishError> {
+        match message.subject {
+            Some(_) => Err(PublishError::Refused("too fine".to_owned())),
+            None => self.0.publish(message).await,
+        }
+    }
+}
+
+async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer, T) {
+    let settings = WatchSettings::read(|_| None).unwrap();
+    let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
+        .parse()
+        .unwrap();
+    let tick = Tick {
+        source: &source,
+        policy: &settings.policy,
+        name: None,
+        run: "run",
+        time_given: None,
+    };
+    let shared = std::rc::Rc::new(topic);
+    struct Shared<T>(std::rc::Rc<T>);
+    impl<T: Topic> Topic for Shared<T> {
+        async fn ready(&self) {
+            self.0.ready().await;
+        }
+        async fn publish(&self, message: &Message) -> Result<(), PublishError> {
+            self.0.publish(message).await
+        }
+    }
+    let ports = Ports {
+        listing: TwoJobs,
+        store: store.clone(),
+        topic: Shared(std::rc::Rc::clone(&shared)),
+        clock: Noon,
+    };
+    let answer = invoke(ports, &tick, payload).await.unwrap();
+    (answer, std::rc::Rc::into_inner(shared).unwrap())
+}
+
+#[tokio::test]
+async fn a_dry_run_judges_and_answers_and_neither_writes_nor_publishes() {
+    let store = Memory::default();
+    for payload in [
+        json!({"dry_run": true}),
+        json!({"dry_run": true, "test_notice": true}),
+    ] {
+        let (answer, topic) = ask_for(&payload, &store, Collected::default()).await;
+        assert_eq!(
+            store.load(now()).await.unwrap(),
+            Default::default(),
+            "nothing is written"
+        );
+        assert!(topic.take().is_empty(), "nothing is published");
+        let would: Vec<_> = answer
+            .would_publish
+            .unwrap()
+            .iter()
+            .map(|event| event["data"]["kind"].clone())
+            .collect();
+        assert_eq!(would, ["began", "failed"]);
+        assert_eq!(
+            (
+                answer.dry_run,
+                answer.published,
+                answer.owed,
+                answer.unreadable
+            ),
+            (true, 0, 2, 1)
+        );
+    }
+    let (answer, topic) = ask_for(&json!({}), &store, Collected::default()).await;
+    assert_eq!(
+        (answer.published, answer.owed, topic.take().len()),
+        (2, 0, 2),
+        "the real run tells it"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_what_is_already_owed() {
+    struct Down;
+    impl Topic for Down {
+        async fn ready(&self) {}
+        async fn publish(&self, _: &Message) -> Result<(), PublishError> {
+            std::future::pending().await
+        }
+    }
+    let store = Memory::default();
+    let settings = WatchSettings::read(|_| None).unwrap();
+    let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
+        .parse()
+        .unwrap();
+    let time_given = Some(Duration::from_secs(1));
+    let tick = Tick {
+        source: &source,
+        policy: &settings.policy,
+        name: None,
+        run: "stuck",
+        time_given,
+    };
+    let ports = Ports {
+        listing: TwoJobs,
+        store: store.clone(),
+        topic: Down,
+        clock: Noon,
+    };
+    let stuck = invoke(ports, &tick, &json!({})).await.unwrap();
+    assert_eq!(
+        (stuck.published, stuck.owed),
+        (0, 2),
+        "spent time is no error"
+    );
+    let (answer, _) = ask_for(&json!({"dry_run": true}), &store, Collected::default()).await;
+    assert_eq!(answer.would_publish.unwrap().len(), 2);
+    assert!(answer.notices.is_empty(), "nothing of it is new");
+}
+
+#[tokio::test]
+async fn a_test_notice_is_marked_and_nothing_else_is_done() {
+    let store = Memory::default();
+    let (answer, topic) =
+        ask_for(&json!({"test_notice": true}), &store, Collected::default()).await;
+    let sent = topic.take();
+    assert_eq!((answer.published, answer.jobs, sent.len()), (1, 0, 1));
+    assert_eq!(
+        sent[0].event["type"],
+        "fraud-job-watch.batch-prediction.test.v1"
+    );
+    assert!(
+        sent[0]
+            .subject
+            .as_ref()
+            .unwrap()
+            .as_str()
+            .starts_with("TEST")
+    );
+    assert_eq!(store.load(now()).await.unwrap(), Default::default());
+}
+
+#[tokio::test]
+async fn any_payload_is_a_run() {
+    let odd = [
+        json!(null),
+        json!("x"),
+        json!([1]),
+        json!({"dry_run": "true"}),
+        json!({"detail": "{}", "source": "aws.scheduler"}),
+    ];
+    for payload in odd {
+        let (answer, _) = ask_for(&payload, &Memory::default(), Collected::default()).await;
+        assert_eq!((answer.dry_run, answer.published), (false, 2), "{payload}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_goes_out_in_its_smallest_form() {
+    let store = Memory::default();
+    let (answer, topic) = ask_for(&json!({}), &store, Strict::default()).await;
+    assert_eq!((answer.published, answer.owed), (2, 0));
+    let sent = topic.0.take();
+    assert!(
+        sent[1]
+            .form("default")
+            .starts_with("FAILED: job at 2026-03-02T11:59:30Z (event "),
+        "{}",
+        sent[1].form("default")
+    );
+}
+
+#[test]
+fn a_deadline_that_was_past_from_the_start_counts_as_none() {
+    let ms = u64::try_from(now().as_millisecond()).unwrap();
+    assert_eq!(time_given(600_000, now()), None);
+    assert_eq!(time_given(ms, now()), None);
+    assert_eq!(
+        time_given(ms + 300_000, now()),
+        Some(Duration::from_secs(300))
+    );
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn log_of_a_run(format: &str, level: &str) -> String {
+    let log = Log::default();
+    let written = log.clone();
+    let variables = [
+        ("AWS_LAMBDA_LOG_FORMAT", format.to_owned()),
+        ("AWS_LAMBDA_LOG_LEVEL", level.to_owned()),
+    ];
+    let lookup = |name: &str| {
+        variables
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.clone())
+    };
+    let subscriber = telemetry::subscriber(lookup, move || log.clone());
+    let guard = tracing::subscriber::set_default(subscriber);
+    ask_for(&json!({}), &Memory::default(), Collected::default()).await;
+    drop(guard);
+    let bytes = written.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn every_line_of_the_json_log_has_a_time_and_a_level() {
+    let log = log_of_a_run("JSON", "INFO").await;
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for line in &lines {
+        line["timestamp"]
+            .as_str()
+            .unwrap()
+            .parse::<Timestamp>()
+            .unwrap();
+        assert!(line["level"].is_string());
+    }
+    let levels: Vec<_> = lines
+        .iter()
+        .map(|line| line["level"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        levels,
+        ["WARN", "INFO"],
+        "the job without an id, and one summary: {log}"
+    );
+    assert_eq!(
+        (&lines[1]["jobs"], &lines[1]["published"]),
+        (&json!(2), &json!(2))
+    );
+    assert!(!log.contains("secret"), "no job contents above debug");
+}
+
+#[tokio::test]
+async fn the_level_and_the_format_are_obeyed() {
+    assert_eq!(log_of_a_run("JSON", "ERROR").await, "");
+    assert!(
+        log_of_a_run("JSON", "DEBUG")
+            .await
+            .contains(r#""level":"DEBUG""#)
+    );
+    let text = log_of_a_run("Text", "INFO").await;
+    assert!(
+        text.lines()
+            .all(|line| line.contains(" INFO ") || line.contains(" WARN "))
+            && !text.contains("{\"timestamp"),
+        "{text}"
+    );
+}
