@@ -15,7 +15,7 @@
 //!
 //! The outer ring gives the ports a world:
 //! - [`aws`]: Fraud Detector, DynamoDB, SNS
-//! - `local`: listing files, a state file, a terminal; what `preview` uses
+//! - [`local`]: listing files, a state file, a terminal; what `preview` uses
 
 pub mod aws;
 pub mod invoke;

@@ -15,6 +15,7 @@ mod judge;
 mod lab;
 mod lab_itself;
 mod messages;
+mod preview;
 mod settings;
 mod simulation;
 mod store;

@@ -49,6 +49,14 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// A complete listing of these pages.
+    pub fn of_pages(pages: impl IntoIterator<Item = Vec<Listed>>) -> Self {
+        Self {
+            pages: pages.into_iter().collect(),
+            is_incomplete: false,
+        }
+    }
+
     /// Reads a file.
     pub fn read(file: &Path) -> Result<Self, BadFile> {
         let bytes = std::fs::read(file)
@@ -73,8 +81,10 @@ impl Listing {
                     return Err((1, format!("nothing in it; {EXPECTED}")));
                 }
                 None => return Ok(listing),
-                Some(document) => document
-                    .map_err(|error| (error.line(), format!("not JSON: {error}; {EXPECTED}")))?,
+                Some(document) => document.map_err(|error| {
+                    let what = format!("not JSON: {}; {EXPECTED}", without_place(&error));
+                    (error.line(), what)
+                })?,
             };
             let (jobs, has_next) = page(document).map_err(|what| {
                 let rest = text.get(begins..).unwrap_or_default();
@@ -133,10 +143,14 @@ impl ports::Listing for Listing {
                 .parse()
                 .map_err(|_| ListingError(format!("no page {token:?}")))?,
         };
-        let jobs = self.pages.get(number).ok_or_else(|| self.missing())?;
+        let jobs = match self.pages.get(number) {
+            Some(jobs) => jobs.as_slice(),
+            None if self.is_incomplete => return Err(self.missing()),
+            None => &[],
+        };
         let is_last = number + 1 >= self.pages.len();
         Ok(Page {
-            jobs: jobs.clone(),
+            jobs: jobs.to_vec(),
             next: (!is_last || self.is_incomplete).then(|| (number + 1).to_string()),
         })
     }
@@ -178,6 +192,15 @@ fn job(value: Value) -> Listed {
         Listed::deserialize(Value::Object(alone)).is_ok()
     });
     Listed::deserialize(Value::Object(members)).unwrap_or_default()
+}
+
+/// What an error says, without the place in its end.
+pub(super) fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) => what.to_owned(),
+        None => text,
+    }
 }
 
 fn line_of(bytes: &[u8], offset: usize) -> usize {

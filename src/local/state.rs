@@ -13,7 +13,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::listing::BadFile;
+use super::listing::{BadFile, without_place};
 use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError};
 use crate::watch::judge::Expected;
 use crate::watch::{Baseline, Change, Item, JobId, Key, Notice, NoticeId, Record, Source};
@@ -22,8 +22,7 @@ use crate::watch::{Baseline, Change, Item, JobId, Key, Notice, NoticeId, Record,
 const FORMAT: u64 = 1;
 
 /// The state of one watch in memory. Clones share it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory(Rc<RefCell<Items>>);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -168,7 +167,7 @@ impl Store for Memory {
 struct Contents {
     /// The oldest format version that can read it.
     reads_from: u64,
-    watches: BTreeMap<Source, Memory>,
+    watches: BTreeMap<Source, Items>,
 }
 
 /// The state of all watches, kept in a file if there is one.
@@ -220,10 +219,12 @@ impl StateFile {
         }
         let (text, watches) = match fs::read_to_string(&target) {
             Ok(text) => {
-                let watches = parse(&text)
-                    .map_err(|(line, what)| BadFile::new(file, line, what))?
-                    .watches;
-                (text, watches)
+                let contents =
+                    parse(&text).map_err(|(line, what)| BadFile::new(file, line, what))?;
+                let memory = |items| Memory(Rc::new(RefCell::new(items)));
+                let watches = contents.watches.into_iter();
+                let watches = watches.map(|(source, items)| (source, memory(items)));
+                (text, watches.collect())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(failed("read", error)),
@@ -256,7 +257,11 @@ impl StateFile {
         };
         let contents = Contents {
             reads_from: FORMAT,
-            watches: self.watches.clone(),
+            watches: self
+                .watches
+                .iter()
+                .map(|(source, memory)| (source.clone(), memory.0.borrow().clone()))
+                .collect(),
         };
         let mut text = serde_json::to_string_pretty(&contents)?;
         text.push('\n');
@@ -301,7 +306,8 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 fn parse(text: &str) -> Result<Contents, (Option<usize>, String)> {
     let broken = |error: serde_json::Error| {
         let what = format!(
-            "not a state file, or a broken one: {error}; it is left untouched: mend it, or delete it to begin anew"
+            "not a state file, or a broken one: {}; it is left untouched: mend it, or delete it to begin anew",
+            without_place(&error)
         );
         (Some(error.line()), what)
     };

@@ -1,0 +1,399 @@
+//! The real `preview`, run on files: what it prints, what it refuses, what it keeps.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+const DAY: [&str; 6] = [
+    "events/day/01-quiet-start.json",
+    "events/day/02-completed.json",
+    "events/day/03-failed.json",
+    "events/day/04-stalled.json",
+    "events/day/05-recovered.json",
+    "events/day/06-vanished.json",
+];
+
+fn preview() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_preview"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("replay");
+    for variable in [
+        "STALL_AFTER",
+        "REMIND_AFTER",
+        "NOTIFY_ON",
+        "WATCH_NAME",
+        "COLUMNS",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// What it prints if all goes well.
+fn shows(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert!(status.success(), "{status}: {stderr}");
+    assert_eq!(stderr, "");
+    String::from_utf8(stdout).unwrap()
+}
+
+/// What it says when it refuses: then it prints nothing else.
+fn refuses(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(output.stdout, b"");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The kinds told, listing by listing.
+fn told(command: &mut Command) -> Vec<Vec<String>> {
+    let kinds = |report: Value| {
+        let notices = report["notices"].as_array().unwrap().clone();
+        let kind = |notice: Value| notice["data"]["kind"].as_str().unwrap().to_owned();
+        notices.into_iter().map(kind).collect()
+    };
+    lines(&shows(command.arg("--json")))
+        .into_iter()
+        .map(kinds)
+        .collect()
+}
+
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn put(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// What is said with this desk's path left out.
+    fn masked(&self, text: &str) -> String {
+        text.replace(self.0.path().to_str().unwrap(), "DESK")
+    }
+}
+
+fn running(id: &str, heartbeat: &str) -> Value {
+    json!({"jobId": id, "status": "IN_PROGRESS", "startTime": "2026-03-02T08:00:00Z",
+           "lastHeartbeatTime": heartbeat})
+}
+
+#[test]
+fn the_day_that_comes_with_it() {
+    insta::assert_snapshot!(shows(preview().args(DAY)));
+}
+
+#[test]
+fn the_day_as_json_is_one_line_a_listing() {
+    let mut reports = lines(&shows(preview().args(DAY).arg("--json")));
+    assert_eq!(reports.len(), DAY.len());
+    let mut stalled = reports.swap_remove(3);
+    stalled["answer"]["took_ms"] = json!(0);
+    insta::assert_json_snapshot!(stalled);
+}
+
+#[test]
+fn settings_come_from_flags_and_before_them_from_variables() {
+    let until_stalled = &DAY[..4];
+    let quiet = vec!["began"];
+    let day =
+        |last: Vec<&'static str>| vec![quiet.clone(), vec!["completed"], vec!["failed"], last];
+    assert_eq!(told(preview().args(until_stalled)), day(vec!["stalled"]));
+    let slow = told(preview().args(until_stalled).env("STALL_AFTER", "2h"));
+    assert_eq!(slow, day(vec![]));
+    let flag = told(
+        preview()
+            .args(until_stalled)
+            .args(["--stall-after", "1h"])
+            .env("STALL_AFTER", "2h"),
+    );
+    assert_eq!(flag, day(vec!["stalled"]));
+    let few = told(
+        preview()
+            .args(until_stalled)
+            .args(["--notify-on", "failed"])
+            .env("WATCH_NAME", ""),
+    );
+    assert_eq!(few, [quiet, vec![], vec!["failed"], vec![]]);
+    let named = shows(preview().arg(DAY[0]).env("WATCH_NAME", "prod"));
+    assert!(named.contains("Subject: [prod] Watching"), "{named}");
+}
+
+#[test]
+fn a_clock_can_be_given() {
+    let desk = Desk::new();
+    let page = json!({"batchPredictions": [running("slow", "2026-03-02T08:00:00Z")]});
+    let file = desk.put("a@b.json", page.to_string());
+    let file = file.to_str().unwrap();
+    let clocks = |command: &mut Command| -> Vec<Value> {
+        let reports = lines(&shows(command.arg("--json")));
+        let clock = |report: &Value| json!([report["clock"], report["clock_from"]]);
+        reports.iter().map(clock).collect()
+    };
+    let later = format!("{file}@2026-03-02T10:30:00+01:00");
+    assert_eq!(
+        clocks(preview().args([file, &later])),
+        [
+            json!(["2026-03-02T08:00:00Z", "latest_time"]),
+            json!(["2026-03-02T09:30:00Z", "given"])
+        ]
+    );
+    let later = ["--now", "2026-03-02T09:30:00Z"];
+    assert_eq!(
+        told(preview().args([file, file]).args(later)),
+        [vec!["began"], vec!["stalled"]]
+    );
+}
+
+#[test]
+fn a_bad_input_is_refused_with_its_place_and_what_was_expected() {
+    let desk = Desk::new();
+    let good = DAY[0];
+    let empty = json!({"batchPredictions": []}).to_string();
+    let refused = |arguments: &[&str]| desk.masked(&refuses(preview().args(arguments)));
+    let file = |text: &str| {
+        let file = desk.put("bad.json", text);
+        refused(&[good, file.to_str().unwrap()])
+    };
+    let utf16: Vec<u8> = empty.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16 = desk.put("utf16.json", [b"\xff\xfe".as_slice(), &utf16].concat());
+    let said = [
+        file(&format!("{empty}\n\nAn error occurred")),
+        file(&format!("{empty}\n{{\"models\": []}}")),
+        file("{\"batchPredictions\": {}}"),
+        file("{\"batchPredictions\": [\n"),
+        file(""),
+        refused(&[utf16.to_str().unwrap()]),
+        refused(&[good, "no-such.json"]),
+        refused(&["events/day/01-quiet-start.json@noon"]),
+        refused(&[good, "--now", "noon"]),
+        refused(&["--stall-after", "soon", "--notify-on", "all", good]),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn one_bad_member_does_not_sink_a_job_nor_one_bad_job_a_listing() {
+    let desk = Desk::new();
+    let mut odd = running("odd", "2026-03-02T08:00:00Z");
+    odd["processedRecordsCount"] = json!("many");
+    odd["detectorName"] = json!(["a", "list"]);
+    odd["somethingNew"] = json!({"not": "known"});
+    let page = json!({"batchPredictions": [odd, "no job", {}]});
+    let file = desk.put("odd.json", page.to_string());
+    let output = preview().arg(&file).arg("--json").output().unwrap();
+    assert!(output.status.success());
+    let report = &lines(std::str::from_utf8(&output.stdout).unwrap())[0];
+    assert_eq!(report["answer"]["unreadable"], 2);
+    assert_eq!(report["jobs"].as_array().unwrap().len(), 1);
+    assert_eq!(report["jobs"][0]["status"], "IN_PROGRESS");
+    assert_eq!(report["jobs"][0]["detector"], Value::Null);
+}
+
+#[test]
+fn nothing_is_concluded_from_an_incomplete_listing() {
+    let desk = Desk::new();
+    let whole = json!({"batchPredictions": [
+        running("a", "2026-03-02T08:00:00Z"), running("b", "2026-03-02T08:00:00Z")]});
+    let seen = json!([running("a", "2026-03-02T08:30:00Z")]);
+    let whole = desk.put("whole.json", whole.to_string());
+    let cut = json!({"batchPredictions": seen, "nextToken": "more"});
+    let cut = desk.put("cut.json", cut.to_string());
+    let rest = desk.put("rest.json", json!({"batchPredictions": seen}).to_string());
+    let without_vanished = [vec!["began"], vec![]];
+    assert_eq!(told(preview().args([&whole, &cut])), without_vanished);
+    let with_vanished = [vec!["began"], vec!["vanished"]];
+    assert_eq!(told(preview().args([&whole, &rest])), with_vanished);
+    let never_whole = [Vec::<String>::new(), vec![]];
+    assert_eq!(told(preview().args([&cut, &cut])), never_whole);
+    assert!(shows(preview().arg(&cut)).contains("INCOMPLETE"));
+}
+
+#[test]
+fn a_listing_without_jobs_belongs_to_the_watch_before_it() {
+    let desk = Desk::new();
+    let none = desk.put("none.json", json!({"batchPredictions": []}).to_string());
+    let none = format!("{}@2026-03-02T12:00:00Z", none.to_str().unwrap());
+    let expected = [vec!["began"], vec!["vanished"]];
+    assert_eq!(told(preview().args([DAY[0], &none])), expected);
+    let state = desk.path("state.json");
+    let with_state = |listing: &str| told(preview().arg(listing).arg("--state").arg(&state));
+    assert_eq!(with_state(DAY[0]), [["began"]]);
+    assert_eq!(with_state(&none), [["vanished"]]);
+}
+
+#[test]
+fn with_a_state_file_each_thing_is_told_once() {
+    let desk = Desk::new();
+    let state = desk.path("state.json");
+    let once = |listing: &str| told(preview().arg(listing).arg("--state").arg(&state));
+    let kinds = [
+        ["began"].as_slice(),
+        &["completed"],
+        &["failed"],
+        &["stalled"],
+        &["recovered"],
+        &["vanished", "completed"],
+    ];
+    for (listing, kinds) in DAY.into_iter().zip(kinds) {
+        assert_eq!(once(listing), [kinds], "{listing}");
+        let kept = fs::read(&state).unwrap();
+        assert_eq!(once(listing), [[""; 0]], "{listing} again");
+        assert_eq!(
+            fs::read(&state).unwrap(),
+            kept,
+            "an idle run writes nothing"
+        );
+    }
+}
+
+#[test]
+fn a_state_file_that_cannot_be_read_is_left_untouched() {
+    let desk = Desk::new();
+    let state = desk.path("state.json");
+    shows(preview().arg(DAY[0]).arg("--state").arg(&state));
+    let whole = fs::read_to_string(&state).unwrap();
+    let refused = |text: &str| {
+        fs::write(&state, text).unwrap();
+        let said = refuses(preview().arg(DAY[1]).arg("--state").arg(&state));
+        assert_eq!(fs::read_to_string(&state).unwrap(), text);
+        desk.masked(&said)
+    };
+    let newer = whole.replace("\"reads_from\": 1", "\"reads_from\": 2");
+    let said = [
+        refused(&newer),
+        refused("{\n\"reads_from\": 1,\n\"watches\": 7}"),
+        refused("{\"reads_from\": 1,"),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn what_a_killed_writer_left_loses_nothing() {
+    let desk = Desk::new();
+    let state = desk.path("state.json");
+    let once = |listing: &str| told(preview().arg(listing).arg("--state").arg(&state));
+    once(DAY[0]);
+    desk.put("state.json.new", "{\"reads_from\": 1, \"watc");
+    assert_eq!(once(DAY[1]), [["completed"]]);
+    assert!(!desk.path("state.json.new").exists());
+}
+
+#[test]
+fn what_was_not_shown_is_shown_the_next_time() {
+    let desk = Desk::new();
+    let state = desk.path("state.json");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = preview();
+    command.arg(DAY[0]).arg("--state").arg(&state);
+    let unread = command.stdout(writer).stderr(Stdio::piped()).output();
+    let unread = unread.unwrap();
+    assert!(unread.status.success());
+    assert_eq!(unread.stderr, b"", "a closed pipe is no fault");
+    let next = told(preview().arg(DAY[0]).arg("--state").arg(&state));
+    assert_eq!(next, [["began"]]);
+}
+
+#[test]
+fn two_processes_take_turns_at_one_state_file() {
+    let desk = Desk::new();
+    let state = desk.path("state.json");
+    let lock = File::create(desk.path("state.json.lock")).unwrap();
+    lock.lock().unwrap();
+    let start = || {
+        let mut command = preview();
+        command.arg(DAY[0]).arg("--json").arg("--state").arg(&state);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut both = [start(), start()];
+    for process in &mut both {
+        let mut said = String::new();
+        let mut stderr = BufReader::new(process.stderr.take().unwrap());
+        stderr.read_line(&mut said).unwrap();
+        assert!(said.contains("waiting"), "{said}");
+    }
+    assert!(!state.exists());
+    lock.unlock().unwrap();
+    let notices: usize = both
+        .into_iter()
+        .map(|mut process| {
+            let mut shown = String::new();
+            let mut stdout = process.stdout.take().unwrap();
+            stdout.read_to_string(&mut shown).unwrap();
+            assert!(process.wait().unwrap().success());
+            lines(&shown)[0]["notices"].as_array().unwrap().len()
+        })
+        .sum();
+    assert_eq!(notices, 1);
+}
+
+#[test]
+fn nothing_in_a_file_steers_the_terminal() {
+    let desk = Desk::new();
+    let evil = "a\u{1b}]0;title\u{7}\u{9b}31m\u{202e}\r\nb\u{7f}";
+    let mut job = running(evil, "2026-03-02T08:00:00Z");
+    for member in ["failureReason", "detectorName", "inputPath", "outputPath"] {
+        job[member] = json!(evil);
+    }
+    job["status"] = json!(format!("NEW{evil}"));
+    job["arn"] = json!(format!(
+        "arn:aws:frauddetector:{evil}:{evil}:batch-prediction/x"
+    ));
+    let mut ended = job.clone();
+    ended["completionTime"] = json!("2026-03-02T08:20:00Z");
+    let mut failed = ended.clone();
+    failed["status"] = json!("FAILED");
+    failed["jobId"] = json!(format!("failed {evil}"));
+    let long = json!({"jobId": evil.repeat(100)});
+    let first = json!({"batchPredictions": [job, long]}).to_string();
+    let second = json!({"batchPredictions": [ended, failed]}).to_string();
+    let files = [desk.put("1.json", first), desk.put("2.json", second)];
+    let steers = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    for flags in [[].as_slice(), &["--json"]] {
+        let output = preview().args(&files).args(flags).output().unwrap();
+        assert!(output.status.success());
+        for said in [output.stdout, output.stderr] {
+            let said = String::from_utf8(said).unwrap();
+            assert!(!said.is_empty());
+            assert!(!said.contains(steers), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn the_help_shows_an_example_and_the_defaults() {
+    let help = shows(preview().arg("--help"));
+    for part in [
+        "Example:",
+        "preview replay monday.json",
+        "[default: 1h]",
+        "Exit status:",
+    ] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
+}
