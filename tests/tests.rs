@@ -11,3 +11,5 @@
 
 mod adapters;
 mod judge;
+mod lab;
+mod lab_itself;

@@ -1,0 +1,30 @@
+//! What stands in for AWS in the tests.
+//!
+//! Ours, since nobody else has them: [`fraud_detector`] and [`runtime_api`], with [`function`] to run
+//! the real binary. From others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
+//! the true wire protocols, and end with the test process however it dies.
+
+#![allow(
+    dead_code,
+    reason = "a lab has instruments that not every experiment uses"
+)]
+
+pub(crate) mod emulators;
+pub(crate) mod fraud_detector;
+pub(crate) mod function;
+pub(crate) mod http;
+pub(crate) mod runtime_api;
+
+use std::time::{Duration, Instant};
+
+/// Waits until something that a test can see has come true.
+///
+/// # Panics
+/// If it has not within a minute.
+pub(crate) async fn eventually(mut come_true: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !come_true() {
+        assert!(start.elapsed() < Duration::from_secs(60), "still not so");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
