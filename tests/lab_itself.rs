@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::lab::emulators::{World, python_boto3, sdk_config};
+use crate::lab::eventually;
 use crate::lab::fraud_detector::{Fault, FraudDetector, UnknownId, job};
 use crate::lab::function::Function;
 use crate::lab::runtime_api::RuntimeApi;
@@ -19,6 +20,7 @@ fn boto3(detector: &FraudDetector, parameters: Value) -> Value {
         .arg(detector.url())
         .arg(parameters.to_string())
         .env_clear()
+        .env("AWS_CONFIG_FILE", "/dev/null")
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -246,9 +248,7 @@ async fn each_of_two_functions_takes_one_event() {
     let [one, other] = [(); 2].map(|()| Function::start(&api, BINARY, env.clone()));
     let killed = async {
         // Each is held up by its own invocation.
-        while detector.requests().len() < 2 {
-            tokio::task::yield_now().await;
-        }
+        eventually(|| detector.requests().len() == 2).await;
         one.kill();
         other.kill();
     };

@@ -3,6 +3,7 @@
 //!
 //! A [`World`] is one test's own part of them.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -110,7 +111,7 @@ impl Emulator {
                 .args(command.get_args())
                 .env_clear()
                 .env("TMPDIR", directory)
-                .envs(["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap())))
+                .envs(["PATH", "HOME"].into_iter().filter_map(from_here))
                 .envs(
                     command
                         .get_envs()
@@ -135,6 +136,10 @@ impl Emulator {
         let output = std::fs::read_to_string(&log).unwrap_or_default();
         panic!("{name} does not start:\n{output}");
     }
+}
+
+fn from_here(name: &str) -> Option<(&str, OsString)> {
+    Some((name, std::env::var_os(name)?))
 }
 
 fn free_port() -> u16 {

@@ -14,3 +14,17 @@ pub(crate) mod fraud_detector;
 pub(crate) mod function;
 pub(crate) mod http;
 pub(crate) mod runtime_api;
+
+use std::time::{Duration, Instant};
+
+/// Waits until something that a test can see has come true.
+///
+/// # Panics
+/// If it has not within a minute.
+pub(crate) async fn eventually(mut come_true: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !come_true() {
+        assert!(start.elapsed() < Duration::from_secs(60), "still not so");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
