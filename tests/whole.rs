@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::lab::emulators::World;
+use crate::lab::emulators::{World, python_boto3};
 use crate::lab::fraud_detector::{Fault, FraudDetector, UnknownId, ago, job, with};
 use crate::lab::function::Function;
 use crate::lab::runtime_api::RuntimeApi;
@@ -477,6 +477,52 @@ async fn odd_input_is_told_as_far_as_it_can_be() {
         (&again["published"], stage.told().await.len()),
         (&json!(0), 0),
         "told once"
+    );
+}
+
+/// The README's loop, word for word, with the AWS command line and our Fraud Detector.
+#[tokio::test]
+async fn the_loop_in_the_readme_saves_every_page() {
+    let detector = FraudDetector::start();
+    detector.set_jobs(history(170));
+    let readme = include_str!("../README.md");
+    let script = readme
+        .split("```sh\n")
+        .map(|block| block.split("```").next().unwrap());
+    let script = script
+        .into_iter()
+        .find(|block| block.contains("get-batch-prediction-jobs"))
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bin = python_boto3().parent().unwrap().display().to_string();
+    let (name, url) = detector.env();
+    let saved = std::process::Command::new("bash")
+        .args(["-eu", "-c", script])
+        .current_dir(&folder)
+        .env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()))
+        .env(name, url)
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "us-east-1"),
+        ])
+        .envs([
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_PAGER", ""),
+        ])
+        .output()
+        .unwrap();
+    assert!(saved.status.success(), "{saved:?}");
+    let shown = std::process::Command::new(env!("CARGO_BIN_EXE_preview"))
+        .args(["replay", "jobs.json"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("170 jobs on 4 pages: 170 COMPLETE"),
+        "{shown}"
     );
 }
 

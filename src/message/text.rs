@@ -80,21 +80,19 @@ pub(super) fn attribute(text: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Text from outside on one line: control characters, line breaks and those that reorder text are written out.
+/// Text from outside on one line: control characters and whatever breaks lines, changes
+/// the direction of text or cannot be seen are written out.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             c if c.is_control() => write_out(&mut line, c),
-            // Line and paragraph separators, and what changes the direction of text.
-            '\u{2028}'
-            | '\u{2029}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                write_out(&mut line, c);
-            }
+            // What breaks lines, changes the direction of text, or cannot be seen.
+            '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => write_out(&mut line, c),
             c => line.push(c),
         }
     }
