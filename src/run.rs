@@ -731,11 +731,13 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             .and_then(|lasts| now.saturating_add(lasts).ok())
             .unwrap_or(now);
         match bounded(
-            self.work_until,
+            Some(publish_until),
             store.claim(&notice.id, self.tick.run, until, now),
         )
         .await
         {
+            // Whoever was held up meanwhile may find the time spent, with the answer there.
+            Some(Ok(Claimed::Mine)) if Instant::now() >= publish_until => return Delivery::NotNow,
             Some(Ok(Claimed::Mine)) => {}
             Some(Ok(Claimed::Gone)) => return Delivery::Done,
             Some(Ok(Claimed::Held)) | None => return Delivery::NotNow,
