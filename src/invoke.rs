@@ -4,18 +4,21 @@
 //! `{"test_notice": true}` publishes one sample, marked as a test, and does nothing else. With both, dry run
 //! wins. Whatever else it holds is ignored.
 
+use std::iter;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::message::{Message, Telling, Told};
 use crate::ports::{
     Claimed, Clock, Listing, Ports, PublishError, Recorded, State, Store, StoreError, Topic,
 };
-use crate::run::{Answer, Failure, Tick, run};
+use crate::run::{Answer, Failure, Outcome, Tick, bounded, millis, run};
+use crate::settings::WatchSettings;
 use crate::watch::{Change, Item, Job, Key, Kind, Listed, Notice, NoticeId};
 
 /// An invocation that failed: the first of its failures, with a stable name.
@@ -38,27 +41,39 @@ impl From<&Failure> for Failed {
     }
 }
 
-/// Does what the payload asks for, and logs one summary line.
+/// Does what the payload asks for, and logs one summary line. `measure` is told of a run, failed or not, but not
+/// of a dry run or a test notice.
 pub async fn invoke<L: Listing, S: Store, T: Topic, C: Clock>(
     ports: Ports<L, S, T, C>,
     tick: &Tick<'_>,
     payload: &Value,
+    measure: impl FnOnce(&Outcome),
 ) -> Result<Answer, Failed> {
     let asks = |name: &str| payload.get(name) == Some(&Value::Bool(true));
     let (mut answer, failures) = if asks("dry_run") {
         let Ports {
             listing,
             store,
-            topic: _,
             clock,
+            ..
         } = ports;
         let ports = Ports {
             listing,
             store: ReadOnly(store),
             topic: Collected::default(),
+            urgent: None,
             clock,
         };
-        let outcome = run(&ports, tick).await;
+        // Notice by notice, however many.
+        let settings = WatchSettings {
+            digest_above: usize::MAX,
+            ..tick.settings.clone()
+        };
+        let tick = Tick {
+            settings: &settings,
+            ..*tick
+        };
+        let outcome = run(&ports, &tick).await;
         let mut answer = outcome.answer;
         let would_publish = ports.topic.take();
         answer.dry_run = true;
@@ -72,9 +87,10 @@ pub async fn invoke<L: Listing, S: Store, T: Topic, C: Clock>(
         );
         (answer, outcome.failures)
     } else if asks("test_notice") {
-        test_notice(&ports.topic, tick, ports.clock.now()).await
+        test_notice(&ports, tick).await
     } else {
         let outcome = run(&ports, tick).await;
+        measure(&outcome);
         (outcome.answer, outcome.failures)
     };
     say(&answer, &failures);
@@ -136,11 +152,12 @@ fn say(answer: &Answer, failures: &[Failure]) {
     );
 }
 
-async fn test_notice<T: Topic>(
-    topic: &T,
+/// Publishes a sample to each topic.
+async fn test_notice<L, S, T: Topic, C: Clock>(
+    ports: &Ports<L, S, T, C>,
     tick: &Tick<'_>,
-    now: Timestamp,
 ) -> (Answer, Vec<Failure>) {
+    let (started, now) = (Instant::now(), ports.clock.now());
     let sample = Listed {
         job_id: Some("test_job".to_owned()),
         status: Some("COMPLETE".to_owned()),
@@ -162,24 +179,32 @@ async fn test_notice<T: Topic>(
         silence: None,
         found: None,
     };
-    let mut answer = Answer::default();
-    let mut failures = Vec::new();
     let told = Told {
         notice: &notice,
         job_now: None,
     };
     let telling = Telling {
-        name: tick.name,
+        name: tick.settings.name.as_ref(),
         now,
     };
-    match topic.publish(&Message::of(&told, &telling)).await {
-        Ok(()) => answer.published = 1,
-        Err(why) => {
-            let failure = Failure::PublishFailed(format!("the test notice: {why}"));
-            error!(error_type = failure.error_type(), "{failure}");
-            failures.push(failure);
-        }
+    let message = Message::of(&told, &telling);
+    let until = tick.work_until(started);
+    let mut answer = Answer::default();
+    let mut failures = Vec::new();
+    for topic in iter::once(&ports.topic).chain(&ports.urgent) {
+        let why = match bounded(until, topic.publish(&message)).await {
+            Some(Ok(())) => {
+                answer.published += 1;
+                continue;
+            }
+            Some(Err(error)) => error.to_string(),
+            None => "its time was spent".to_owned(),
+        };
+        let failure = Failure::TestFailed(why);
+        error!(error_type = failure.error_type(), "{failure}");
+        failures.push(failure);
     }
+    answer.took_ms = millis(started.elapsed());
     (answer, failures)
 }
 

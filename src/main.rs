@@ -7,14 +7,15 @@ use std::process::ExitCode;
 
 use fraud_job_watch::aws::Clients;
 use fraud_job_watch::invoke::{Failed, invoke, time_given};
-use fraud_job_watch::run::{Answer, Tick};
+use fraud_job_watch::run::{Answer, Outcome, Tick};
 use fraud_job_watch::settings::Settings;
-use fraud_job_watch::telemetry;
+use fraud_job_watch::telemetry::{self, Metrics};
 use fraud_job_watch::watch::Source;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::{Instrument, error, info_span};
+use uuid::Uuid;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -59,16 +60,21 @@ async fn handle(
         )
     })?;
     // A retried event keeps its request id, so a run needs a name of its own.
-    let name = format!("{:032x}", fastrand::u128(..));
+    let name = Uuid::new_v4().simple().to_string();
     let tick = Tick {
         source: &source,
-        policy: &settings.watch.policy,
-        name: settings.watch.name.as_ref(),
+        settings: &settings.watch,
         run: &name,
         time_given: time_given(context.deadline, Timestamp::now()),
     };
     let span = info_span!("run", request_id = context.request_id, run = name);
-    let answer = invoke(clients.ports(&source), &tick, &payload)
+    let metrics = Metrics {
+        function: &context.env_config.function_name,
+        detailed: settings.detailed_metrics,
+        level: telemetry::level_that_passes(|name| std::env::var(name).ok()),
+    };
+    let measure = |outcome: &Outcome| println!("{}", metrics.line(outcome, Timestamp::now()));
+    let answer = invoke(clients.ports(&source), &tick, &payload, measure)
         .instrument(span)
         .await;
     answer.map_err(

@@ -125,6 +125,11 @@ pub trait Topic {
 
     /// Publishes one message. After [`PublishError::Failed`] it is unknown whether it went out.
     fn publish(&self, message: &Message) -> impl Future<Output = Result<(), PublishError>>;
+
+    /// How many subscribers have confirmed; `None` if that cannot be told.
+    fn subscribers(&self) -> impl Future<Output = Option<u64>> {
+        async { None }
+    }
 }
 
 /// A message did not go out.
@@ -153,6 +158,8 @@ pub struct Ports<L, S, T, C> {
     pub store: S,
     /// Where messages go.
     pub topic: T,
+    /// Where those that somebody should look at go instead.
+    pub urgent: Option<T>,
     /// The time.
     pub clock: C,
 }

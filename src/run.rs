@@ -4,6 +4,8 @@
 //! active jobs that were not listed; judge silences; deliver all that is owed, by this run or an earlier one:
 //! claim, publish, settle. Whatever dies in between, what is recorded stays owed until it was published.
 
+mod deliver;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,15 +20,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::message::{Message, Telling, Told, WatchName};
-use crate::ports::{
-    Claimed, Clock, Listing, Owed, Page, Ports, PublishError, Recorded, Store, StoreError, Topic,
-};
+use crate::ports::{Clock, Listing, Owed, Page, Ports, Recorded, Store, StoreError, Topic};
+use crate::settings::WatchSettings;
 use crate::watch::judge::{self, Terms, judge, judge_absence, judge_silence};
+use crate::watch::life::sign_of_life;
 use crate::watch::line::{Line, ended_lately};
-use crate::watch::{
-    Baseline, Change, Item, Job, JobId, Notice, Phase, Policy, Record, Source, Status,
-};
+use crate::watch::{Baseline, Change, Item, Job, JobId, Phase, Record, Source, Status};
 
 /// Writes under way at once.
 const WRITES: usize = 16;
@@ -34,10 +33,8 @@ const WRITES: usize = 16;
 const PAGES_AHEAD: usize = 16;
 /// How often a change is judged anew when another run was faster, before it is left to the next run.
 const TRIES: usize = 3;
-/// How long a claim lasts, unless the run ends sooner.
-const CLAIM: Duration = Duration::from_secs(60);
-/// A claim outlasts what is done under it by this much.
-const CLAIM_MARGIN: Duration = Duration::from_secs(5);
+/// How long the number of subscribers may take.
+const SUBSCRIBERS: Duration = Duration::from_secs(5);
 /// What is kept of the time given, to answer in.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
@@ -46,14 +43,20 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 pub struct Tick<'a> {
     /// Whose jobs.
     pub source: &'a Source,
-    /// What is told, and when.
-    pub policy: &'a Policy,
-    /// Leads every subject.
-    pub name: Option<&'a WatchName>,
+    /// What is told, when, and how.
+    pub settings: &'a WatchSettings,
     /// The name of this run, unlike that of any other: it owns the claims that the run makes.
     pub run: &'a str,
     /// How long the run may take; without it, as long as it likes.
     pub time_given: Option<Duration>,
+}
+
+impl Tick<'_> {
+    /// When all that a run does must have ended.
+    pub(crate) fn work_until(&self, started: Instant) -> Option<Instant> {
+        let given = self.time_given?;
+        Some(started + given.saturating_sub(ANSWER_MARGIN))
+    }
 }
 
 /// What a run says of itself.
@@ -98,7 +101,7 @@ pub enum Failure {
     )]
     StateTooNew(String),
     /// A page or a job could not be had.
-    #[error("the listing is incomplete; what was seen stands, and the next run lists again: {0}")]
+    #[error("not all jobs could be seen; what was seen stands, and the next run lists again: {0}")]
     ListingFailed(String),
     /// The service gave a token that it had given before.
     #[error(
@@ -108,6 +111,9 @@ pub enum Failure {
     /// A change could not be recorded.
     #[error("a change could not be recorded; the next run sees it again: {0}")]
     RecordFailed(String),
+    /// The test notice could not be published.
+    #[error("the test notice was not published; invoke it again when that is mended: {0}")]
+    TestFailed(String),
     /// A notice could not be delivered.
     #[error("a notice was not delivered; it stays owed, and the next run tries again: {0}")]
     PublishFailed(String),
@@ -122,7 +128,7 @@ impl Failure {
             Self::ListingFailed(_) => "ListingFailed",
             Self::ListingLooped(_) => "ListingLooped",
             Self::RecordFailed(_) => "RecordFailed",
-            Self::PublishFailed(_) => "PublishFailed",
+            Self::PublishFailed(_) | Self::TestFailed(_) => "PublishFailed",
         }
     }
 
@@ -134,11 +140,24 @@ impl Failure {
     }
 }
 
+/// What a run saw of how things stand when it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// How long the oldest notice has been owed.
+    pub oldest_owed: SignedDuration,
+    /// How long ago the active job that has been silent longest showed a sign of life.
+    pub oldest_sign_of_life: Option<SignedDuration>,
+    /// How many subscribers have confirmed: of two topics the one with fewer.
+    pub subscribers: Option<u64>,
+}
+
 /// What a run did, and what went wrong in it, in the order in which it did.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What it did.
     pub answer: Answer,
+    /// How things stand.
+    pub gauges: Gauges,
     /// What went wrong; a run with any has failed.
     pub failures: Vec<Failure>,
 }
@@ -149,13 +168,17 @@ pub async fn run<L: Listing, S: Store, T: Topic, C: Clock>(
     tick: &Tick<'_>,
 ) -> Outcome {
     let mut run = Run::new(ports, tick);
-    if run.load_and_list().await {
-        run.ask().await;
-        run.weigh_silences().await;
-        run.begin().await;
-    }
-    run.deliver().await;
-    run.finish()
+    let subscribers = bounded(run.subscribers_until(), subscribers(ports));
+    let work = async {
+        if run.load_and_list().await {
+            run.ask().await;
+            run.weigh_silences().await;
+            run.begin().await;
+        }
+        run.deliver().await;
+    };
+    let ((), subscribers) = tokio::join!(biased; work, subscribers);
+    run.finish(subscribers.flatten())
 }
 
 /// How the listing ended.
@@ -247,9 +270,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             list_until: tick
                 .time_given
                 .map(|given| started + given.saturating_sub(reserve(given))),
-            work_until: tick
-                .time_given
-                .map(|given| started + given.saturating_sub(ANSWER_MARGIN)),
+            work_until: tick.work_until(started),
             baseline: None,
             known: BTreeMap::new(),
             active: BTreeMap::new(),
@@ -261,12 +282,34 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         }
     }
 
-    fn finish(mut self) -> Outcome {
+    /// Nothing waits longer than this for the number of subscribers.
+    fn subscribers_until(&self) -> Option<Instant> {
+        let until = self.started + SUBSCRIBERS;
+        Some(
+            self.work_until
+                .map_or(until, |work_until| work_until.min(until)),
+        )
+    }
+
+    fn finish(mut self, subscribers: Option<u64>) -> Outcome {
+        let now = self.ports.clock.now();
+        let age = |at: Timestamp| now.duration_since(at).max(SignedDuration::ZERO);
+        let signs = self.active.values().filter_map(|Sighting { job, .. }| {
+            let record = &self.known.get(&job.id)?.record;
+            (record.phase == Phase::Active).then(|| age(sign_of_life(job, Some(record), now)))
+        });
+        let owed = self.owed.iter().map(|owed| age(owed.notice.recorded_at));
+        let gauges = Gauges {
+            oldest_owed: owed.max().unwrap_or_default(),
+            oldest_sign_of_life: signs.max(),
+            subscribers,
+        };
         self.answer.owed = self.owed.len() as u64;
-        self.answer.took_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.answer.took_ms = millis(self.started.elapsed());
         self.answer.complete &= !self.spent;
         Outcome {
             answer: self.answer,
+            gauges,
             failures: self.failures,
         }
     }
@@ -408,7 +451,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             known.seen = true;
         } else if job.end().is_some()
             && job.finished_at().is_some_and(|at| at <= baseline.since)
-            && !ended_lately(&job, at, self.tick.policy.stall_after)
+            && !ended_lately(&job, at, self.tick.settings.policy.stall_after)
         {
             // History: by far the most, and judged as such without more ado.
             return;
@@ -422,7 +465,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                     at,
                 },
             );
-        } else if ended_lately(&job, at, self.tick.policy.stall_after) {
+        } else if ended_lately(&job, at, self.tick.settings.policy.stall_after) {
             self.ended.push(job.to_recognise());
         }
         self.put(writes, job.id.clone(), Question::Seen(job), at, baseline)
@@ -441,7 +484,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         let tick = self.tick;
         let terms = Terms {
             source: tick.source,
-            policy: tick.policy,
+            policy: &tick.settings.policy,
             baseline,
             run: tick.run,
         };
@@ -455,7 +498,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         writes.futures.push(Box::pin(async move {
             let terms = Terms {
                 source: tick.source,
-                policy: tick.policy,
+                policy: &tick.settings.policy,
                 baseline: &baseline,
                 run: tick.run,
             };
@@ -497,9 +540,10 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 self.known.remove(&id);
             }
             Commit::Spent => self.spent = true,
-            Commit::Failed(error) => {
-                self.fail(Failure::RecordFailed(format!("job {id:?}: {error}")))
-            }
+            Commit::Failed(error) => self.fail(Failure::RecordFailed(format!(
+                "job {:?}: {error}",
+                id.as_str()
+            ))),
         }
     }
 
@@ -586,10 +630,10 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             return;
         };
         let tick = self.tick;
-        let stall_after = tick.policy.stall_after;
+        let stall_after = tick.settings.policy.stall_after;
         let terms = Terms {
             source: tick.source,
-            policy: tick.policy,
+            policy: &tick.settings.policy,
             baseline: &baseline,
             run: tick.run,
         };
@@ -601,7 +645,9 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 (record.phase == Phase::Active).then_some((job, record, *at))
             })
             .collect();
-        let mut line = self.answer.complete.then(|| {
+        // A known active job that could not be asked for may be what others wait for.
+        let is_whole = self.answer.complete && !self.spent && self.failures.is_empty();
+        let mut line = is_whole.then(|| {
             let mut line = Line::default();
             let now = self.ports.clock.now();
             active
@@ -645,7 +691,8 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         else {
             return;
         };
-        if !self.answer.complete || self.spent {
+        // Nothing may be missing that a later run would take for news.
+        if !self.answer.complete || self.spent || !self.failures.is_empty() {
             return;
         }
         let tick = self.tick;
@@ -653,7 +700,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         let change = |baseline: &Baseline, now| {
             let terms = Terms {
                 source: tick.source,
-                policy: tick.policy,
+                policy: &tick.settings.policy,
                 baseline,
                 run: tick.run,
             };
@@ -678,142 +725,18 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             }
         }
     }
-
-    /// Delivers everything owed: the notices of one job in the order in which they were recorded.
-    async fn deliver(&mut self) {
-        let mut stories: BTreeMap<Option<JobId>, Vec<Owed>> = BTreeMap::new();
-        for owed in std::mem::take(&mut self.owed) {
-            stories
-                .entry(owed.notice.job.as_ref().map(|job| job.id.clone()))
-                .or_default()
-                .push(owed);
-        }
-        let mut stories: Vec<_> = stories.into_values().collect();
-        for story in &mut stories {
-            story.sort_by_key(|owed| owed.order);
-        }
-        stories.sort_by_key(|story| story.first().map(|owed| owed.notice.recorded_at));
-        for story in stories {
-            let mut story = story.into_iter();
-            while let Some(owed) = story.next() {
-                match self.deliver_one(&owed.notice).await {
-                    Delivery::Done => {}
-                    Delivery::Never => self.owed.push(owed),
-                    Delivery::NotNow => {
-                        self.owed.push(owed);
-                        self.owed.extend(story.by_ref());
-                    }
-                }
-            }
-        }
-    }
-
-    async fn deliver_one(&mut self, notice: &Notice) -> Delivery {
-        let Ports {
-            store,
-            topic,
-            clock,
-            ..
-        } = self.ports;
-        if bounded(self.work_until, topic.ready()).await.is_none() {
-            return Delivery::NotNow;
-        }
-        // What is done under the claim ends before the claim does.
-        let claimed = Instant::now();
-        let publish_until = claimed + (CLAIM - CLAIM_MARGIN);
-        let publish_until = self
-            .work_until
-            .map_or(publish_until, |until| until.min(publish_until));
-        let lasts = publish_until.saturating_duration_since(claimed) + CLAIM_MARGIN;
-        let now = clock.now();
-        let until = SignedDuration::try_from(lasts)
-            .ok()
-            .and_then(|lasts| now.saturating_add(lasts).ok())
-            .unwrap_or(now);
-        match bounded(
-            Some(publish_until),
-            store.claim(&notice.id, self.tick.run, until, now),
-        )
-        .await
-        {
-            // Whoever was held up meanwhile may find the time spent, with the answer there.
-            Some(Ok(Claimed::Mine)) if Instant::now() >= publish_until => return Delivery::NotNow,
-            Some(Ok(Claimed::Mine)) => {}
-            Some(Ok(Claimed::Gone)) => return Delivery::Done,
-            Some(Ok(Claimed::Held)) | None => return Delivery::NotNow,
-            Some(Err(error)) => {
-                self.fail(Failure::PublishFailed(format!(
-                    "{} not claimed: {error}",
-                    named(notice)
-                )));
-                return Delivery::NotNow;
-            }
-        }
-        let publishing = async {
-            let told = Told {
-                notice,
-                job_now: None,
-            };
-            let telling = Telling {
-                name: self.tick.name,
-                now,
-            };
-            let message = Message::of(&told, &telling);
-            match topic.publish(&message).await {
-                Err(PublishError::Refused(why)) => {
-                    warn!(kind = %notice.kind, event_id = %notice.id, "refused, so its smallest form goes out instead: {why}");
-                    topic
-                        .publish(&Message::smallest(notice, self.tick.name))
-                        .await
-                }
-                published => published,
-            }
-        };
-        match bounded(Some(publish_until), publishing).await {
-            Some(Ok(())) => self.answer.published += 1,
-            Some(Err(PublishError::Refused(why))) => {
-                self.fail(Failure::PublishFailed(format!(
-                    "{} refused: {why}",
-                    named(notice)
-                )));
-                return Delivery::Never;
-            }
-            Some(Err(PublishError::Failed(why))) => {
-                self.fail(Failure::PublishFailed(format!("{}: {why}", named(notice))));
-                return Delivery::NotNow;
-            }
-            None => return Delivery::NotNow,
-        }
-        match bounded(self.work_until, store.settle(&notice.id)).await {
-            Some(Ok(())) => Delivery::Done,
-            Some(Err(error)) => {
-                let what = format!(
-                    "{} published, but not settled, so it is repeated: {error}",
-                    named(notice)
-                );
-                self.fail(Failure::PublishFailed(what));
-                Delivery::NotNow
-            }
-            None => Delivery::NotNow,
-        }
-    }
 }
 
-/// What became of one delivery.
-enum Delivery {
-    /// It is delivered, by this run or another.
-    Done,
-    /// It stays owed, and so does what follows it in its job's story.
-    NotNow,
-    /// It stays owed, and what follows need not wait for it.
-    Never,
-}
-
-fn named(notice: &Notice) -> String {
-    match &notice.job {
-        Some(job) => format!("the {} notice of job {:?}", notice.kind, job.id.as_str()),
-        None => format!("the {} notice", notice.kind),
-    }
+/// How many have confirmed, of the topic that has fewer.
+async fn subscribers<L, S, T: Topic, C>(ports: &Ports<L, S, T, C>) -> Option<u64> {
+    let urgent = async {
+        match &ports.urgent {
+            Some(topic) => topic.subscribers().await,
+            None => None,
+        }
+    };
+    let (all, urgent) = tokio::join!(ports.topic.subscribers(), urgent);
+    all.into_iter().chain(urgent).min()
 }
 
 /// Lists page by page. A token that was given before, not only by the last page, ends it.
@@ -878,10 +801,7 @@ async fn commit<L, S: Store, T, C: Clock>(
             }
             None => return Commit::Spent,
         };
-        if standing
-            .as_ref()
-            .is_some_and(|item| item.is_same_write(&change.item))
-        {
+        if standing.as_ref().is_some_and(|item| *item == change.item) {
             return Commit::Made(change);
         }
         match anew(standing.as_ref(), now) {
@@ -894,8 +814,13 @@ async fn commit<L, S: Store, T, C: Clock>(
     )))
 }
 
+/// In whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What the future gives, or `None` if it takes longer than until then.
-async fn bounded<F: Future>(until: Option<Instant>, future: F) -> Option<F::Output> {
+pub(crate) async fn bounded<F: Future>(until: Option<Instant>, future: F) -> Option<F::Output> {
     match until {
         Some(until) => tokio::time::timeout_at(until, future).await.ok(),
         None => Some(future.await),

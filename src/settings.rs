@@ -24,13 +24,16 @@ pub struct Variable {
 }
 
 /// Every variable there is.
-pub const VARIABLES: [Variable; 6] = [
+pub const VARIABLES: [Variable; 9] = [
     TOPIC_ARN,
+    URGENT_TOPIC_ARN,
     STATE_TABLE,
     WATCH_NAME,
     STALL_AFTER,
     REMIND_AFTER,
     NOTIFY_ON,
+    DIGEST_ABOVE,
+    DETAILED_METRICS,
 ];
 
 const TOPIC_ARN: Variable = Variable {
@@ -39,6 +42,13 @@ const TOPIC_ARN: Variable = Variable {
     rule: "the ARN of a standard topic",
     default: None,
     example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs",
+};
+const URGENT_TOPIC_ARN: Variable = Variable {
+    name: "URGENT_TOPIC_ARN",
+    meaning: "a topic for what somebody should look at: failed, stalled, vanished and reminders go there instead",
+    rule: "the ARN of a standard topic",
+    default: Some("none"),
+    example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs-urgent",
 };
 const STATE_TABLE: Variable = Variable {
     name: "STATE_TABLE",
@@ -76,13 +86,32 @@ const NOTIFY_ON: Variable = Variable {
     example: "failed,stalled",
 };
 
+const DIGEST_ABOVE: Variable = Variable {
+    name: "DIGEST_ABOVE",
+    meaning: "how many notices to one topic a run may publish one by one; more become a digest",
+    rule: "a number from 1 to 1000",
+    default: Some("5"),
+    example: "10",
+};
+const DETAILED_METRICS: Variable = Variable {
+    name: "DETAILED_METRICS",
+    meaning: "whether jobs by status, notices by kind, pages and run time are metrics as well",
+    rule: "`on` or `off`",
+    default: Some("off"),
+    example: "on",
+};
+
 /// What the Lambda is told by its variables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where messages go.
     pub topic: TopicArn,
+    /// Where errors go instead.
+    pub urgent_topic: Option<TopicArn>,
     /// Where the state is kept.
     pub table: String,
+    /// Whether more is measured than what alarms need.
+    pub detailed_metrics: bool,
     /// What is told, and when.
     pub watch: WatchSettings,
 }
@@ -94,6 +123,8 @@ pub struct WatchSettings {
     pub name: Option<WatchName>,
     /// What is told, and when.
     pub policy: Policy,
+    /// How many notices to one topic go out one by one; more become a digest.
+    pub digest_above: usize,
 }
 
 /// The ARN of a standard SNS topic.
@@ -179,16 +210,27 @@ impl Settings {
             faults: Vec::new(),
         };
         let topic = reader.take(&TOPIC_ARN, TopicArn::parse);
+        let urgent_topic = reader.take(&URGENT_TOPIC_ARN, |text| match text {
+            "none" => Some(None),
+            text => TopicArn::parse(text).map(Some),
+        });
         let table = reader.take(&STATE_TABLE, table_name);
         let watch = reader.watch();
-        match (topic, table, watch, reader.faults) {
-            (Some(topic), Some(table), Some(watch), faults) if faults.is_empty() => Ok(Self {
-                topic,
-                table,
-                watch,
-            }),
-            (_, _, _, faults) => Err(SettingsInvalid(faults)),
-        }
+        let detailed_metrics = reader.take(&DETAILED_METRICS, |text| match text {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        });
+        let settings = (|| {
+            Some(Self {
+                topic: topic?,
+                urgent_topic: urgent_topic?,
+                table: table?,
+                detailed_metrics: detailed_metrics?,
+                watch: watch?,
+            })
+        })();
+        settings.ok_or(SettingsInvalid(reader.faults))
     }
 }
 
@@ -199,10 +241,7 @@ impl WatchSettings {
             lookup,
             faults: Vec::new(),
         };
-        match (reader.watch(), reader.faults) {
-            (Some(watch), faults) if faults.is_empty() => Ok(watch),
-            (_, faults) => Err(SettingsInvalid(faults)),
-        }
+        reader.watch().ok_or(SettingsInvalid(reader.faults))
     }
 }
 
@@ -243,6 +282,10 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             text => duration(text).map(Some),
         });
         let notify_on = self.take(&NOTIFY_ON, kinds);
+        let digest_above = self.take(&DIGEST_ABOVE, |text| {
+            let number = text.trim().parse().ok()?;
+            (1..=1000).contains(&number).then_some(number)
+        });
         Some(WatchSettings {
             name: name?,
             policy: Policy {
@@ -250,6 +293,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 remind_after: remind_after?,
                 notify_on: notify_on?,
             },
+            digest_above: digest_above?,
         })
     }
 }

@@ -1,13 +1,21 @@
-//! The log: one line an event, in JSON with an RFC 3339 timestamp and a level, or as plain text.
+//! The log: one line an event, in JSON with an RFC 3339 timestamp and a level, or as plain text; and the metrics,
+//! which are a line of the log as well, in CloudWatch's embedded metric format.
 //!
 //! Lambda says which: `AWS_LAMBDA_LOG_FORMAT` (`JSON` or `Text`) and `AWS_LAMBDA_LOG_LEVEL`. Lines without a
 //! timestamp would be given level INFO by Lambda and be lost to its filter.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, fmt};
+
+use crate::run::Outcome;
+use crate::watch::{Kind, Status};
 
 /// The subscriber that the variables ask for. Only this crate goes below WARN: the crates beneath it would log
 /// what jobs contain.
@@ -46,4 +54,140 @@ fn level(name: Option<&str>) -> LevelFilter {
         Some("ERROR" | "FATAL") => LevelFilter::ERROR,
         Some(_) | None => LevelFilter::INFO,
     }
+}
+
+/// The level of a line that is never to be lost: INFO, unless Lambda lets only worse ones pass.
+pub fn level_that_passes(lookup: impl Fn(&str) -> Option<String>) -> &'static str {
+    match lookup("AWS_LAMBDA_LOG_LEVEL")
+        .map(|name| name.to_ascii_uppercase())
+        .as_deref()
+    {
+        Some("WARN") => "WARN",
+        Some("ERROR") => "ERROR",
+        Some("FATAL") => "FATAL",
+        Some(_) | None => "INFO",
+    }
+}
+
+/// Where metrics are filed.
+pub const NAMESPACE: &str = "fraud-job-watch";
+/// Their one dimension: the function's name.
+pub const DIMENSION: &str = "FunctionName";
+
+/// What a run is measured by.
+#[derive(Clone, Copy, Debug)]
+pub struct Metrics<'a> {
+    /// The function's name.
+    pub function: &'a str,
+    /// Whether more is measured than what alarms need.
+    pub detailed: bool,
+    /// The level of the line.
+    pub level: &'static str,
+}
+
+impl Metrics<'_> {
+    /// The line: one JSON object. What is not known of a run is left out.
+    pub fn line(&self, outcome: &Outcome, now: Timestamp) -> Value {
+        let mut metrics = health(outcome);
+        if self.detailed {
+            metrics.extend(details(outcome));
+        }
+        let definitions: Vec<_> = metrics
+            .iter()
+            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+            .collect();
+        let mut line = json!({
+            "_aws": {
+                "Timestamp": now.as_millisecond(),
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [[DIMENSION]],
+                    "Metrics": definitions,
+                }],
+            },
+            DIMENSION: self.function,
+            "level": self.level,
+            "timestamp": now,
+        });
+        if let Value::Object(line) = &mut line {
+            line.extend(
+                metrics
+                    .into_iter()
+                    .map(|(name, _, value)| (name, Value::from(value))),
+            );
+        }
+        line
+    }
+}
+
+/// Name, unit and value.
+type Metric = (String, &'static str, u64);
+
+/// What alarms need.
+fn health(outcome: &Outcome) -> Vec<Metric> {
+    let gauges = &outcome.gauges;
+    let seconds = |duration: jiff::SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
+    let known = [
+        (
+            "RunSucceeded",
+            "Count",
+            Some(u64::from(outcome.failures.is_empty())),
+        ),
+        (
+            "ListingIncomplete",
+            "Count",
+            Some(u64::from(!outcome.answer.complete)),
+        ),
+        (
+            "OldestOwedAge",
+            "Seconds",
+            Some(seconds(gauges.oldest_owed)),
+        ),
+        (
+            "OldestSignOfLife",
+            "Seconds",
+            gauges.oldest_sign_of_life.map(seconds),
+        ),
+        ("ConfirmedSubscribers", "Count", gauges.subscribers),
+    ];
+    known
+        .into_iter()
+        .filter_map(|(name, unit, value)| Some((name.to_owned(), unit, value?)))
+        .collect()
+}
+
+/// What is good to know: each is paid for.
+fn details(outcome: &Outcome) -> Vec<Metric> {
+    let answer = &outcome.answer;
+    let statuses = [
+        ("JobsInitializing", Status::Initializing),
+        ("JobsInProgress", Status::InProgress),
+        ("JobsCancelInProgress", Status::CancelInProgress),
+        ("JobsCanceled", Status::Canceled),
+        ("JobsComplete", Status::Complete),
+        ("JobsFailed", Status::Failed),
+    ];
+    let count = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
+    let mut metrics: Vec<Metric> = statuses
+        .iter()
+        .map(|(name, status)| {
+            let jobs = count(&answer.by_status, status.as_str());
+            ((*name).to_owned(), "Count", jobs)
+        })
+        .collect();
+    let known: u64 = metrics.iter().map(|(_, _, jobs)| jobs).sum();
+    let all: u64 = answer.by_status.values().sum();
+    metrics.push(("JobsOther".to_owned(), "Count", all.saturating_sub(known)));
+    let kinds = [Kind::Began]
+        .into_iter()
+        .chain(Kind::CHOICES)
+        .chain([Kind::Reminder]);
+    metrics.extend(kinds.map(|kind| {
+        let (first, rest) = kind.as_str().split_at_checked(1).unwrap_or_default();
+        let name = format!("Notices{}{rest}", first.to_ascii_uppercase());
+        (name, "Count", count(&answer.notices, kind.as_str()))
+    }));
+    metrics.push(("Pages".to_owned(), "Count", answer.pages));
+    metrics.push(("RunTime".to_owned(), "Milliseconds", answer.took_ms));
+    metrics
 }

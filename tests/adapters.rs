@@ -29,6 +29,10 @@ fn now() -> Timestamp {
 
 /// An exchange: whatever is asked, this is the answer.
 fn answers(status: u16, body: &Value) -> ReplayEvent {
+    answers_text(status, &body.to_string())
+}
+
+fn answers_text(status: u16, body: &str) -> ReplayEvent {
     let request = http::Request::builder()
         .uri("http://localhost/")
         .body(SdkBody::empty())
@@ -36,7 +40,7 @@ fn answers(status: u16, body: &Value) -> ReplayEvent {
     let response = http::Response::builder()
         .status(status)
         .header("x-amzn-requestid", "REQUEST-1")
-        .body(SdkBody::from(body.to_string()))
+        .body(SdkBody::from(body))
         .unwrap();
     ReplayEvent::new(request, response)
 }
@@ -117,13 +121,13 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
         listing,
         store: fraud_job_watch::invoke::ReadOnly(store),
         topic: fraud_job_watch::invoke::Collected::default(),
+        urgent: None,
         clock: SystemClock,
     };
     let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
     let tick = Tick {
         source: &source(),
-        policy: &settings.policy,
-        name: None,
+        settings: &settings,
         run: "run",
         time_given: None,
     };
@@ -283,11 +287,7 @@ async fn a_transaction_lost_to_another_run_is_told_from_ones_own_echo() {
         let Recorded::Lost(Some(standing)) = store.record(&change, now()).await.unwrap() else {
             panic!("not lost")
         };
-        assert_eq!(
-            standing.is_same_write(&change.item),
-            is_echo,
-            "written by {by}"
-        );
+        assert_eq!(standing == change.item, is_echo, "written by {by}");
     }
 }
 
@@ -405,4 +405,36 @@ async fn at_most_five_messages_a_second_go_out() {
         sns.ready().await;
     }
     assert_eq!(start.elapsed().as_millis(), 2_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_wait_for_a_turn_takes_none() {
+    let (sns, _) = topic(vec![]);
+    sns.ready().await;
+    for _ in 0..5_000 {
+        let spent = tokio::time::timeout_at(tokio::time::Instant::now(), sns.ready()).await;
+        assert!(spent.is_err());
+    }
+    let start = tokio::time::Instant::now();
+    sns.ready().await;
+    assert_eq!(start.elapsed().as_millis(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_topic_tells_how_many_have_confirmed_or_nothing() {
+    let attributes = |entries: &str| {
+        format!(
+            "<GetTopicAttributesResponse><GetTopicAttributesResult><Attributes>{entries}</Attributes></GetTopicAttributesResult></GetTopicAttributesResponse>"
+        )
+    };
+    let confirmed = attributes("<entry><key>SubscriptionsConfirmed</key><value>3</value></entry>");
+    let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>not authorized</Message></Error></ErrorResponse>";
+    for (status, answer, subscribers) in [
+        (200, confirmed.as_str(), Some(3)),
+        (200, &attributes(""), None),
+        (403, denied, None),
+    ] {
+        let (sns, _) = topic(vec![answers_text(status, answer)]);
+        assert_eq!(sns.subscribers().await, subscribers);
+    }
 }

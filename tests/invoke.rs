@@ -77,8 +77,7 @@ async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer
         .unwrap();
     let tick = Tick {
         source: &source,
-        policy: &settings.policy,
-        name: None,
+        settings: &settings,
         run: "run",
         time_given: None,
     };
@@ -96,9 +95,10 @@ async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer
         listing: TwoJobs,
         store: store.clone(),
         topic: Shared(std::rc::Rc::clone(&shared)),
+        urgent: None,
         clock: Noon,
     };
-    let answer = invoke(ports, &tick, payload).await.unwrap();
+    let answer = invoke(ports, &tick, payload, |_| ()).await.unwrap();
     (answer, std::rc::Rc::into_inner(shared).unwrap())
 }
 
@@ -158,8 +158,7 @@ async fn a_dry_run_shows_what_is_already_owed() {
     let time_given = Some(Duration::from_secs(1));
     let tick = Tick {
         source: &source,
-        policy: &settings.policy,
-        name: None,
+        settings: &settings,
         run: "stuck",
         time_given,
     };
@@ -167,9 +166,10 @@ async fn a_dry_run_shows_what_is_already_owed() {
         listing: TwoJobs,
         store: store.clone(),
         topic: Down,
+        urgent: None,
         clock: Noon,
     };
-    let stuck = invoke(ports, &tick, &json!({})).await.unwrap();
+    let stuck = invoke(ports, &tick, &json!({}), |_| ()).await.unwrap();
     assert_eq!(
         (stuck.published, stuck.owed),
         (0, 2),
@@ -324,4 +324,34 @@ async fn the_level_and_the_format_are_obeyed() {
             && !text.contains("{\"timestamp"),
         "{text}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_notice_that_hangs_ends_in_time() {
+    struct Hangs;
+    impl Topic for Hangs {
+        async fn ready(&self) {}
+        async fn publish(&self, _: &Message) -> Result<(), PublishError> {
+            std::future::pending().await
+        }
+    }
+    let settings = WatchSettings::read(|_| None).unwrap();
+    let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
+        .parse()
+        .unwrap();
+    let tick = Tick {
+        source: &source,
+        settings: &settings,
+        run: "hangs",
+        time_given: Some(Duration::from_secs(10)),
+    };
+    let ports = Ports {
+        listing: TwoJobs,
+        store: Memory::default(),
+        topic: Hangs,
+        urgent: None,
+        clock: Noon,
+    };
+    let failed = invoke(ports, &tick, &json!({"test_notice": true}), |_| ()).await;
+    assert_eq!(failed.unwrap_err().error_type, "PublishFailed");
 }

@@ -206,7 +206,11 @@ fn the_whole_matrix() {
                         &policy(),
                     );
                     let waits = status == "IN_PROGRESS_INITIALIZING" && sign == "missing" && !alone;
-                    let expected: &[Kind] = if had_ended || !silent || waits {
+                    // With a heartbeat that tells nothing, a status that moved is a sign of life.
+                    let moved = record.is_some()
+                        && before != &status
+                        && (sign == "missing" || sign == "ahead");
+                    let expected: &[Kind] = if had_ended || !silent || waits || moved {
                         &[]
                     } else {
                         &[Kind::Stalled]
@@ -695,5 +699,47 @@ fn the_first_run_is_quiet_by_itself() {
             see_by(None, &finished(status, ago(2)), now(), &policy(), &new),
             None
         );
+    }
+}
+
+#[test]
+fn a_count_that_moves_is_a_sign_of_life_whatever_the_heartbeat_is() {
+    let counted = |heartbeat, count| Job {
+        processed_records: Some(count),
+        ..job("IN_PROGRESS", heartbeat)
+    };
+    let known = record_of(&counted(Some(ago(100)), 100), ago(90));
+    let far_ahead = now() + SignedDuration::from_hours(1);
+    for heartbeat in [None, Some(far_ahead), Some(ago(100))] {
+        let (told, standing) = whole(Some(&known), &counted(heartbeat, 200), &[], &policy());
+        assert_eq!(told, [], "{heartbeat:?}");
+        assert_eq!(standing.unwrap().changed_at, Some(now()), "{heartbeat:?}");
+        let (told, _) = whole(Some(&known), &counted(heartbeat, 100), &[], &policy());
+        assert_eq!(told, [Kind::Stalled], "{heartbeat:?}");
+    }
+}
+
+#[test]
+fn who_waited_for_a_job_that_ended_at_an_unknown_time_is_given_time() {
+    let ended = Job {
+        heartbeat_at: None,
+        ..job("COMPLETE", None)
+    };
+    let active = record_of(&job("IN_PROGRESS", None), ago(110));
+    let stall_after = policy().stall_after;
+    for (seen_at, waits) in [(ago(5), true), (ago(100), false)] {
+        let record = record(&see(Some(&active), &ended, seen_at).unwrap());
+        let mut line = Line::default();
+        line.add_recorded(&record, now(), stall_after);
+        let next = Job {
+            started_at: Some(ago(119)),
+            heartbeat_at: Some(ago(119)),
+            ..job("IN_PROGRESS_INITIALIZING", None)
+        };
+        let next = Job {
+            id: serde_json::from_value("next".into()).unwrap(),
+            ..next
+        };
+        assert_eq!(line.waits(&next), waits, "ended {seen_at}");
     }
 }

@@ -14,6 +14,7 @@ use fraud_job_watch::ports::{
     StoreError, Topic,
 };
 use fraud_job_watch::run::{Outcome, Tick, run};
+use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{Change, Item, JobId, Key, Kind, Listed, NoticeId, Policy, Source};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
@@ -379,20 +380,24 @@ async fn process(
         listing: port(),
         store: port(),
         topic: port(),
+        urgent: None,
         clock: port(),
     };
     let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let policy = Policy {
-        stall_after: SignedDuration::from_hours(1),
-        remind_after: None,
-        notify_on: Kind::CHOICES.into_iter().collect(),
+    let settings = WatchSettings {
+        name: None,
+        policy: Policy {
+            stall_after: SignedDuration::from_hours(1),
+            remind_after: None,
+            notify_on: Kind::CHOICES.into_iter().collect(),
+        },
+        digest_above: 5,
     };
     let tick = Tick {
         source: &source,
-        policy: &policy,
-        name: None,
+        settings: &settings,
         run: name,
         time_given: Some(Duration::from_secs(60)),
     };

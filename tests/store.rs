@@ -103,7 +103,7 @@ async fn eight_writers_race_for_one_transition_and_one_wins() {
         for (recorded, change) in &results {
             if let Recorded::Lost(Some(item)) = recorded {
                 assert!(
-                    !item.is_same_write(&change.item),
+                    *item != change.item,
                     "round {round}: a loser knows that it lost"
                 );
             }

@@ -30,6 +30,7 @@ pub struct Clients {
     frauddetector: aws_sdk_frauddetector::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     topic: SnsTopic,
+    urgent: Option<SnsTopic>,
     table: String,
 }
 
@@ -41,10 +42,12 @@ impl Clients {
             .retry_config(RetryConfig::standard())
             .load()
             .await;
+        let topic = |arn: &TopicArn| SnsTopic::new(sns_client(&config, arn), arn.clone());
         Self {
             frauddetector: aws_sdk_frauddetector::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            topic: SnsTopic::new(sns_client(&config, &settings.topic), settings.topic.clone()),
+            topic: topic(&settings.topic),
+            urgent: settings.urgent_topic.as_ref().map(topic),
             table: settings.table.clone(),
         }
     }
@@ -55,6 +58,7 @@ impl Clients {
             listing: FraudDetector::new(self.frauddetector.clone()),
             store: Table::new(self.dynamodb.clone(), self.table.clone(), source),
             topic: self.topic.clone(),
+            urgent: self.urgent.clone(),
             clock: SystemClock,
         }
     }

@@ -8,6 +8,7 @@ use aws_sdk_sns::error::ProvideErrorMetadata;
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
+use tracing::debug;
 
 use super::explain;
 use crate::message::{Body, Message};
@@ -40,13 +41,40 @@ impl SnsTopic {
 
 impl Topic for SnsTopic {
     async fn ready(&self) {
-        let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let turn = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
-            *next = Some(turn + INTERVAL);
-            turn
-        };
-        sleep_until(turn).await;
+        // A turn is taken only when its time has come: who leaves the queue takes none.
+        loop {
+            let next = {
+                let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+                let now = Instant::now();
+                match *next {
+                    Some(next) if next > now => next,
+                    Some(_) | None => {
+                        *next = Some(now + INTERVAL);
+                        return;
+                    }
+                }
+            };
+            sleep_until(next).await;
+        }
+    }
+
+    async fn subscribers(&self) -> Option<u64> {
+        let request = self
+            .client
+            .get_topic_attributes()
+            .topic_arn(self.topic.as_str());
+        match request.send().await {
+            Ok(answer) => answer
+                .attributes?
+                .get("SubscriptionsConfirmed")?
+                .parse()
+                .ok(),
+            Err(error) => {
+                // A topic of somebody else may be published to and still tell nothing of itself.
+                debug!("{}", explain("GetTopicAttributes", &error));
+                None
+            }
+        }
     }
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {

@@ -3,6 +3,7 @@
 // The futures of the library nest deeply.
 #![recursion_limit = "256"]
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,8 +24,8 @@ use jiff::Timestamp;
 use tracing::Level;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
+use uuid::Uuid;
 
 /// Shows what fraud-job-watch would tell of Amazon Fraud Detector batch prediction jobs.
 ///
@@ -85,6 +86,9 @@ struct Replay {
     #[arg(long, env = "NOTIFY_ON", hide_env_values = true, value_name = "KINDS", help = help("NOTIFY_ON"))]
     notify_on: Option<String>,
 
+    #[arg(long, env = "DIGEST_ABOVE", hide_env_values = true, value_name = "NUMBER", help = help("DIGEST_ABOVE"))]
+    digest_above: Option<String>,
+
     #[arg(long, env = "WATCH_NAME", hide_env_values = true, value_name = "NAME", help = help("WATCH_NAME"))]
     watch_name: Option<String>,
 }
@@ -114,7 +118,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(format_args!("error: {error:#}"));
             if error.is::<BadInput>() {
                 ExitCode::from(2)
             } else {
@@ -122,6 +126,11 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// Says something on the side; if nobody can hear it, it is not said.
+fn complain(what: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 /// Whoever read the output has had enough.
@@ -141,28 +150,35 @@ fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
         None => StateFile::default(),
         Some(file) => StateFile::open(file, |lock| {
             let lock = one_line(&lock.to_string_lossy());
-            eprintln!("note: another process uses the state; waiting until it lets go of {lock}");
+            complain(format_args!(
+                "note: another process uses the state; waiting until it lets go of {lock}"
+            ));
         })
         .map_err(|bad| BadInput(vec![bad.to_string()]))?,
     };
     let screen = Screen::of_stdout(|name| std::env::var(name).ok());
-    let (mut source, mut clock, mut code) = (None, None, ExitCode::SUCCESS);
+    // A job that has no ARN in one listing may have one in another.
+    let mut source = match views.iter().find_map(|view| view.listing.source()) {
+        Some(source) => source,
+        None => match state.only_source() {
+            Some(source) => source.clone(),
+            None => Source::of_arn(UNKNOWN_SOURCE)?,
+        },
+    };
+    let (mut clock, mut code) = (None, ExitCode::SUCCESS);
     for view in views {
         if clock.is_some_and(|clock| clock > view.clock) {
             let name = one_line(&view.name);
-            eprintln!("note: {name} is of an earlier time than the listing before it");
+            complain(format_args!(
+                "note: {name} is of an earlier time than the listing before it"
+            ));
         }
         clock = Some(view.clock);
-        let its_source = view.listing.source().or(source);
-        let its_source = its_source.or_else(|| state.only_source().cloned());
-        let its_source = match its_source {
-            Some(source) => source,
-            None => Source::of_arn(UNKNOWN_SOURCE)?,
-        };
+        let its_source = view.listing.source().unwrap_or_else(|| source.clone());
         let name = one_line(&view.name);
         let report = runtime.block_on(look(view, &its_source, &settings, &mut state));
         for failure in &report.failures {
-            eprintln!("error: {name}: {failure}");
+            complain(format_args!("error: {name}: {failure}"));
             code = ExitCode::FAILURE;
         }
         let text = if args.json {
@@ -177,7 +193,7 @@ fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
         state
             .save()
             .with_context(|| format!("{name} was shown, but its state could not be saved, so the next replay shows it again"))?;
-        source = Some(its_source);
+        source = its_source;
     }
     Ok(code)
 }
@@ -205,13 +221,13 @@ async fn look(
         listing: view.listing,
         store: memory,
         topic: Collected::default(),
+        urgent: None,
         clock: FixedClock(view.clock),
     };
     let tick = Tick {
         source,
-        policy: &settings.policy,
-        name: settings.name.as_ref(),
-        run: &format!("{:032x}", fastrand::u128(..)),
+        settings,
+        run: &Uuid::new_v4().simple().to_string(),
         time_given: None,
     };
     let outcome = run(&ports, &tick).await;
@@ -243,6 +259,7 @@ fn read(args: &Replay) -> Result<(WatchSettings, Vec<View>), BadInput> {
         "STALL_AFTER" => args.stall_after.clone(),
         "REMIND_AFTER" => args.remind_after.clone(),
         "NOTIFY_ON" => args.notify_on.clone(),
+        "DIGEST_ABOVE" => args.digest_above.clone(),
         "WATCH_NAME" => args.watch_name.clone(),
         _ => None,
     });
@@ -276,7 +293,7 @@ fn read(args: &Replay) -> Result<(WatchSettings, Vec<View>), BadInput> {
 /// Reads FILE or FILE@TIME. A file whose name has an @ is taken for what it is.
 fn view(argument: &str, now: Option<Timestamp>) -> Result<View, String> {
     let (file, given) = match argument.rsplit_once('@') {
-        Some((file, text)) if !Path::new(argument).exists() => {
+        Some((file, text)) if !file.is_empty() && !Path::new(argument).exists() => {
             let given = moment(text).ok_or_else(|| {
                 format!("{argument:?} is no file, and {text:?} after the @ is not {TIME_RULE}")
             })?;
@@ -319,7 +336,7 @@ fn log_to_stderr() -> anyhow::Result<()> {
             *metadata.level() == Level::ERROR && metadata.target() == "fraud_job_watch::run";
         *metadata.level() <= Level::WARN && !is_failure
     });
-    let layer = fmt::layer()
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(false)
         .with_target(false)

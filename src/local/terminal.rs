@@ -62,7 +62,7 @@ pub struct Report {
     /// The jobs of the listing: active ones first, then those that something is told of, the newest of each first.
     pub jobs: Vec<Seen>,
     /// What would have been published.
-    #[serde(rename = "notices", serialize_with = "events")]
+    #[serde(rename = "notices", serialize_with = "all_events")]
     pub messages: Vec<Message>,
     /// What went wrong.
     pub failures: Vec<String>,
@@ -109,7 +109,7 @@ impl Screen {
 /// The jobs of a listing as the run left them; of one that is listed twice, the later.
 pub fn seen(listing: &Listing, memory: &Memory, now: Timestamp, messages: &[Message]) -> Vec<Seen> {
     let mut told: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for Message { event, .. } in messages {
+    for event in messages.iter().flat_map(events) {
         if let Some(id) = event.pointer("/data/job/id").and_then(Value::as_str) {
             told.entry(id).or_default().push(event);
         }
@@ -150,6 +150,14 @@ pub fn seen(listing: &Listing, memory: &Memory, now: Timestamp, messages: &[Mess
     seen
 }
 
+/// What a message tells of: one event, or those of a digest.
+fn events(message: &Message) -> &[Value] {
+    match message.event.pointer("/data/events") {
+        Some(Value::Array(events)) => events,
+        Some(_) | None => std::slice::from_ref(&message.event),
+    }
+}
+
 impl Report {
     /// For programs: JSON on one line, in ASCII.
     pub fn json(&self) -> Result<String, serde_json::Error> {
@@ -181,10 +189,17 @@ impl Report {
             lines.extend(self.table(screen));
         }
         lines.push(String::new());
-        lines.push(match self.messages.len() {
-            0 => "No notice would go out.".to_owned(),
-            1 => "1 notice would go out:".to_owned(),
-            n => format!("{n} notices would go out:"),
+        let notices: usize = self
+            .messages
+            .iter()
+            .map(|message| events(message).len())
+            .sum();
+        lines.push(match (notices, self.messages.len()) {
+            (0, _) => "No notice would go out.".to_owned(),
+            (1, _) => "1 notice would go out:".to_owned(),
+            (n, messages) if n == messages => format!("{n} notices would go out:"),
+            (n, 1) => format!("{n} notices would go out, in one message:"),
+            (n, messages) => format!("{n} notices would go out, in {messages} messages:"),
         });
         for message in &self.messages {
             lines.push(String::new());
@@ -303,8 +318,8 @@ impl Report {
     }
 }
 
-fn events<S: Serializer>(messages: &[Message], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(messages.iter().map(|message| &message.event))
+fn all_events<S: Serializer>(messages: &[Message], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(messages.iter().flat_map(events))
 }
 
 #[cfg(test)]

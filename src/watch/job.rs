@@ -280,7 +280,7 @@ impl Job {
             id: self.id.clone(),
             status: self.status.clone(),
             started_at: self.started_at,
-            completed_at: self.completed_at.or(self.finished_at()),
+            completed_at: self.completed_at.or(self.heartbeat_at),
             heartbeat_at: None,
             processed_records: None,
             total_records: None,

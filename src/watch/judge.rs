@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::job::{End, Job};
-use super::life::{is_older_view, own_sign, sign_of_life};
+use super::life::{is_older_view, own_sign, sign_of_life, usable};
 use super::line::{Line, patience};
 use super::notice::{Found, Kind, Notice, NoticeId, Silence, Source};
 use super::record::{Baseline, Item, KEPT, Phase, Record, Stall};
@@ -157,7 +157,9 @@ pub fn judge(
             terms,
         )),
         (Age::Same, Phase::Active, None) => still_active(record, job, now, terms),
-        (Age::Same, Phase::Vanished, None) if now.duration_since(record.recorded_at) <= LATE => None,
+        (Age::Same, Phase::Vanished, None) if now.duration_since(record.recorded_at) <= LATE => {
+            None
+        }
         (Age::Same, Phase::Vanished, None) => {
             let back = Record {
                 phase: Phase::Active,
@@ -396,8 +398,10 @@ fn still_active(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -
     // Below this, status and count are not looked at, so that a job that beats costs no write.
     let is_quiet =
         now.duration_since(own_sign(job, Some(record), now)) > terms.policy.stall_after / 2;
-    let is_watched =
-        record.job.started_at == job.started_at && record.job.heartbeat_at == job.heartbeat_at;
+    // A time that is missing or far ahead tells nothing, so it tells no change either.
+    let same = |seen, recorded| usable(seen, now).is_none() || seen == recorded;
+    let is_watched = same(job.started_at, record.job.started_at)
+        && same(job.heartbeat_at, record.job.heartbeat_at);
     let moved = record.job.status != job.status
         || job
             .processed_records

@@ -49,7 +49,8 @@ fn first_seen(record: Option<&Record>, now: Timestamp) -> Timestamp {
     record.map_or(now, |record| record.first_seen_at.min(now))
 }
 
-fn usable(time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+/// The time, if it is no more than [`AHEAD`] of now.
+pub fn usable(time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     time.filter(|time| time.duration_since(now) <= AHEAD)
         .map(|time| time.min(now))
 }

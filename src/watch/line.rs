@@ -54,7 +54,15 @@ impl Line {
     pub fn add_recorded(&mut self, record: &Record, now: Timestamp, stall_after: SignedDuration) {
         match record.phase {
             Phase::Active => {}
-            Phase::Ended => self.add_ended(&record.job, now, stall_after),
+            Phase::Ended => {
+                // Without a time of its end it is given the one at which that was seen.
+                let completed_at = record.job.completed_at.or(Some(record.recorded_at));
+                let job = Job {
+                    completed_at,
+                    ..record.job.clone()
+                };
+                self.add_ended(&job, now, stall_after)
+            }
             Phase::Vanished if now.duration_since(record.recorded_at) <= stall_after => {
                 self.add(&record.job, true)
             }

@@ -133,13 +133,4 @@ impl Item {
             Self::Job(record) => record.rev,
         }
     }
-
-    /// Whether both are the same write of the same run: how a run knows its own echo.
-    pub fn is_same_write(&self, other: &Self) -> bool {
-        let mark = |item: &Self| match item {
-            Self::Watch(baseline) => (baseline.rev, baseline.by.clone()),
-            Self::Job(record) => (record.rev, record.by.clone()),
-        };
-        self.key() == other.key() && mark(self) == mark(other)
-    }
 }
