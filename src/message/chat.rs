@@ -9,13 +9,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::text::{WatchName, fit, put};
-use super::words::{self, Place, Text, Words};
+use super::words::{self, Place, Words};
 use super::{Many, Told, event};
 use crate::watch::notice::thread;
 use crate::watch::{Kind, Notice};
 
 /// As many characters a description may have.
 const DESCRIPTION: usize = 8_000;
+/// Facts that stand in the title or in the context already.
+const ELSEWHERE: [&str; 3] = ["Job", "Watch", "Event id"];
 /// As many are kept for what follows the list of a digest.
 const AFTER_LIST: usize = 500;
 
@@ -24,35 +26,31 @@ struct Chat;
 
 impl Place for Chat {
     fn theirs(&self, text: &str, most: usize) -> (String, bool) {
-        code(text, most)
-    }
-
-    fn link(&self, url: &str) -> String {
-        format!("<{url}|Open>")
+        plain_or_code(text, most)
     }
 }
 
 /// A notice.
 pub(super) fn notification(notice: &Notice, words: &Words, name: Option<&WatchName>) -> Value {
-    let mut lines = vec![words.headline.at(&Chat)];
-    lines.extend(words.notes.iter().map(|note| note.at(&Chat)));
+    let mut lines = words.first_lines(&Chat);
     lines.push(String::new());
-    let fact = |(label, value): &(_, Text)| format!("*{label}:* {}", value.at(&Chat));
-    lines.extend(words.facts.iter().map(fact));
+    let facts = words.facts.iter();
+    let facts = facts.filter(|(label, _)| !ELSEWHERE.contains(label));
+    lines.extend(facts.map(|(label, value)| format!("*{label}:* {}", value.at(&Chat))));
     let job = notice.job.as_ref();
     let what = match job {
         Some(job) => {
             let detector = job.detector.as_ref();
-            let detector = detector.map(|detector| format!(" ({})", plain_or_code(detector, 60)));
+            let detector = detector.map(|detector| format!(" ({})", plain_or_code(detector, 60).0));
             format!(
                 "{}{}",
-                plain_or_code(job.id.as_str(), 90),
+                plain_or_code(job.id.as_str(), 90).0,
                 detector.unwrap_or_default()
             )
         }
         None => format!(
             "batch prediction jobs in {}",
-            plain_or_code(notice.source.region(), 40)
+            plain_or_code(notice.source.region(), 40).0
         ),
     };
     let title = title(name, &format!("{}: {what}", words::label(notice.kind)));
@@ -62,11 +60,11 @@ pub(super) fn notification(notice: &Notice, words: &Words, name: Option<&WatchNa
         ("severity", Some(notice.kind.severity().as_str().to_owned())),
         (
             "job_id",
-            job.map(|job| plain_or_code(job.id.as_str(), 1_000)),
+            job.map(|job| plain_or_code(job.id.as_str(), 1_000).0),
         ),
         (
             "detector",
-            job.and_then(|job| Some(plain_or_code(job.detector.as_ref()?, 250))),
+            job.and_then(|job| Some(plain_or_code(job.detector.as_ref()?, 250).0)),
         ),
     ];
     let thread = job
@@ -175,32 +173,28 @@ fn title(name: Option<&WatchName>, what: &str) -> String {
     }
 }
 
-/// Text from outside that cannot be more than a name, or else in a code span.
-fn plain_or_code(text: &str, most: usize) -> String {
+/// Text from outside in at most `most` characters, and whether that is all of it: as it is if it cannot be more
+/// than a name, or else in a code span.
+fn plain_or_code(text: &str, most: usize) -> (String, bool) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_name = text.chars().all(is_plain)
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric());
-    match fit(text, most - 1, put) {
-        (name, true) if is_name => name,
-        (name, false) if is_name => format!("{name}…"),
-        _ => code(text, most).0,
+    if is_name && text.len() <= most {
+        return (text.to_owned(), true);
     }
-}
-
-/// A code span of at most `most` characters, and whether it holds all of the text.
-fn code(text: &str, most: usize) -> (String, bool) {
-    // The two backticks, and what tells that it is cut.
+    // Three are the two backticks and what tells that it is cut.
     let (span, whole) = fit(text, most.saturating_sub(3), |c, line| match c {
         '`' => line.push('\''),
         c => escape(c, line),
     });
-    // A span must not be empty.
-    match (span.trim().is_empty(), whole) {
-        (true, true) => ("`(empty)`".to_owned(), true),
-        (_, true) => (format!("`{span}`"), true),
-        (_, false) => (format!("`{span}…`"), false),
-    }
+    let span = match (span.trim().is_empty(), whole) {
+        // A span must hold something.
+        (true, true) => "`(empty)`".to_owned(),
+        (_, true) => format!("`{span}`"),
+        (_, false) => format!("`{span}…`"),
+    };
+    (span, whole)
 }
 
 fn escape(c: char, line: &mut String) {

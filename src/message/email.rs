@@ -14,10 +14,6 @@ impl Place for Email {
     fn theirs(&self, text: &str, most: usize) -> (String, bool) {
         fit(text, most, put)
     }
-
-    fn link(&self, url: &str) -> String {
-        url.to_owned()
-    }
 }
 
 /// `[name] kind: job (detector)`.
@@ -46,8 +42,7 @@ fn named(name: Option<&WatchName>, what: &str) -> Subject {
 
 /// The body of a notice.
 pub(super) fn body(words: &Words) -> String {
-    let mut lines = vec![words.headline.at(&Email)];
-    lines.extend(words.notes.iter().map(|note| note.at(&Email)));
+    let mut lines = words.first_lines(&Email);
     lines.push(String::new());
     lines.extend(words.steps.iter().map(|step| format!("- {step}")));
     lines.push(String::new());

@@ -85,7 +85,7 @@ impl Message {
     /// The message for a notice.
     pub fn of(told: &Told<'_>, telling: &Telling<'_>) -> Self {
         let (notice, Telling { name, now }) = (told.notice, *telling);
-        let event = json(&event::event(notice, name));
+        let event = event::event(notice, name);
         let words = Words::of(told, name, now);
         let job = notice.job.as_ref();
         let attributes = [
@@ -98,7 +98,7 @@ impl Message {
         Self {
             subject: Some(email::subject(notice, name)),
             body: Body::PerProtocol(vec![
-                ("default", event.to_string()),
+                ("default", text_of(&event)),
                 ("email", email::body(&words)),
                 ("sms", sms::line(told, name, now)),
                 (
@@ -110,7 +110,7 @@ impl Message {
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, text::attribute(value?)?)))
                 .collect(),
-            event,
+            event: value_of(&event),
         }
     }
 
@@ -123,7 +123,7 @@ impl Message {
                 ("kind", notice.kind.as_str().to_owned()),
                 ("event_id", notice.id.as_str().to_owned()),
             ],
-            event: json(&event::event(notice, name)),
+            event: value_of(&event::event(notice, name)),
         }
     }
 
@@ -133,7 +133,7 @@ impl Message {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut room = 0;
         for (place, told) in told.iter().enumerate() {
-            let event = json(&event::event(told.notice, telling.name)).to_string();
+            let event = text_of(&event::event(told.notice, telling.name));
             let bytes = bytes_in_json(&event) + bytes_in_json(&email::line(told, telling.now));
             match (groups.last_mut(), bytes <= room) {
                 (Some(group), true) => group.push(place),
@@ -161,12 +161,12 @@ impl Message {
         let many = Many::new(&notices, telling.name)?;
         let mut worst_first = told.to_vec();
         worst_first.sort_by_key(|told| words::rank(told.notice.kind));
-        let event = json(&event::event_of_many(&many));
+        let event = event::event_of_many(&many);
         let chat = chat::notification_of_many(&many, &worst_first, telling.now);
         Some(Self {
             subject: Some(email::subject_of_many(&many)),
             body: Body::PerProtocol(vec![
-                ("default", event.to_string()),
+                ("default", text_of(&event)),
                 (
                     "email",
                     email::body_of_many(&many, &worst_first, telling.now),
@@ -179,7 +179,7 @@ impl Message {
                 ("severity", many.severity.as_str().to_owned()),
                 ("event_id", many.id.to_string()),
             ],
-            event,
+            event: value_of(&event),
         })
     }
 
@@ -193,7 +193,7 @@ impl Message {
             subject: None,
             body: Body::Plain(lines.join("\n")),
             attributes,
-            event: many.map_or(Value::Null, |many| json(&event::event_of_many(&many))),
+            event: many.map_or(Value::Null, |many| value_of(&event::event_of_many(&many))),
         }
     }
 
@@ -248,8 +248,13 @@ fn named(notice: &Notice, name: Option<&WatchName>) -> String {
     format!("{subject} at {} (event {})", notice.happened_at, notice.id)
 }
 
-/// What is made of our own types, with keys that are strings, is always a value.
-fn json(event: &impl Serialize) -> Value {
+// Both always succeed: the types are our own, and every key is a string.
+
+fn text_of(event: &impl Serialize) -> String {
+    serde_json::to_string(event).unwrap_or_default()
+}
+
+fn value_of(event: &impl Serialize) -> Value {
     serde_json::to_value(event).unwrap_or_default()
 }
 

@@ -18,10 +18,6 @@ impl Place for Sms {
     fn theirs(&self, text: &str, most: usize) -> (String, bool) {
         fit(text, most, put)
     }
-
-    fn link(&self, url: &str) -> String {
-        url.to_owned()
-    }
 }
 
 /// A notice in one line.

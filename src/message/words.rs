@@ -20,16 +20,12 @@ enum Piece {
         /// How many bytes it had, if that is said when it is cut.
         bytes: Option<u64>,
     },
-    Link(String),
 }
 
 /// Where text goes.
 pub(super) trait Place {
     /// Text from outside, escaped, in at most `most` characters; and whether that is all of it.
     fn theirs(&self, text: &str, most: usize) -> (String, bool);
-
-    /// A link.
-    fn link(&self, url: &str) -> String;
 }
 
 /// As many characters of a failure reason are shown; the event has more.
@@ -46,10 +42,6 @@ impl Text {
 
     pub(super) fn theirs(text: &str) -> Self {
         Self::default().and_theirs(text, TEXT)
-    }
-
-    fn link(url: String) -> Self {
-        Self(vec![Piece::Link(url)])
     }
 
     pub(super) fn and(mut self, text: impl Into<String>) -> Self {
@@ -88,7 +80,6 @@ impl Text {
             .iter()
             .map(|piece| match piece {
                 Piece::Ours(text) => text.clone(),
-                Piece::Link(url) => place.link(url),
                 Piece::Theirs { text, most, bytes } => {
                     let (shown, whole) = place.theirs(text, *most);
                     match bytes {
@@ -106,10 +97,10 @@ impl Text {
 
 /// All there is to say.
 pub(super) struct Words {
-    /// What happened, in a sentence or two.
-    pub(super) headline: Text,
-    /// What else to know first: that it is told late, and what has become of the job since.
+    /// What to know before the rest: that it is told late, and what has become of the job since.
     pub(super) notes: Vec<Text>,
+    /// What happened, in a few sentences.
+    pub(super) headline: Text,
     /// What to do.
     pub(super) steps: Vec<String>,
     /// The facts, with their labels.
@@ -127,11 +118,18 @@ impl Words {
         let since = since(told);
         let moved = since.as_ref().map(moved_on);
         Self {
-            headline: headline(told.notice),
             notes: late.into_iter().chain(moved).collect(),
+            headline: headline(told.notice),
             steps: steps(told.notice, since.as_ref()),
             facts: facts(told, name, now),
         }
+    }
+
+    /// What a reader sees first. If there is something to know before the rest, it has the first line.
+    pub(super) fn first_lines(&self, place: &impl Place) -> Vec<String> {
+        let notes: Vec<_> = self.notes.iter().map(|note| note.at(place)).collect();
+        let notes = (!notes.is_empty()).then(|| notes.join(" "));
+        notes.into_iter().chain([self.headline.at(place)]).collect()
     }
 }
 
@@ -224,7 +222,7 @@ pub(super) fn asides(told: &Told<'_>, now: Timestamp) -> Vec<Text> {
 /// What matters most of a notice, in a few words.
 pub(super) fn brief(notice: &Notice, reason: usize) -> Text {
     let job = notice.job.as_ref();
-    let progress = job.and_then(progress);
+    let progress = job.and_then(count);
     let lasted = lasted(notice);
     let list = |parts: [Option<String>; 3]| {
         let parts: Vec<_> = parts.into_iter().flatten().collect();
@@ -350,7 +348,11 @@ fn headline(notice: &Notice) -> Text {
     let progress = progress(job);
     let so_far = progress
         .as_ref()
-        .map(|progress| format!(" at {progress}"))
+        .map(|progress| format!(", at {progress}"))
+        .unwrap_or_default();
+    let got_to = progress
+        .as_ref()
+        .map(|progress| format!(" It got to {progress}."))
         .unwrap_or_default();
     let lasted = lasted(notice).unwrap_or_else(|| "too long".to_owned());
     let silent_since = notice
@@ -378,13 +380,13 @@ fn headline(notice: &Notice) -> Text {
         }
         Kind::Canceled => named.and(format!(" was canceled{after}{so_far}.")),
         Kind::Stalled => named.and(format!(
-            " is active, but has shown no sign of life for {lasted}{silent_since}{so_far}.{behind}"
+            " is active, but has shown no sign of life for {lasted}{silent_since}.{got_to}{behind}"
         )),
         Kind::Reminder => named.and(format!(
-            " is still stalled: no sign of life for {lasted}{silent_since}{so_far}.{behind}"
+            " is still stalled: no sign of life for {lasted}{silent_since}.{got_to}{behind}"
         )),
         Kind::Recovered => named.and(format!(
-            " shows life again{so_far}. Its stall was told; the silence lasted {lasted}{silent_since}."
+            " shows life again{so_far}. Its stall was told: it was silent for {lasted}{silent_since}."
         )),
         Kind::Vanished => {
             let seen = notice
@@ -449,7 +451,7 @@ fn steps(notice: &Notice, since: Option<&Since<'_>>) -> Vec<String> {
         ],
         Kind::Canceled => &["Nothing to do, if it was meant. The output may be partial."],
         Kind::Vanished => &[
-            "Find out who deleted it. Look whether its output is there; if not, start the job again.",
+            "If nobody deleted it on purpose, look whether its output is there. If not, start the job again.",
         ],
         Kind::Test => &["Nothing to do."],
     };
@@ -548,7 +550,7 @@ pub(super) fn console(source: &Source) -> Option<Text> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let known = source.to_string().starts_with("arn:aws:") && region.chars().all(is_plain);
     known.then(|| {
-        Text::link(format!(
+        Text::ours(format!(
             "https://{region}.console.aws.amazon.com/frauddetector/home?region={region}"
         ))
     })
@@ -565,15 +567,22 @@ fn lasted(notice: &Notice) -> Option<String> {
     Some(in_words(SignedDuration::from_secs(silence.lasted_s)))
 }
 
-fn progress(job: &Job) -> Option<String> {
+fn count(job: &Job) -> Option<String> {
     let processed = job.processed_records?;
     Some(match job.total_records {
         Some(0) | None => counted(processed, "record"),
-        Some(total) => {
-            let percent = u128::from(processed) * 100 / u128::from(total);
-            format!("{processed} of {} ({percent} %)", counted(total, "record"))
-        }
+        Some(total) => format!("{processed} of {}", counted(total, "record")),
     })
+}
+
+fn progress(job: &Job) -> Option<String> {
+    let percent = match (job.processed_records, job.total_records) {
+        (Some(processed), Some(total @ 1..)) => {
+            format!(" ({} %)", u128::from(processed) * 100 / u128::from(total))
+        }
+        (Some(_) | None, Some(_) | None) => String::new(),
+    };
+    Some(format!("{}{percent}", count(job)?))
 }
 
 /// Records per second, from the job's start until its count was last known to grow: its end, the beginning of
@@ -594,7 +603,8 @@ fn pace(notice: &Notice) -> Option<f64> {
 fn in_time(pace: f64) -> String {
     match pace {
         10.0.. => format!("{pace:.0} records per second"),
-        0.1.. => format!("{pace:.1} records per second"),
+        1.0.. => format!("{pace:.1} records per second"),
+        0.01.. => format!("{pace:.2} records per second"),
         _ => format!("{:.1} records per hour", pace * 3_600.0),
     }
 }

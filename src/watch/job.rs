@@ -201,7 +201,7 @@ pub struct Job {
     /// Records in the input; absent early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_records: Option<u64>,
-    /// Why it failed, in the service's words, cut to [`REASON_BYTES`].
+    /// Why it failed, in the service's words, cut to 8 KiB on a character.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
     /// How many bytes the reason had, if it was cut.

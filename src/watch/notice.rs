@@ -185,7 +185,9 @@ impl From<Source> for String {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct NoticeId(String);
+pub struct NoticeId(
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))] String,
+);
 
 impl NoticeId {
     /// SHA-256, in hexadecimal, of source, job id, start, kind and episode. They are hashed as a JSON array, so
@@ -239,7 +241,7 @@ pub struct Silence {
     /// How many jobs started later and have not begun; absent if the listing was incomplete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<u64>,
-    /// The how-manieth reminder this is.
+    /// Which reminder this is; the first is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminder: Option<u32>,
 }
