@@ -1,6 +1,6 @@
 //! What people and machines get: each kind in each form, and that untrusted text stays text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -8,9 +8,10 @@ use cloudevents::AttributesReader as _;
 use fraud_job_watch::message::{
     Body, Digest, Message, PUBLISH_BYTES, Subject, Telling, Told, WatchName, schema,
 };
+use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence};
-use fraud_job_watch::watch::{Job, Kind, Listed, Notice, NoticeId, Source, Status};
-use jiff::Timestamp;
+use fraud_job_watch::watch::{Item, Job, Kind, Listed, Notice, NoticeId, Policy, Source, Status};
+use jiff::{SignedDuration, Timestamp};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -466,13 +467,19 @@ fn what_is_alone_is_no_digest() {
     assert!(self::digests(&[]).is_empty());
 }
 
-/// 300 notices with reasons of 8 KB, every character of which takes the most bytes.
+/// 300 notices: short ones, and such with long texts whose every character takes the most bytes.
 #[test]
 fn digests_are_split_by_size_alone_and_leave_none_out() {
-    for (reason, most) in [("short".to_owned(), 3), ("\u{1}".repeat(9_000), 100)] {
+    let cases = [
+        ("short".to_owned(), String::new(), 2),
+        ("\u{1}".repeat(9_000), String::new(), 100),
+        ("\"".repeat(9_000), "\"".repeat(900), 60),
+        ("\u{10ffff}".repeat(9_000), "\u{10ffff}".repeat(200), 20),
+    ];
+    for (reason, id, most) in cases {
         let notices: Vec<_> = (0..300)
             .map(|number| {
-                let mut notice = named(&format!("job-{number}"), Kind::Failed);
+                let mut notice = named(&format!("job-{number}{id}"), Kind::Failed);
                 let failed = Listed {
                     failure_reason: Some(reason.clone()),
                     ..listed()
@@ -498,6 +505,35 @@ fn digests_are_split_by_size_alone_and_leave_none_out() {
             assert_valid(&CUSTOM_NOTIFICATION, &chat);
         }
     }
+}
+
+/// The statuses are the service's text, and a notice must fit into the table and a message.
+#[test]
+fn any_number_of_statuses_makes_a_message_that_fits() {
+    let source = notice(Kind::Began).source;
+    let policy = Policy {
+        stall_after: SignedDuration::from_hours(1),
+        remind_after: None,
+        notify_on: Kind::CHOICES.into(),
+    };
+    let Item::Watch(baseline) = first_baseline(at("2026-03-02T11:59:00Z"), "run").item else {
+        panic!("not the watch")
+    };
+    let terms = Terms {
+        source: &source,
+        policy: &policy,
+        baseline: &baseline,
+        run: "run",
+    };
+    let by_status: BTreeMap<_, _> = (1..=1_000)
+        .map(|count| (format!("{count}{}", "\u{1}".repeat(1_000)), count))
+        .collect();
+    let jobs = by_status.values().sum();
+    let began = began(&terms, at("2026-03-02T12:00:00Z"), jobs, &by_status).notices;
+    let counts = &began[0].found.as_ref().unwrap().by_status;
+    assert_eq!(counts.values().sum::<u64>(), jobs, "none is left out");
+    assert!(counts.keys().any(|status| status.starts_with("1000")));
+    assert_harmless(&message(&began[0]));
 }
 
 #[test]
@@ -695,7 +731,7 @@ proptest! {
 
     #[test]
     fn no_text_breaks_a_message(
-        id in texts(),
+        id in texts().prop_filter("a job has an id", |id| !id.is_empty()),
         status in proptest::option::of(texts()),
         reason in proptest::option::of(texts()),
         path in proptest::option::of(texts()),

@@ -111,7 +111,7 @@ impl Words {
     pub(super) fn of(told: &Told<'_>, name: Option<&WatchName>, now: Timestamp) -> Self {
         let late = lateness(told.notice, now).map(|waited| {
             Text::ours(format!(
-                "Told late: this was recorded {} ago and could not be delivered before.",
+                "Told late: what follows was recorded {} ago and could not be delivered before.",
                 in_words(waited)
             ))
         });
