@@ -122,7 +122,7 @@ async fn a_dry_run_judges_and_answers_and_neither_writes_nor_publishes() {
             .iter()
             .map(|event| event["data"]["kind"].clone())
             .collect();
-        assert_eq!(would, ["began", "failed"]);
+        assert_eq!(would, ["failed", "began"]);
         assert_eq!(
             (
                 answer.dry_run,
@@ -224,11 +224,11 @@ async fn a_message_that_is_refused_goes_out_in_its_smallest_form() {
     assert_eq!((answer.published, answer.owed), (2, 0));
     let sent = topic.0.take();
     assert!(
-        sent[1]
+        sent[0]
             .form("default")
             .starts_with("FAILED: job at 2026-03-02T11:59:30Z (event "),
         "{}",
-        sent[1].form("default")
+        sent[0].form("default")
     );
 }
 

@@ -1,10 +1,20 @@
 //! What people and machines get: each kind in each form, and that untrusted text stays text.
 
-use fraud_job_watch::message::{Body, Message, Subject, Telling, Told};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use cloudevents::AttributesReader as _;
+use fraud_job_watch::message::{
+    Body, Digest, Message, PUBLISH_BYTES, Subject, Telling, Told, WatchName, schema,
+};
+use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence};
-use fraud_job_watch::watch::{Job, Kind, Listed, Notice, NoticeId, Source};
-use jiff::Timestamp;
+use fraud_job_watch::watch::{Item, Job, Kind, Listed, Notice, NoticeId, Policy, Source, Status};
+use jiff::{SignedDuration, Timestamp};
+use jsonschema::Validator;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -119,34 +129,429 @@ const KINDS: [Kind; 9] = [
     Kind::Test,
 ];
 
+fn name() -> WatchName {
+    "payments".parse().unwrap()
+}
+
+/// Told at 12:01, a minute after it was recorded.
 fn message(notice: &Notice) -> Message {
-    let told = Told {
-        notice,
-        job_now: None,
-    };
+    message_at(notice, None, "2026-03-02T12:01:00Z")
+}
+
+fn message_at(notice: &Notice, job_now: Option<&Job>, now: &str) -> Message {
     let telling = Telling {
-        name: Some(&"payments".parse().unwrap()),
+        name: Some(&name()),
+        now: at(now),
+    };
+    Message::of(&Told { notice, job_now }, &telling)
+}
+
+fn digests(notices: &[Notice]) -> Vec<Digest> {
+    let told: Vec<_> = notices
+        .iter()
+        .map(|notice| Told {
+            notice,
+            job_now: None,
+        })
+        .collect();
+    let telling = Telling {
+        name: Some(&name()),
         now: at("2026-03-02T12:01:00Z"),
     };
-    Message::of(&told, &telling)
+    Message::digests(&told, &telling)
+}
+
+/// All forms as a reader of each would get them, in one text.
+fn forms(message: &Message) -> String {
+    let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+    format!(
+        "== email\nSubject: {}\n\n{}\n== sms\n{}\n\n== https\n{:#}\n\n== default\n{:#}",
+        message.subject.as_ref().unwrap(),
+        message.form("email"),
+        message.form("sms"),
+        chat,
+        message.event,
+    )
 }
 
 #[test]
 fn every_kind_in_every_form() {
     for kind in KINDS {
         let message = message(&notice(kind));
-        let subject = message.subject.as_ref().unwrap();
-        insta::assert_snapshot!(
-            format!("{kind}-email"),
-            format!("Subject: {subject}\n\n{}", message.form("email"))
-        );
-        insta::assert_json_snapshot!(format!("{kind}-event"), message.event);
+        insta::assert_snapshot!(kind.as_str(), forms(&message));
         assert_eq!(
-            message.form("sqs"),
-            message.event.to_string(),
+            serde_json::from_str::<Value>(message.form("sqs")).unwrap(),
+            message.event,
             "the event is the default"
         );
     }
+}
+
+#[test]
+fn a_digest_in_every_form() {
+    let mut notices: Vec<_> = KINDS.map(notice).into_iter().collect();
+    notices.extend((1..=3).map(|number| named(&format!("nightly-{number}"), Kind::Completed)));
+    let mut digest = digests(&notices).remove(0).message;
+    // Each is a golden of its own.
+    digest.event["data"]["events"] = "12 events".into();
+    insta::assert_snapshot!("digest", forms(&digest));
+}
+
+fn named(id: &str, kind: Kind) -> Notice {
+    let sample = notice(kind);
+    let job = Job {
+        id: id.to_owned().try_into().unwrap(),
+        ..sample.job.unwrap()
+    };
+    Notice {
+        id: NoticeId::new(&sample.source, Some((&job.id, job.started_at)), kind, ""),
+        job: Some(job),
+        ..sample
+    }
+}
+
+/// What is told when the job has moved on, in the first lines of the email and in the text message.
+#[test]
+fn a_late_notice_says_so_and_what_has_become_of_its_job() {
+    let job = Job::read(listed()).unwrap();
+    let ended = notice(Kind::Completed).job.unwrap().to_recognise();
+    let alive = Job {
+        heartbeat_at: Some(at("2026-03-02T14:00:00Z")),
+        ..job.clone()
+    };
+    let another = Job {
+        started_at: Some(at("2026-03-02T13:00:00Z")),
+        ..job.clone()
+    };
+    let cases = [
+        (Kind::Stalled, None),
+        (Kind::Stalled, Some(&job)),
+        (Kind::Stalled, Some(&ended)),
+        (Kind::Stalled, Some(&alive)),
+        (Kind::Stalled, Some(&another)),
+        (Kind::Reminder, Some(&alive)),
+        (Kind::Recovered, Some(&ended)),
+        (Kind::Vanished, Some(&alive)),
+        (Kind::Vanished, Some(&ended)),
+        (Kind::Failed, Some(&another)),
+        (Kind::Completed, Some(&ended)),
+    ];
+    let mut seen = String::new();
+    for (kind, job_now) in cases {
+        let message = message_at(&notice(kind), job_now, "2026-03-02T15:00:00Z");
+        let email = message.form("email");
+        let (first, _) = email.split_once("\n\nJob: ").unwrap();
+        seen.push_str(&format!("{first}\n\n{}\n\n----\n", message.form("sms")));
+    }
+    insta::assert_snapshot!("late", seen);
+}
+
+#[test]
+fn an_event_is_the_same_however_late_it_is_told() {
+    let notice = notice(Kind::Stalled);
+    let ended = Job::read(listed()).unwrap().to_recognise();
+    let late = message_at(&notice, Some(&ended), "2026-03-05T12:00:00Z");
+    assert_eq!(late.form("default"), message(&notice).form("default"));
+}
+
+/// It is told of a job that goes on, and only from what is known.
+#[test]
+fn an_end_is_expected_only_where_it_can_be_said() {
+    let expected = |notice: &Notice| {
+        let message = message(notice);
+        let email = message.form("email");
+        let line = email
+            .lines()
+            .find_map(|line| line.strip_prefix("Expected end: "));
+        line.map(str::to_owned)
+    };
+    let recovered = |change: fn(&mut Job)| {
+        let mut notice = notice(Kind::Recovered);
+        notice.job.as_mut().map(change).unwrap();
+        notice
+    };
+    // 1,234 records in 3 h 55 min from the start until it was seen; 3,766 are left.
+    assert_eq!(
+        expected(&recovered(|_| {})).as_deref(),
+        Some("about 2026-03-02 23:52 UTC, if it goes on as on average so far")
+    );
+    for notice in [
+        notice(Kind::Stalled),
+        notice(Kind::Reminder),
+        notice(Kind::Completed),
+        recovered(|job| job.total_records = None),
+        recovered(|job| job.processed_records = None),
+        recovered(|job| job.processed_records = Some(0)),
+        recovered(|job| job.total_records = Some(1_000)),
+        recovered(|job| job.total_records = Some(u64::MAX)),
+        recovered(|job| job.started_at = None),
+        recovered(|job| job.started_at = job.started_at.map(|_| at("2027-01-01T00:00:00Z"))),
+        recovered(|job| job.status = Status::CancelInProgress),
+        recovered(|job| job.status = Status::Initializing),
+    ] {
+        assert_eq!(expected(&notice), None, "{notice:?}");
+    }
+}
+
+#[test]
+fn a_jobs_whole_story_is_one_thread() {
+    let thread = |notice: &Notice| {
+        let chat: Value = serde_json::from_str(message(notice).form("https")).unwrap();
+        chat.pointer("/metadata/threadId").cloned()
+    };
+    let story = [Kind::Stalled, Kind::Reminder, Kind::Recovered, Kind::Failed];
+    let threads: BTreeSet<_> = story
+        .map(|kind| thread(&notice(kind)).unwrap().to_string())
+        .into();
+    assert_eq!(threads.len(), 1, "{threads:?}");
+    let mut again = notice(Kind::Stalled);
+    again.job.as_mut().unwrap().started_at = Some(at("2026-03-03T08:00:00Z"));
+    assert!(!threads.contains(&thread(&again).unwrap().to_string()));
+    let other = thread(&named("another", Kind::Stalled)).unwrap();
+    assert!(!threads.contains(&other.to_string()));
+    assert_eq!(thread(&notice(Kind::Began)), None);
+    assert_eq!(thread(&notice(Kind::Test)), None);
+}
+
+/// The format that AWS documents, member for member, and nothing besides: what is outside of it is dropped.
+/// <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>, "Event schema" and "Parameter
+/// details". The two lengths are not on that page; they are what others have met.
+fn custom_notification() -> Value {
+    let text = || json!({"type": "string", "minLength": 1});
+    let texts = || json!({"type": "array", "items": text()});
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["version", "source", "content"],
+        "properties": {
+            "version": {"const": "1.0"},
+            "source": {"const": "custom"},
+            "id": text(),
+            "content": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["description"],
+                "properties": {
+                    "textType": {"const": "client-markdown"},
+                    "title": {"type": "string", "minLength": 1, "maxLength": 250},
+                    "description": {"type": "string", "minLength": 1, "maxLength": 8_000},
+                    "nextSteps": texts(),
+                    "keywords": texts(),
+                },
+            },
+            "metadata": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "threadId": text(),
+                    "summary": text(),
+                    "eventType": text(),
+                    "relatedResources": texts(),
+                    "additionalContext": {"type": "object", "additionalProperties": text()},
+                },
+            },
+        },
+    })
+}
+
+fn validator(schema: &Value) -> Validator {
+    let options = jsonschema::options().should_validate_formats(true);
+    options.build(schema).unwrap()
+}
+
+static CUSTOM_NOTIFICATION: LazyLock<Validator> =
+    LazyLock::new(|| validator(&custom_notification()));
+
+fn assert_valid(validator: &Validator, document: &Value) {
+    let faults: Vec<_> = validator
+        .iter_errors(document)
+        .map(|fault| format!("{fault} at {}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?} in {document:#}");
+}
+
+#[test]
+fn the_chat_form_is_a_custom_notification() {
+    let mut messages: Vec<_> = KINDS.map(|kind| message(&notice(kind))).into();
+    messages.push(digests(&KINDS.map(notice)).remove(0).message);
+    for message in messages {
+        let chat = serde_json::from_str(message.form("https")).unwrap();
+        assert_valid(&CUSTOM_NOTIFICATION, &chat);
+    }
+}
+
+/// `INSTA_UPDATE=always` writes them anew.
+#[test]
+fn the_schemas_are_those_of_the_types() {
+    for (file, schema) in [
+        ("notice.v1.schema.json", schema::notice()),
+        ("digest.v1.schema.json", schema::digest()),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("events")
+            .join(file);
+        let made = format!("{schema:#}\n");
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            std::fs::write(&path, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            kept == made,
+            "events/{file} is not what the types say: {made}"
+        );
+    }
+}
+
+#[test]
+fn every_event_is_what_its_schema_says_and_an_independent_library_reads_it() {
+    let file = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("events")
+            .join(name);
+        let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        validator(&schema)
+    };
+    let (one, many) = (file("notice.v1.schema.json"), file("digest.v1.schema.json"));
+    for kind in KINDS {
+        let message = message(&notice(kind));
+        let event = serde_json::from_str(message.form("default")).unwrap();
+        assert_valid(&one, &event);
+        let read: cloudevents::Event = serde_json::from_str(message.form("default")).unwrap();
+        assert_eq!(read.id(), notice(kind).id.as_str());
+        assert_eq!(
+            read.ty(),
+            format!("fraud-job-watch.batch-prediction.{kind}.v1")
+        );
+        assert_eq!(
+            read.time().unwrap().timestamp(),
+            notice(kind).happened_at.as_second()
+        );
+    }
+    let digest = digests(&KINDS.map(notice)).remove(0).message;
+    let event = serde_json::from_str(digest.form("default")).unwrap();
+    assert_valid(&many, &event);
+    let read: cloudevents::Event = serde_json::from_str(digest.form("default")).unwrap();
+    assert_eq!(read.ty(), "fraud-job-watch.batch-prediction.digest.v1");
+
+    for member in ["id", "source", "type", "specversion", "data"] {
+        let mut event = message(&notice(Kind::Failed)).event;
+        assert!(one.is_valid(&event));
+        event.as_object_mut().unwrap().remove(member);
+        assert!(!one.is_valid(&event), "it needs {member}");
+    }
+}
+
+#[test]
+fn a_digest_has_every_event_whole_and_an_id_of_theirs() {
+    let notices = KINDS.map(notice);
+    let digest = digests(&notices).remove(0);
+    assert_eq!(digest.carries, Vec::from_iter(0..KINDS.len()));
+    let events = digest.message.event["data"]["events"].as_array().unwrap();
+    let alone: Vec<_> = notices.iter().map(|notice| message(notice).event).collect();
+    assert_eq!(*events, alone);
+
+    let mut other_order = notices.clone();
+    other_order.reverse();
+    let same = digests(&other_order).remove(0).message.event["id"].clone();
+    assert_eq!(digest.message.event["id"], same);
+    let fewer = digests(&notices[1..]).remove(0).message.event["id"].clone();
+    assert_ne!(digest.message.event["id"], fewer);
+}
+
+#[test]
+fn what_is_alone_is_no_digest() {
+    let notices = [notice(Kind::Stalled)];
+    let digests = digests(&notices);
+    assert_eq!(digests.len(), 1);
+    assert_eq!(digests[0].message, message(&notices[0]));
+    assert!(self::digests(&[]).is_empty());
+}
+
+/// 300 notices: short ones, and such with long texts whose every character takes the most bytes.
+#[test]
+fn digests_are_split_by_size_alone_and_leave_none_out() {
+    let cases = [
+        ("short".to_owned(), String::new(), 2),
+        ("\u{1}".repeat(9_000), String::new(), 100),
+        ("\"".repeat(9_000), "\"".repeat(900), 60),
+        ("\u{10ffff}".repeat(9_000), "\u{10ffff}".repeat(200), 20),
+    ];
+    for (reason, id, most) in cases {
+        let notices: Vec<_> = (0..300)
+            .map(|number| {
+                let mut notice = named(&format!("job-{number}{id}"), Kind::Failed);
+                let failed = Listed {
+                    failure_reason: Some(reason.clone()),
+                    ..listed()
+                };
+                notice.job.as_mut().unwrap().failure_reason =
+                    Job::read(failed).unwrap().failure_reason;
+                notice
+            })
+            .collect();
+        let digests = digests(&notices);
+        assert!(digests.len() <= most, "{} messages", digests.len());
+        let carried: Vec<_> = digests.iter().flat_map(|it| it.carries.clone()).collect();
+        assert_eq!(carried, Vec::from_iter(0..300));
+        for Digest { message, carries } in &digests {
+            assert!(bytes(message) <= PUBLISH_BYTES, "{} bytes", bytes(message));
+            assert_eq!(
+                message.event["data"]["events"].as_array().unwrap().len(),
+                carries.len()
+            );
+            let listed = message.form("email").matches("FAILED job-").count();
+            assert_eq!(listed, carries.len(), "a line for each");
+            let chat = serde_json::from_str(message.form("https")).unwrap();
+            assert_valid(&CUSTOM_NOTIFICATION, &chat);
+        }
+    }
+}
+
+/// The statuses are the service's text, and a notice must fit into the table and a message.
+#[test]
+fn any_number_of_statuses_makes_a_message_that_fits() {
+    let source = notice(Kind::Began).source;
+    let policy = Policy {
+        stall_after: SignedDuration::from_hours(1),
+        remind_after: None,
+        notify_on: Kind::CHOICES.into(),
+    };
+    let Item::Watch(baseline) = first_baseline(at("2026-03-02T11:59:00Z"), "run").item else {
+        panic!("not the watch")
+    };
+    let terms = Terms {
+        source: &source,
+        policy: &policy,
+        baseline: &baseline,
+        run: "run",
+    };
+    let by_status: BTreeMap<_, _> = (1..=1_000)
+        .map(|count| (format!("{count}{}", "\u{1}".repeat(1_000)), count))
+        .collect();
+    let jobs = by_status.values().sum();
+    let began = began(&terms, at("2026-03-02T12:00:00Z"), jobs, &by_status).notices;
+    let counts = &began[0].found.as_ref().unwrap().by_status;
+    assert_eq!(counts.values().sum::<u64>(), jobs, "none is left out");
+    assert!(counts.keys().any(|status| status.starts_with("1000")));
+    assert_harmless(&message(&began[0]));
+}
+
+#[test]
+fn the_smallest_forms_name_every_notice() {
+    let notices = KINDS.map(notice);
+    let lines: Vec<_> = notices
+        .iter()
+        .map(|notice| {
+            let Body::Plain(line) = Message::smallest(notice, Some(&name())).body else {
+                panic!("in forms")
+            };
+            assert!(line.is_ascii() && line.contains(notice.id.as_str()));
+            line
+        })
+        .collect();
+    let all: Vec<_> = notices.iter().collect();
+    let smallest = Message::smallest_digest(&all, Some(&name()));
+    assert_eq!(smallest.body, Body::Plain(lines.join("\n")));
 }
 
 #[test]
@@ -200,7 +605,7 @@ fn a_huge_reason_is_cut_on_a_character_and_its_size_is_told() {
     assert!(message.form("email").contains("[cut; it had 200000 bytes]"));
 }
 
-/// What SNS counts: every form, as the JSON that it is sent in, and the attributes.
+/// What SNS counts: every form, as the JSON that it is sent in, and the attributes with their type.
 fn bytes(message: &Message) -> usize {
     let Body::PerProtocol(forms) = &message.body else {
         panic!("not in forms")
@@ -212,9 +617,106 @@ fn bytes(message: &Message) -> usize {
     let attributes: usize = message
         .attributes
         .iter()
-        .map(|(key, value)| key.len() + value.len() + 6)
+        .map(|(key, value)| key.len() + value.len() + "String".len())
         .sum();
-    serde_json::Value::Object(forms).to_string().len() + attributes
+    let subject = message.subject.as_ref().map_or(0, |it| it.as_str().len());
+    Value::Object(forms).to_string().len() + attributes + subject
+}
+
+/// What is left of a text when its code spans are taken out.
+fn outside_of_code(text: &str) -> String {
+    text.split('`').step_by(2).collect()
+}
+
+/// In every form, that nothing from outside does more than be read.
+fn assert_harmless(message: &Message) {
+    assert!(bytes(message) <= PUBLISH_BYTES, "{} bytes", bytes(message));
+
+    let email = message.form("email");
+    assert!(!email.chars().any(|c| c.is_control() && c != '\n'));
+    let lines = email.lines().count();
+    assert!(lines < 40, "text from outside makes no lines: {lines}");
+
+    let sms = message.form("sms");
+    assert!((1..=140).contains(&sms.chars().count()), "{sms:?}");
+    let single = |c: char| (c.is_ascii_graphic() || c == ' ') && !"`[]{}\\^|~".contains(c);
+    assert!(sms.chars().all(single), "{sms:?}");
+
+    let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+    assert_valid(&CUSTOM_NOTIFICATION, &chat);
+    let text = |pointer| chat.pointer(pointer).and_then(Value::as_str).unwrap();
+    for pointer in [
+        "/content/title",
+        "/content/description",
+        "/metadata/summary",
+    ] {
+        let text = text(pointer);
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+        for line in text.lines() {
+            assert_eq!(line.matches('`').count() % 2, 0, "an open span: {line:?}");
+        }
+        // An `&` only begins what is escaped, and there is no link or mention.
+        let rest = ["&amp;", "&lt;", "&gt;"]
+            .iter()
+            .fold(text.to_owned(), |rest, escaped| rest.replace(escaped, ""));
+        assert!(!rest.contains(['<', '>', '&']), "{rest:?}");
+        assert!(!outside_of_code(&rest).contains("evil"), "{rest:?}");
+    }
+    for value in chat
+        .pointer("/metadata/additionalContext")
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .values()
+    {
+        assert!(!outside_of_code(value.as_str().unwrap()).contains("evil"));
+    }
+
+    for (_, value) in &message.attributes {
+        assert!(!value.is_empty() && !value.chars().any(char::is_control));
+    }
+}
+
+/// Text with the markup of every place in it, and `evil` in each piece of markup.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("<!channel>evil"),
+        Just("<https://evil.example|evil>"),
+        Just("https://evil.example/ "),
+        Just("*evil*"),
+        Just(" _evil_ "),
+        Just("~evil~"),
+        Just("`evil`"),
+        Just("```evil"),
+        Just("&evil;"),
+        Just("@evil #evil :evil:"),
+        Just("\r\n\r\nevil"),
+        Just("\u{1b}[2Jevil\u{7}"),
+        Just("\u{202e}evil"),
+        Just("\u{10ffff}evil"),
+        Just("\"\\evil"),
+    ];
+    let piece = prop_oneof![piece.prop_map(str::to_owned), any::<String>()];
+    proptest::collection::vec(piece, 1..30).prop_map(|pieces| pieces.concat())
+}
+
+/// The longest text there can be, of the characters that take the most room in one form or another.
+fn longest() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just('\u{1}'),
+        Just('"'),
+        Just('\\'),
+        Just('&'),
+        Just('`'),
+        Just('\u{202e}'),
+        Just('\u{10ffff}'),
+        Just('a')
+    ]
+    .prop_map(|c| c.to_string().repeat(9_000))
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![hostile(), longest()]
 }
 
 proptest! {
@@ -229,31 +731,49 @@ proptest! {
 
     #[test]
     fn no_text_breaks_a_message(
-        id in "\\PC{1,200}|[\\x00-\\x1f]{1,200}",
-        reason in proptest::option::of("[\\x00-\\x1f\u{80}-\u{9f}\u{202e}\"\\\\a]{0,9000}"),
-        path in proptest::option::of("[\\x00-\\x7f]{0,2000}"),
-        detector in proptest::option::of(any::<String>()),
+        id in texts().prop_filter("a job has an id", |id| !id.is_empty()),
+        status in proptest::option::of(texts()),
+        reason in proptest::option::of(texts()),
+        path in proptest::option::of(texts()),
+        detector in proptest::option::of(texts()),
+        kind in proptest::sample::select(&KINDS),
     ) {
+        let id = id.chars().take(250).collect();
         let listed = Listed {
             job_id: Some(id),
+            status: status.or(Some("FAILED".to_owned())),
             failure_reason: reason,
             input_path: path.clone(),
-            output_path: path,
+            output_path: path.clone(),
+            event_type_name: path,
+            detector_version: detector.clone(),
+            arn: detector.clone(),
             detector_name: detector,
             ..listed()
         };
-        let job = Job::read(listed);
-        prop_assume!(job.is_ok());
-        for kind in [Kind::Failed, Kind::Stalled] {
-            let message = message(&Notice { job: job.clone().ok(), ..notice(kind) });
-            prop_assert!(bytes(&message) <= 262_144, "{} bytes", bytes(&message));
-            let email = message.form("email");
-            prop_assert!(!email.chars().any(|c| c.is_control() && c != '\n'));
-            let lines = email.lines().count();
-            prop_assert!(lines < 40, "text from outside makes no lines of its own: {lines}");
-            for (_, value) in &message.attributes {
-                prop_assert!(!value.is_empty() && !value.chars().any(char::is_control));
-            }
+        let job = Job::read(listed).unwrap();
+        let sample = notice(kind);
+        let job = sample.job.as_ref().map(|_| job);
+        let notice = Notice { job: job.clone(), ..sample };
+        assert_harmless(&message(&notice));
+        assert_harmless(&message_at(&notice, job.as_ref(), "2026-04-02T12:01:00Z"));
+        let several = [notice.clone(), notice];
+        for digest in digests(&several) {
+            assert_harmless(&digest.message);
+        }
+    }
+
+    #[test]
+    fn no_watch_name_breaks_a_message(name in "[ -Z^-~]{1,40}") {
+        let name = name.parse().unwrap();
+        let telling = Telling { name: Some(&name), now: at("2026-03-02T12:01:00Z") };
+        for kind in KINDS {
+            let notice = notice(kind);
+            let message = Message::of(&Told { notice: &notice, job_now: None }, &telling);
+            let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+            assert_valid(&CUSTOM_NOTIFICATION, &chat);
+            prop_assert!(!chat["content"]["title"].as_str().unwrap().contains('<'));
+            prop_assert!(message.form("sms").len() <= 140);
         }
     }
 }

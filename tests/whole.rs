@@ -46,12 +46,18 @@ impl Stage {
         self.api.invoke(json!({}), TIME).await.unwrap()
     }
 
-    /// What the queue got since the last time: the events.
+    /// What the queue got since the last time: the events, also those of digests.
     async fn told(&self) -> Vec<Value> {
         let received = self.world.received().await;
-        received
-            .iter()
-            .map(|envelope| serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap())
+        let event = |envelope: &Value| -> Value {
+            serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap()
+        };
+        let events = received.iter().map(event);
+        events
+            .flat_map(|event| match event.pointer("/data/events") {
+                Some(events) => events.as_array().unwrap().clone(),
+                None => vec![event],
+            })
             .collect()
     }
 
@@ -532,6 +538,12 @@ async fn the_loop_in_the_readme_saves_every_page() {
 /// moto knows more of SNS's rules than others do, and refuses what breaks them.
 #[tokio::test]
 async fn every_message_passes_where_snss_rules_are_kept() {
+    for digest_above in ["1000", "1"] {
+        messages_pass(digest_above).await;
+    }
+}
+
+async fn messages_pass(digest_above: &str) {
     let stage = Stage {
         jobs: FraudDetector::start(),
         world: World::with_moto_topic().await,
@@ -542,6 +554,7 @@ async fn every_message_passes_where_snss_rules_are_kept() {
             "NOTIFY_ON",
             "completed,failed,stalled,recovered,canceled,vanished",
         ),
+        ("DIGEST_ABOVE", digest_above),
         ("WATCH_NAME", "a name of forty characters, not any more"),
     ]);
     stage.invoke().await;

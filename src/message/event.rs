@@ -1,43 +1,170 @@
-//! The machine's form: a CloudEvents 1.0 event in JSON.
+//! The machine's form: CloudEvents 1.0 in JSON. The types are the contract: the schemas under `events/` are made
+//! from them.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Many;
 use super::text::WatchName;
-use crate::watch::{Kind, Notice};
+use crate::watch::notice::{Found, Silence};
+use crate::watch::{Job, Kind, Notice, NoticeId, Severity, Source};
 
-/// The event of a notice. A repeat carries the same `id` and `source`.
-pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Value {
+/// The kind of a digest.
+pub(super) const DIGEST: &str = "digest";
+
+/// The type of an event of that kind.
+pub(super) fn type_of(kind: &str) -> String {
+    format!("fraud-job-watch.batch-prediction.{kind}.v1")
+}
+
+/// A CloudEvents 1.0 event.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Event<D> {
+    /// The version of CloudEvents.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "1.0")))]
+    specversion: &'static str,
+    /// The same for a repeat: drop what you have seen.
+    id: NoticeId,
+    /// Whose jobs: the ARN that those of one account and region begin with.
+    source: Source,
+    /// What happened, and the version of this contract. Ignore a type that you do not know.
+    #[serde(rename = "type")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^fraud-job-watch\.batch-prediction\.[a-z]+\.v1$"))
+    )]
+    kind: String,
+    /// The job's id; the watch's name, or `fraud-job-watch`, of what is not about a job.
+    subject: String,
+    /// When it happened; of a digest, when the latest of its events did.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::watch::job::Time"))]
+    time: Timestamp,
+    /// The format of `data`.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "application/json")))]
+    datacontenttype: &'static str,
+    /// The rest.
+    data: D,
+}
+
+/// What a notice tells.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct NoticeData {
+    /// What it tells.
+    kind: Kind,
+    /// How bad that is.
+    severity: Severity,
+    /// When it was recorded: from then on it was owed.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::watch::job::Time"))]
+    recorded_at: Timestamp,
+    /// The account.
+    account: String,
+    /// The region.
+    region: String,
+    /// The watch's name, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<String>,
+    /// The job as it stood when this was recorded; of a test, a made-up one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<Job>,
+    /// When the job was last seen as it stands here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::watch::job::Time>"))]
+    job_seen_at: Option<Timestamp>,
+    /// The silence, of stalled, reminder and recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silence: Option<Silence>,
+    /// What was found, of began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<Found>,
+}
+
+/// What a digest holds.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct DigestData {
+    /// Always `digest`.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "digest")))]
+    kind: &'static str,
+    /// That of the worst of its events.
+    severity: Severity,
+    /// The account.
+    account: String,
+    /// The region.
+    region: String,
+    /// The watch's name, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<String>,
+    /// How many events of each kind.
+    counts: BTreeMap<&'static str, usize>,
+    /// The events, whole, those of one job in the order in which they were recorded.
+    #[cfg_attr(feature = "schema", schemars(length(min = 2)))]
+    events: Vec<Event<NoticeData>>,
+}
+
+/// The event of a notice: the same, byte for byte, however often and late it is told.
+pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeData> {
     let subject = match &notice.job {
         Some(job) if notice.kind != Kind::Test => job.id.to_string(),
-        Some(_) | None => name.map_or_else(|| "fraud-job-watch".to_owned(), ToString::to_string),
+        Some(_) | None => named(name),
     };
-    let mut data = json!({
-        "kind": notice.kind,
-        "severity": notice.kind.severity(),
-        "recorded_at": notice.recorded_at,
-        "account": notice.source.account(),
-        "region": notice.source.region(),
-    });
-    if let Value::Object(data) = &mut data {
-        let mut put = |key: &str, value: Value| {
-            if !value.is_null() {
-                data.insert(key.to_owned(), value);
-            }
-        };
-        put("watch", json!(name.map(ToString::to_string)));
-        put("job", json!(notice.job));
-        put("job_seen_at", json!(notice.job_seen_at));
-        put("silence", json!(notice.silence));
-        put("found", json!(notice.found));
+    Event {
+        specversion: "1.0",
+        id: notice.id.clone(),
+        source: notice.source.clone(),
+        kind: type_of(notice.kind.as_str()),
+        subject,
+        time: notice.happened_at,
+        datacontenttype: "application/json",
+        data: NoticeData {
+            kind: notice.kind,
+            severity: notice.kind.severity(),
+            recorded_at: notice.recorded_at,
+            account: notice.source.account().to_owned(),
+            region: notice.source.region().to_owned(),
+            watch: name.map(ToString::to_string),
+            job: notice.job.clone(),
+            job_seen_at: notice.job_seen_at,
+            silence: notice.silence.clone(),
+            found: notice.found.clone(),
+        },
     }
-    json!({
-        "specversion": "1.0",
-        "id": notice.id,
-        "source": notice.source,
-        "type": format!("fraud-job-watch.batch-prediction.{}.v1", notice.kind),
-        "subject": subject,
-        "time": notice.happened_at,
-        "datacontenttype": "application/json",
-        "data": data,
-    })
+}
+
+/// The event of a digest.
+pub(super) fn event_of_many(many: &Many<'_>) -> Event<DigestData> {
+    let mut counts = BTreeMap::new();
+    for notice in many.notices {
+        *counts.entry(notice.kind.as_str()).or_default() += 1;
+    }
+    let times = many.notices.iter().map(|notice| notice.happened_at);
+    Event {
+        specversion: "1.0",
+        id: many.id.clone(),
+        source: many.source.clone(),
+        kind: type_of(DIGEST),
+        subject: named(many.name),
+        time: times.max().unwrap_or_default(),
+        datacontenttype: "application/json",
+        data: DigestData {
+            kind: DIGEST,
+            severity: many.severity,
+            account: many.source.account().to_owned(),
+            region: many.source.region().to_owned(),
+            watch: many.name.map(ToString::to_string),
+            counts,
+            events: many
+                .notices
+                .iter()
+                .map(|notice| event(notice, many.name))
+                .collect(),
+        },
+    }
+}
+
+fn named(name: Option<&WatchName>) -> String {
+    name.map_or_else(|| "fraud-job-watch".to_owned(), ToString::to_string)
 }

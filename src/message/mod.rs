@@ -1,20 +1,35 @@
-//! A notice in the forms that people and machines read.
+//! Notices in the forms that people and machines read.
 //!
 //! One publish reaches every subscriber, so a [`Message`] holds a form for each kind of subscriber: the
-//! CloudEvents JSON as the `default`, and what overrides it by protocol. A further form is one more entry in
-//! [`Body::PerProtocol`].
+//! CloudEvents JSON as the `default`, and what overrides it by protocol. What a notice says is put in words once;
+//! each form then writes it for its place, and escapes there what comes from outside. All of it together stays
+//! below what SNS takes, whatever the text.
 
+mod chat;
 mod email;
 mod event;
+#[cfg(feature = "schema")]
+pub mod schema;
+mod sms;
 mod text;
-
-use serde_json::Value;
+mod words;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
 
-use crate::watch::{Job, Notice, Severity};
+use crate::watch::{Job, Notice, NoticeId, Severity, Source};
+
+use words::Words;
 
 pub use text::{Subject, WatchName, ago, in_words, one_line};
+
+/// As many bytes SNS takes in one publish: all forms, and the attributes.
+pub const PUBLISH_BYTES: usize = 256 * 1024;
+
+/// What a digest needs besides its events and their lines in the email: above all the form for chat, which has
+/// a bound of its own.
+const DIGEST_REST_BYTES: usize = 48 * 1024;
 
 /// What goes out in one publish.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,14 +67,15 @@ pub struct Telling<'a> {
 pub struct Told<'a> {
     /// What to tell.
     pub notice: &'a Notice,
-    /// The job as recorded now, if it is. A notice that waited may speak of a job that has moved on.
+    /// The job as it was recorded after the notice was; `None` if it was not. A notice that waited may speak of
+    /// a job that has moved on.
     pub job_now: Option<&'a Job>,
 }
 
-/// Many notices in one message.
+/// Notices that go out in one publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Digest {
-    /// What goes out.
+    /// What goes out: if it carries only one notice, that notice's own message.
     pub message: Message,
     /// Which notices it carries, as places in the list that it was made of.
     pub carries: Vec<usize>,
@@ -70,93 +86,114 @@ impl Message {
     pub fn of(told: &Told<'_>, telling: &Telling<'_>) -> Self {
         let (notice, Telling { name, now }) = (told.notice, *telling);
         let event = event::event(notice, name);
+        let words = Words::of(told, name, now);
         let job = notice.job.as_ref();
         let attributes = [
-            ("kind", Some(notice.kind.as_str().to_owned())),
-            ("severity", Some(notice.kind.severity().as_str().to_owned())),
-            ("job_id", job.map(|job| job.id.as_str().to_owned())),
-            ("detector", job.and_then(|job| job.detector.clone())),
-            ("event_id", Some(notice.id.as_str().to_owned())),
+            ("kind", Some(notice.kind.as_str())),
+            ("severity", Some(notice.kind.severity().as_str())),
+            ("job_id", job.map(|job| job.id.as_str())),
+            ("detector", job.and_then(|job| job.detector.as_deref())),
+            ("event_id", Some(notice.id.as_str())),
         ];
         Self {
             subject: Some(email::subject(notice, name)),
             body: Body::PerProtocol(vec![
-                ("default", event.to_string()),
-                ("email", email::body(notice, name, now)),
+                ("default", text_of(&event)),
+                ("email", email::body(&words)),
+                ("sms", sms::line(told, name, now)),
+                (
+                    "https",
+                    chat::notification(notice, &words, name).to_string(),
+                ),
             ]),
             attributes: attributes
                 .into_iter()
-                .filter_map(|(key, value)| Some((key, text::attribute(&value?)?)))
+                .filter_map(|(key, value)| Some((key, text::attribute(value?)?)))
                 .collect(),
-            event,
+            event: value_of(&event),
         }
     }
 
     /// The smallest form of a notice, for when the topic refuses the full one: one line that names it.
     pub fn smallest(notice: &Notice, name: Option<&WatchName>) -> Self {
-        let line = format!(
-            "{} at {} (event {})",
-            email::subject(notice, name),
-            notice.happened_at,
-            notice.id
-        );
         Self {
             subject: None,
-            body: Body::Plain(line),
+            body: Body::Plain(named(notice, name)),
             attributes: vec![
                 ("kind", notice.kind.as_str().to_owned()),
                 ("event_id", notice.id.as_str().to_owned()),
             ],
-            event: event::event(notice, name),
+            event: value_of(&event::event(notice, name)),
         }
     }
 
-    /// As few digests as the size of a publish allows, worst notices first. Each notice is in exactly one.
+    /// Digests of many notices, as few as the size of a publish allows. Each notice is in exactly one of them, and
+    /// those of one job stay in the order that they are given in. People read the worst first.
     pub fn digests(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<Digest> {
-        let mut places: Vec<usize> = (0..told.len()).collect();
-        let notice = |place: &usize| told.get(*place).map(|told| told.notice);
-        places.sort_by_key(|place| {
-            notice(place).map(|notice| {
-                (
-                    notice.kind.severity() != Severity::Error,
-                    notice.recorded_at,
-                )
-            })
-        });
-        places
-            .chunks(10)
-            .map(|places| {
-                let notices: Vec<_> = places.iter().filter_map(notice).collect();
-                Digest {
-                    message: Self::smallest_digest(&notices, telling.name),
-                    carries: places.to_vec(),
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut room = 0;
+        for (place, told) in told.iter().enumerate() {
+            let event = text_of(&event::event(told.notice, telling.name));
+            let bytes = bytes_in_json(&event) + bytes_in_json(&email::line(told, telling.now));
+            match (groups.last_mut(), bytes <= room) {
+                (Some(group), true) => group.push(place),
+                (Some(_) | None, _) => {
+                    groups.push(vec![place]);
+                    room = PUBLISH_BYTES - DIGEST_REST_BYTES;
                 }
-            })
-            .collect()
+            }
+            room = room.saturating_sub(bytes);
+        }
+        let digest = |carries: Vec<usize>| {
+            let carried = carries.iter().filter_map(|place| told.get(*place).copied());
+            let message = match carried.collect::<Vec<_>>().as_slice() {
+                [one] => Self::of(one, telling),
+                many => Self::of_many(many, telling)?,
+            };
+            Some(Digest { message, carries })
+        };
+        groups.into_iter().filter_map(digest).collect()
     }
 
-    /// The smallest form of a digest, for when the topic refuses the full one: a line for each notice.
+    /// `None` of nothing.
+    fn of_many(told: &[Told<'_>], telling: &Telling<'_>) -> Option<Self> {
+        let notices: Vec<_> = told.iter().map(|told| told.notice).collect();
+        let many = Many::new(&notices, telling.name)?;
+        let mut worst_first = told.to_vec();
+        worst_first.sort_by_key(|told| words::rank(told.notice.kind));
+        let event = event::event_of_many(&many);
+        let chat = chat::notification_of_many(&many, &worst_first, telling.now);
+        Some(Self {
+            subject: Some(email::subject_of_many(&many)),
+            body: Body::PerProtocol(vec![
+                ("default", text_of(&event)),
+                (
+                    "email",
+                    email::body_of_many(&many, &worst_first, telling.now),
+                ),
+                ("sms", sms::line_of_many(&many)),
+                ("https", chat.to_string()),
+            ]),
+            attributes: vec![
+                ("kind", event::DIGEST.to_owned()),
+                ("severity", many.severity.as_str().to_owned()),
+                ("event_id", many.id.to_string()),
+            ],
+            event: value_of(&event),
+        })
+    }
+
+    /// The smallest form of a digest of these notices, for when the topic refuses the full one: a line for each.
     pub fn smallest_digest(notices: &[&Notice], name: Option<&WatchName>) -> Self {
-        let lines: Vec<_> = notices
-            .iter()
-            .map(|notice| {
-                format!(
-                    "{} at {} (event {})",
-                    email::subject(notice, name),
-                    notice.happened_at,
-                    notice.id
-                )
-            })
-            .collect();
-        let events: Vec<_> = notices
-            .iter()
-            .map(|notice| event::event(notice, name))
-            .collect();
+        let lines: Vec<_> = notices.iter().map(|notice| named(notice, name)).collect();
+        let many = Many::new(notices, name);
+        let mut attributes = vec![("kind", event::DIGEST.to_owned())];
+        attributes.extend(many.as_ref().map(|many| ("event_id", many.id.to_string())));
         Self {
             subject: None,
             body: Body::Plain(lines.join("\n")),
-            attributes: vec![("kind", "digest".to_owned())],
-            event: Value::from(events),
+            attributes,
+            event: many.map_or(Value::Null, |many| value_of(&event::event_of_many(&many))),
         }
     }
 
@@ -177,4 +214,51 @@ impl Message {
             }
         }
     }
+}
+
+/// The notices of a digest, and what follows from them.
+struct Many<'a> {
+    notices: &'a [&'a Notice],
+    source: &'a Source,
+    name: Option<&'a WatchName>,
+    severity: Severity,
+    id: NoticeId,
+}
+
+impl<'a> Many<'a> {
+    /// `None` of nothing.
+    fn new(notices: &'a [&'a Notice], name: Option<&'a WatchName>) -> Option<Self> {
+        let is_bad = |notice: &&Notice| notice.kind.severity() == Severity::Error;
+        Some(Self {
+            notices,
+            source: &notices.first()?.source,
+            name,
+            severity: match notices.iter().any(is_bad) {
+                true => Severity::Error,
+                false => Severity::Info,
+            },
+            id: NoticeId::of_digest(notices.iter().map(|notice| &notice.id)),
+        })
+    }
+}
+
+/// A notice in one line of ASCII.
+fn named(notice: &Notice, name: Option<&WatchName>) -> String {
+    let subject = email::subject(notice, name);
+    format!("{subject} at {} (event {})", notice.happened_at, notice.id)
+}
+
+// Both always succeed: the types are our own, and every key is a string.
+
+fn text_of(event: &impl Serialize) -> String {
+    serde_json::to_string(event).unwrap_or_default()
+}
+
+fn value_of(event: &impl Serialize) -> Value {
+    serde_json::to_value(event).unwrap_or_default()
+}
+
+/// How many bytes a text takes within JSON, and what parts it from the next.
+fn bytes_in_json(text: &str) -> usize {
+    Value::from(text).to_string().len() + 2
 }

@@ -84,24 +84,44 @@ pub(super) fn attribute(text: &str) -> Option<String> {
 /// the direction of text or cannot be seen are written out.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_control() => write_out(&mut line, c),
-            // What breaks lines, changes the direction of text, or cannot be seen.
-            '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}' => write_out(&mut line, c),
-            c => line.push(c),
-        }
-    }
+    text.chars().for_each(|c| put(c, &mut line));
     line
 }
 
-fn write_out(line: &mut String, c: char) {
+/// Adds a character from outside to a line, as [`one_line`] does.
+pub(super) fn put(c: char, line: &mut String) {
+    match c {
+        c if c.is_control() => write_out(c, line),
+        // What breaks lines, changes the direction of text, or cannot be seen.
+        '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}' => write_out(c, line),
+        c => line.push(c),
+    }
+}
+
+fn write_out(c: char, line: &mut String) {
     // Writing to a String cannot fail.
     let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
+}
+
+/// As much of `text` as takes at most `most` characters when `put` has written each; the second value tells
+/// whether that is all of it. What `put` writes for one character is never cut apart.
+pub(super) fn fit(text: &str, most: usize, put: impl Fn(char, &mut String)) -> (String, bool) {
+    let (mut fitting, mut room) = (String::new(), most);
+    let mut written = String::new();
+    for c in text.chars() {
+        written.clear();
+        put(c, &mut written);
+        match room.checked_sub(written.chars().count()) {
+            Some(left) => room = left,
+            None => return (fitting, false),
+        }
+        fitting.push_str(&written);
+    }
+    (fitting, true)
 }
 
 /// A duration in words, by its two largest units: `2 h 5 min`.
@@ -123,10 +143,15 @@ pub fn in_words(duration: SignedDuration) -> String {
     }
 }
 
+/// A time, to the second.
+pub(super) fn at(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 /// A time and its age in words.
-pub fn ago(at: Timestamp, now: Timestamp) -> String {
-    let age = now.duration_since(at);
-    let at = at.strftime("%Y-%m-%d %H:%M:%S UTC");
+pub fn ago(time: Timestamp, now: Timestamp) -> String {
+    let age = now.duration_since(time);
+    let at = at(time);
     match age.as_secs() {
         0 => format!("{at} (now)"),
         1.. => format!("{at} ({} ago)", in_words(age)),

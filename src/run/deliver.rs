@@ -77,14 +77,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         if Instant::now() >= publish_until {
             return self.hold(mine, held);
         }
-        let messages = match self.told(&mine).as_slice() {
-            [] => return,
-            [one] => vec![Digest {
-                message: Message::of(one, &self.telling()),
-                carries: vec![0],
-            }],
-            many => Message::digests(many, &self.telling()),
-        };
+        let messages = Message::digests(&self.told(&mine), &self.telling());
         let mut mine: Vec<_> = mine.into_iter().map(Some).collect();
         for Digest { message, carries } in messages {
             let carried: Batch = carries
@@ -262,16 +255,17 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
     fn told<'b>(&'b self, owed: &'b [Owed]) -> Vec<Told<'b>> {
         let told = |owed: &'b Owed| Told {
             notice: &owed.notice,
-            job_now: self.job_now(&owed.notice),
+            job_now: self.job_since(owed),
         };
         owed.iter().map(told).collect()
     }
 
-    /// The notice's job as it is recorded now.
-    fn job_now(&self, notice: &Notice) -> Option<&Job> {
-        let told = notice.job.as_ref()?;
-        let known = &self.known.get(&told.id)?.record.job;
-        (known.started_at == told.started_at).then_some(known)
+    /// The notice's job, if it was recorded again since the notice was.
+    fn job_since(&self, owed: &Owed) -> Option<&Job> {
+        let told = owed.notice.job.as_ref()?;
+        let record = &self.known.get(&told.id)?.record;
+        let (rev, _) = owed.order;
+        (record.rev > rev && record.job.started_at == told.started_at).then_some(&record.job)
     }
 
     fn telling(&self) -> Telling<'_> {
@@ -290,7 +284,7 @@ fn story(owed: &Owed) -> Story {
     owed.notice.job.as_ref().map(|job| job.id.clone())
 }
 
-/// Story after story, the one with the oldest notice first.
+/// Story after story: those with something bad first, and then the one with the oldest notice.
 fn in_order(owed: Vec<Owed>) -> Vec<Owed> {
     let mut stories: BTreeMap<Story, Vec<Owed>> = BTreeMap::new();
     for owed in owed {
@@ -300,7 +294,11 @@ fn in_order(owed: Vec<Owed>) -> Vec<Owed> {
     for story in &mut stories {
         story.sort_by_key(|owed| owed.order);
     }
-    stories.sort_by_key(|story| story.first().map(|owed| owed.notice.recorded_at));
+    let is_bad = |owed: &Owed| owed.notice.kind.severity() == Severity::Error;
+    stories.sort_by_key(|story| {
+        let oldest = story.first().map(|owed| owed.notice.recorded_at);
+        (!story.iter().any(is_bad), oldest)
+    });
     stories.into_iter().flatten().collect()
 }
 

@@ -62,6 +62,7 @@ pub enum Unreadable {
 /// The id of a job: not empty, and short enough to be a key of the state table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobId(String);
 
 impl JobId {
@@ -102,6 +103,7 @@ impl fmt::Display for JobId {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[expect(missing_docs, reason = "the statuses are the service's own")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Status {
     Initializing,
     InProgress,
@@ -175,6 +177,7 @@ pub enum End {
 
 /// A job that can be watched: all of it optional but the id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Job {
     /// Its id, unique in an account and region while the job exists.
     pub id: JobId,
@@ -182,12 +185,15 @@ pub struct Job {
     pub status: Status,
     /// When it started: in what was seen of the service, when the request was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub started_at: Option<Timestamp>,
     /// Its latest heartbeat. How often one comes is documented nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub heartbeat_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub completed_at: Option<Timestamp>,
     /// Records processed so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,7 +201,7 @@ pub struct Job {
     /// Records in the input; absent early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_records: Option<u64>,
-    /// Why it failed, in the service's words, cut to [`REASON_BYTES`].
+    /// Why it failed, in the service's words, cut to 8 KiB on a character.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
     /// How many bytes the reason had, if it was cut.
@@ -304,6 +310,25 @@ impl Job {
     pub fn has_not_begun(&self) -> bool {
         self.status == Status::Initializing
             && (self.heartbeat_at.is_none() || self.heartbeat_at == self.started_at)
+    }
+}
+
+/// How a time is written in an event: RFC 3339, in UTC.
+#[cfg(feature = "schema")]
+pub(crate) struct Time;
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Time {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "date-time"})
     }
 }
 

@@ -22,6 +22,9 @@ pub const NEWS: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// late or of a service that is, would have it vanish twice.
 pub const LATE: SignedDuration = SignedDuration::from_mins(5);
 
+/// As many statuses are told when a watch begins. The service documents six.
+const STATUSES: usize = 20;
+
 /// What the operator asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -113,7 +116,7 @@ pub fn began(
         silence: None,
         found: Some(Found {
             jobs,
-            by_status: by_status.clone(),
+            by_status: most_frequent(by_status),
             notify_on: terms.policy.notify_on.iter().copied().collect(),
             stall_after_s: terms.policy.stall_after.as_secs(),
             since,
@@ -130,6 +133,23 @@ pub fn began(
         item: Item::Watch(baseline),
         notices: vec![notice],
     }
+}
+
+/// The counts of the most frequent statuses, and of the rest together: statuses are the service's text, and what
+/// is stored and published of them has a bound.
+fn most_frequent(by_status: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut counts: Vec<_> = by_status.iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let rest = counts.split_off(counts.len().min(STATUSES));
+    let mut kept: BTreeMap<_, _> = counts
+        .into_iter()
+        .map(|(status, count)| (status.clone(), *count))
+        .collect();
+    if !rest.is_empty() {
+        let count = rest.into_iter().map(|(_, count)| count).sum::<u64>();
+        *kept.entry("(others)".to_owned()).or_default() += count;
+    }
+    kept
 }
 
 /// Judges a job that is seen.

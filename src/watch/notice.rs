@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::job::{Job, JobId};
@@ -13,6 +14,7 @@ use super::job::{Job, JobId};
 /// What a notice tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Kind {
     /// The first complete listing of a new watch.
     Began,
@@ -80,6 +82,7 @@ impl fmt::Display for Kind {
 /// How bad what a notice tells is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Severity {
     /// Somebody should look.
     Error,
@@ -100,6 +103,7 @@ impl Severity {
 /// The jobs that one watch looks at: those of one account in one region. Written as the ARN that their own begin with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
     partition: String,
     region: String,
@@ -180,7 +184,10 @@ impl From<Source> for String {
 /// The id of a notice: the same for the same thing told twice, different for anything else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct NoticeId(String);
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NoticeId(
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))] String,
+);
 
 impl NoticeId {
     /// SHA-256, in hexadecimal, of source, job id, start, kind and episode. They are hashed as a JSON array, so
@@ -191,21 +198,21 @@ impl NoticeId {
         kind: Kind,
         episode: &str,
     ) -> Self {
-        use fmt::Write as _;
         let (id, started_at) = job.unzip();
-        let list = serde_json::json!([
+        Self(hash(&json!([
             source.to_string(),
             id.map(JobId::as_str),
             started_at.flatten().map(|at| at.to_string()),
             kind.as_str(),
             episode
-        ]);
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(list.to_string()) {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        ])))
+    }
+
+    /// The id of a digest: the same for the same notices, in any order.
+    pub fn of_digest<'a>(notices: impl Iterator<Item = &'a Self>) -> Self {
+        let mut ids: Vec<_> = notices.map(Self::as_str).collect();
+        ids.sort_unstable();
+        Self(hash(&json!(["digest", ids])))
     }
 
     /// The id as text.
@@ -222,8 +229,10 @@ impl fmt::Display for NoticeId {
 
 /// A silence that is told of: of a stall, a reminder or a recovery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Silence {
     /// The last sign of life before it.
+    #[cfg_attr(feature = "schema", schemars(with = "super::job::Time"))]
     pub since: Timestamp,
     /// How long it has lasted, in seconds; of a recovery, how long it lasted.
     pub lasted_s: i64,
@@ -232,13 +241,30 @@ pub struct Silence {
     /// How many jobs started later and have not begun; absent if the listing was incomplete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<u64>,
-    /// The how-manieth reminder this is.
+    /// Which reminder this is; the first is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminder: Option<u32>,
 }
 
+/// What all notices of one job have in common, and no others: SHA-256 of source, job id and start.
+pub fn thread(source: &Source, job: &Job) -> String {
+    let started_at = job.started_at.map(|at| at.to_string());
+    hash(&json!([source.to_string(), job.id.as_str(), started_at]))
+}
+
+fn hash(list: &Value) -> String {
+    use fmt::Write as _;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(list.to_string()) {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
 /// What a new watch found and what it will tell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Found {
     /// Jobs in the first complete listing.
     pub jobs: u64,
@@ -249,6 +275,7 @@ pub struct Found {
     /// How long a silence makes a stall, in seconds.
     pub stall_after_s: i64,
     /// What ended before this moment is not told.
+    #[cfg_attr(feature = "schema", schemars(with = "super::job::Time"))]
     pub since: Timestamp,
 }
 
