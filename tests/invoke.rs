@@ -1,5 +1,6 @@
 //! One invocation: dry run, test notice, odd payloads, the log.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,11 +11,11 @@ use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
     Clock, Listing, ListingError, Page, Ports, PublishError, Store, Topic,
 };
-use fraud_job_watch::run::{Answer, Tick};
+use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, Tick};
 use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::telemetry;
+use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
 use fraud_job_watch::watch::{JobId, Listed, Source};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 fn now() -> Timestamp {
@@ -354,4 +355,83 @@ async fn a_test_notice_that_hangs_ends_in_time() {
     };
     let failed = invoke(ports, &tick, &json!({"test_notice": true}), |_| ()).await;
     assert_eq!(failed.unwrap_err().error_type, "PublishFailed");
+}
+
+/// As CloudWatch reads it: each metric that is defined is a number beside the definitions.
+#[test]
+fn a_run_is_measured_in_one_line_of_the_log() {
+    let answer = Answer {
+        complete: true,
+        by_status: [("COMPLETE".to_owned(), 7), ("NEW".to_owned(), 2)].into(),
+        notices: [("failed".to_owned(), 3)].into(),
+        pages: 4,
+        took_ms: 250,
+        ..Answer::default()
+    };
+    let gauges = Gauges {
+        oldest_owed: SignedDuration::from_secs(90),
+        oldest_sign_of_life: Some(SignedDuration::from_mins(2)),
+        subscribers: None,
+    };
+    let failures = vec![Failure::PublishFailed("down".to_owned())];
+    let outcome = Outcome {
+        answer,
+        gauges,
+        failures,
+    };
+    let line = |detailed| {
+        let metrics = Metrics {
+            function: "watch",
+            detailed,
+            level: level_that_passes(|_| Some("error".to_owned())),
+        };
+        metrics.line(&outcome, now())
+    };
+    let measured = |line: &Value| -> BTreeMap<String, (String, u64)> {
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(
+            (&directive["Namespace"], &directive["Dimensions"]),
+            (&json!("fraud-job-watch"), &json!([["FunctionName"]]))
+        );
+        assert_eq!(line["FunctionName"], "watch");
+        assert_eq!(line["_aws"]["Timestamp"], now().as_millisecond());
+        let named = directive["Metrics"].as_array().unwrap().iter();
+        named
+            .map(|metric| {
+                let name = metric["Name"].as_str().unwrap().to_owned();
+                let value = line[&name].as_u64().unwrap();
+                (name, (metric["Unit"].as_str().unwrap().to_owned(), value))
+            })
+            .collect()
+    };
+    let expected = |metrics: &[(&str, &str, u64)]| -> BTreeMap<String, (String, u64)> {
+        metrics
+            .iter()
+            .map(|(name, unit, value)| ((*name).to_owned(), ((*unit).to_owned(), *value)))
+            .collect()
+    };
+    let few = line(false);
+    assert_eq!(
+        measured(&few),
+        expected(&[
+            ("RunSucceeded", "Count", 0),
+            ("ListingIncomplete", "Count", 0),
+            ("OldestOwedAge", "Seconds", 90),
+            ("OldestSignOfLife", "Seconds", 120),
+        ]),
+        "what is not known is left out"
+    );
+    assert_eq!(few["level"], "ERROR", "Lambda lets nothing else pass");
+    let many = measured(&line(true));
+    for (name, unit, value) in [
+        ("JobsComplete", "Count", 7),
+        ("JobsOther", "Count", 2),
+        ("JobsFailed", "Count", 0),
+        ("NoticesFailed", "Count", 3),
+        ("NoticesBegan", "Count", 0),
+        ("Pages", "Count", 4),
+        ("RunTime", "Milliseconds", 250),
+    ] {
+        assert_eq!(many[name], (unit.to_owned(), value), "{name}");
+    }
 }
