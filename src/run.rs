@@ -616,8 +616,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             .collect();
         // A job whose record could not be written may be the one that others wait for.
         let unrecorded = |failure: &Failure| matches!(failure, Failure::RecordFailed(_));
-        let is_whole =
-            self.answer.complete && !self.spent && !self.failures.iter().any(unrecorded);
+        let is_whole = self.answer.complete && !self.spent && !self.failures.iter().any(unrecorded);
         let mut line = is_whole.then(|| {
             let mut line = Line::default();
             let now = self.ports.clock.now();

@@ -16,6 +16,7 @@ mod lab;
 mod lab_itself;
 mod messages;
 mod preview;
+mod promise;
 mod settings;
 mod simulation;
 mod store;

@@ -157,7 +157,9 @@ pub fn judge(
             terms,
         )),
         (Age::Same, Phase::Active, None) => still_active(record, job, now, terms),
-        (Age::Same, Phase::Vanished, None) if now.duration_since(record.recorded_at) <= LATE => None,
+        (Age::Same, Phase::Vanished, None) if now.duration_since(record.recorded_at) <= LATE => {
+            None
+        }
         (Age::Same, Phase::Vanished, None) => {
             let back = Record {
                 phase: Phase::Active,
