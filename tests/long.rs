@@ -9,6 +9,7 @@
 )]
 #![recursion_limit = "256"]
 
+mod lab;
 mod simulation;
 
 use std::process::ExitCode;
@@ -17,11 +18,14 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
+use lab::mishaps::{Case, Day, MISHAPS, calm, doubled, matrix, play_all, stuck};
+use lab::proxy::Mishap;
 use simulation::{Tally, plan::Plan, play, shrink, simulate};
 
 const USAGE: &str = "\
 simulate [SEEDS|TIME [FIRST]]   so many stories by chance, from the seed FIRST on; 100000 unless told
-simulate seed SEED              one of them, told whole; if it fails, cut down to what it takes";
+simulate seed SEED              one of them, told whole; if it fails, cut down to what it takes
+kill                            the real process, killed and cut off at each of its calls on three days";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         ["simulate"] => stories("100000", "0"),
         ["simulate", amount] => stories(amount, "0"),
         ["simulate", amount, first] => stories(amount, first),
+        ["kill"] => Ok(kill()),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -69,7 +74,7 @@ impl Amount {
 
 fn tell(seed: u64) -> Result<String, String> {
     let plan = Plan::of(seed);
-    let ending = play(&plan, None, true);
+    let ending = simulation::play(&plan, None, true);
     match ending.violations.as_slice() {
         [] => Ok(format!(
             "{}\nseed {seed} breaks no rule",
@@ -116,4 +121,35 @@ fn stories(amount: &str, first: &str) -> Result<String, String> {
     }
     let took = begun.elapsed().as_secs();
     Ok(format!("{all}{took:>12}  seconds; seeds from {first} on"))
+}
+
+/// Every call of three days, with each mishap, alone and beside another process.
+fn kill() -> String {
+    let begun = Instant::now();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut report = String::new();
+    let mut play = |what: &str, cases: Vec<Case>| {
+        let count = cases.len();
+        let done = runtime.block_on(play_all(cases));
+        let repeats: usize = done.iter().map(|done| done.repeats).sum();
+        report.push_str(&format!("{count:>6} cases, {repeats:>3} repeats  {what}\n"));
+    };
+    for day in [Day::OneEnds, Day::First, Day::Eventful] {
+        let calls = runtime.block_on(lab::mishaps::play(calm(day))).calls.len();
+        for mishap in MISHAPS {
+            let what = format!("{day:?}, {calls} calls: {mishap:?}");
+            play(&what, matrix(day, calls, &[mishap]));
+        }
+        play(
+            &format!("{day:?}: hangs from a call on"),
+            stuck(day, calls, &[Mishap::HangBefore, Mishap::HangAfter]),
+        );
+        let kills = matrix(day, 2 * calls, &[Mishap::KillBefore, Mishap::KillAfter]);
+        play(
+            &format!("{day:?}: two processes, one is killed"),
+            doubled(kills),
+        );
+    }
+    let took = begun.elapsed().as_secs();
+    format!("{report}every notice came, each under one id; {took} s")
 }

@@ -12,6 +12,7 @@
 mod adapters;
 mod invoke;
 mod judge;
+mod kill;
 mod lab;
 mod lab_itself;
 mod messages;

@@ -107,6 +107,8 @@ pub(crate) fn name(notice: &Notice) -> String {
     }
 }
 
+/// What is gone for so long is forgotten: if it comes back, it is news again.
+const KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
 const NEWS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// A change was made; `before` is what the table held.
@@ -126,7 +128,8 @@ pub(crate) fn on_record(
         let ledger = world.ledger.borrow();
         let lives = world.lives.borrow();
         for notice in &change.notices {
-            if ledger.notice(&notice.id).is_some() {
+            let kept = |before: &Notice| called.duration_since(before.recorded_at) < KEPT;
+            if ledger.notice(&notice.id).is_some_and(kept) {
                 found.push(broken(Rule::RecordedTwice, name(notice)));
             }
             if notice.id != id_of(notice, change) {
@@ -546,7 +549,11 @@ fn overdue(log: &RunLog, record: &Record, shown: &Shown) -> bool {
 pub(crate) fn at_the_end(ledger: &Ledger) -> (Vec<Violation>, BTreeMap<Cause, u64>) {
     let mut found = Vec::new();
     let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+    let mut notices: BTreeMap<&NoticeId, (usize, &Notice)> = BTreeMap::new();
     for (_, notice) in &ledger.recorded {
+        notices.entry(&notice.id).or_insert((0, notice)).0 += 1;
+    }
+    for (recorded, notice) in notices.into_values() {
         let times = ledger.publications(&notice.id).count();
         if times == 0 {
             found.push(broken(Rule::Lost, name(notice)));
@@ -555,11 +562,11 @@ pub(crate) fn at_the_end(ledger: &Ledger) -> (Vec<Violation>, BTreeMap<Cause, u6
             .publications(&notice.id)
             .filter_map(|attempt| excuse(ledger, attempt, &notice.id))
             .collect();
-        if times > excuses.len() + 1 {
+        if times > excuses.len() + recorded {
             let what = format!("{}: {times} times, for {excuses:?}", name(notice));
             found.push(broken(Rule::RepeatedWithoutCause, what));
         }
-        for cause in excuses.into_iter().take(times.saturating_sub(1)) {
+        for cause in excuses.into_iter().take(times.saturating_sub(recorded)) {
             *causes.entry(cause).or_default() += 1;
         }
     }
