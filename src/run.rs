@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::message::{Message, WatchName};
+use crate::message::{Message, Telling, Told, WatchName};
 use crate::ports::{
     Claimed, Clock, Listing, Owed, Page, Ports, PublishError, Recorded, Store, StoreError, Topic,
 };
@@ -772,7 +772,15 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             }
         }
         let publishing = async {
-            let message = Message::of(notice, self.tick.name, now);
+            let told = Told {
+                notice,
+                job_now: None,
+            };
+            let telling = Telling {
+                name: self.tick.name,
+                now,
+            };
+            let message = Message::of(&told, &telling);
             match topic.publish(&message).await {
                 Err(PublishError::Refused(why)) => {
                     warn!(kind = %notice.kind, event_id = %notice.id, "refused, so its smallest form goes out instead: {why}");
