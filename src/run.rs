@@ -192,6 +192,8 @@ enum Listed {
 enum Commit {
     /// It is recorded, by this run.
     Made(Change),
+    /// It is recorded, by this run, on top of what another run recorded meanwhile.
+    MadeAnew(Change),
     /// Another run was faster, and what it left needs no change.
     Moot(Option<Item>),
     /// Time was spent; it is unknown whether it is recorded.
@@ -253,6 +255,8 @@ struct Run<'a, L, S, T, C> {
     /// The jobs that ended just now, recorded or not: they are few.
     ended: Vec<Job>,
     owed: Vec<Owed>,
+    /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is owed.
+    overtaken: BTreeSet<JobId>,
     answer: Answer,
     failures: Vec<Failure>,
     /// Time was spent before everything was judged.
@@ -276,6 +280,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             active: BTreeMap::new(),
             ended: Vec::new(),
             owed: Vec::new(),
+            overtaken: BTreeSet::new(),
             answer: Answer::default(),
             failures: Vec::new(),
             spent: false,
@@ -383,6 +388,10 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 item: Item::Watch(baseline),
                 ..
             })
+            | Commit::MadeAnew(Change {
+                item: Item::Watch(baseline),
+                ..
+            })
             | Commit::Moot(Some(Item::Watch(baseline))) => Some(baseline),
             Commit::Failed(StoreError::TooNew(text)) => {
                 self.fail(Failure::StateTooNew(text));
@@ -392,7 +401,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 self.fail(Failure::RecordFailed(text));
                 None
             }
-            Commit::Made(_) | Commit::Moot(_) | Commit::Spent => {
+            Commit::Made(_) | Commit::MadeAnew(_) | Commit::Moot(_) | Commit::Spent => {
                 self.fail(Failure::RecordFailed(
                     "time was spent before the watch was recorded".to_owned(),
                 ));
@@ -527,6 +536,10 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         writes.jobs.remove(&id);
         match commit {
             Commit::Made(change) => self.made(change),
+            Commit::MadeAnew(change) => {
+                self.overtaken.insert(id);
+                self.made(change);
+            }
             Commit::Moot(Some(Item::Job(record))) => {
                 self.known.insert(
                     id,
@@ -645,7 +658,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 (record.phase == Phase::Active).then_some((job, record, *at))
             })
             .collect();
-        // A known active job that could not be asked for may be what others wait for.
+        // A job that could not be asked for, or not be recorded, may be the one that others wait for.
         let is_whole = self.answer.complete && !self.spent && self.failures.is_empty();
         let mut line = is_whole.then(|| {
             let mut line = Line::default();
@@ -714,7 +727,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         };
         let first = change(&baseline, self.ports.clock.now());
         match commit(self.ports, self.work_until, first, anew).await {
-            Commit::Made(change) => {
+            Commit::Made(change) | Commit::MadeAnew(change) => {
                 self.made(change);
                 self.answer.began = true;
             }
@@ -784,11 +797,15 @@ async fn commit<L, S: Store, T, C: Clock>(
     mut change: Change,
     anew: impl Fn(Option<&Item>, Timestamp) -> Option<Change>,
 ) -> Commit {
-    let mut doubted = false;
+    let made = |change, is_anew| match is_anew {
+        true => Commit::MadeAnew(change),
+        false => Commit::Made(change),
+    };
+    let (mut doubted, mut is_anew) = (false, false);
     for _ in 0..TRIES {
         let now = ports.clock.now();
         let standing = match bounded(until, ports.store.record(&change, now)).await {
-            Some(Ok(Recorded::Done)) => return Commit::Made(change),
+            Some(Ok(Recorded::Done)) => return made(change, is_anew),
             Some(Ok(Recorded::Lost(item))) => item,
             Some(Err(error)) if doubted => return Commit::Failed(error),
             Some(Err(error)) => {
@@ -802,10 +819,13 @@ async fn commit<L, S: Store, T, C: Clock>(
             None => return Commit::Spent,
         };
         if standing.as_ref().is_some_and(|item| *item == change.item) {
-            return Commit::Made(change);
+            return made(change, is_anew);
         }
         match anew(standing.as_ref(), now) {
-            Some(next) => change = next,
+            Some(next) => {
+                is_anew |= next.expected != change.expected;
+                change = next;
+            }
             None => return Commit::Moot(standing),
         }
     }

@@ -12,10 +12,12 @@
 mod adapters;
 mod invoke;
 mod judge;
+mod kill;
 mod lab;
 mod lab_itself;
 mod messages;
 mod preview;
+mod promise;
 mod runs;
 mod settings;
 mod simulation;

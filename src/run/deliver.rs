@@ -32,7 +32,13 @@ type Story = Option<JobId>;
 impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
     /// Delivers everything owed, what is urgent first.
     pub(super) async fn deliver(&mut self) {
-        let mut owed = std::mem::take(&mut self.owed);
+        // Another run recorded something of these jobs meanwhile, and this one may not know all that is owed of
+        // them: the next run does.
+        let overtaken = |owed: &Owed| story(owed).is_some_and(|id| self.overtaken.contains(&id));
+        let (waits, mut owed) = std::mem::take(&mut self.owed)
+            .into_iter()
+            .partition(overtaken);
+        self.owed = waits;
         if let Some(topic) = &self.ports.urgent {
             let is_urgent = |owed: &Owed| owed.notice.kind.severity() == Severity::Error;
             let (urgent, rest) = owed.into_iter().partition(is_urgent);
@@ -91,7 +97,6 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                         "{} refused: {why}",
                         named(&carried)
                     )));
-                    self.release(&carried).await;
                     // What follows need not wait for what will never pass.
                     self.owed.extend(carried);
                 }
@@ -100,7 +105,6 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                         "{}: {why}",
                         named(&carried)
                     )));
-                    self.release(&carried).await;
                     self.hold(carried, held);
                 }
                 None => self.hold(carried, held),
@@ -232,18 +236,6 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             "the {} published, but not settled, so it is repeated: {error}",
             one_named(notice)
         )));
-    }
-
-    /// Ends claims under which nothing went out, so that the next run need not wait for their end. Should that
-    /// fail, they end by themselves.
-    async fn release(&self, batch: &[Owed]) {
-        let (ports, run, until) = (self.ports, self.tick.run, self.work_until);
-        let now = ports.clock.now();
-        stream::iter(batch)
-            .map(|owed| bounded(until, ports.store.claim(&owed.notice.id, run, now, now)))
-            .buffered(WRITES)
-            .for_each(|_| async {})
-            .await;
     }
 
     /// They stay owed, and what follows them waits.

@@ -92,6 +92,14 @@ impl Function {
         let _ = self.child.lock().unwrap().kill();
     }
 
+    /// What kills it, for somebody else to do.
+    pub(crate) fn killer(&self) -> impl Fn() + Send + 'static {
+        let child = self.child.clone();
+        move || {
+            let _ = child.lock().unwrap().kill();
+        }
+    }
+
     /// How it ended, once it has, and all its lines are there.
     ///
     /// # Panics

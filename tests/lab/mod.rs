@@ -1,7 +1,7 @@
 //! What stands in for AWS in the tests.
 //!
 //! Ours, since nobody else has them: [`fraud_detector`] and [`runtime_api`], with [`function`] to run
-//! the real binary. From others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
+//! the real binary, and [`proxy`] to let its calls go wrong. From others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
 //! the true wire protocols, and end with the test process however it dies.
 
 #![allow(
@@ -13,6 +13,8 @@ pub(crate) mod emulators;
 pub(crate) mod fraud_detector;
 pub(crate) mod function;
 pub(crate) mod http;
+pub(crate) mod mishaps;
+pub(crate) mod proxy;
 pub(crate) mod runtime_api;
 
 use std::time::{Duration, Instant};
