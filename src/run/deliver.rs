@@ -252,12 +252,12 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         owed.iter().map(told).collect()
     }
 
-    /// The notice's job, if it was recorded again since the notice was.
+    /// What was recorded under the job's id since the notice was.
     fn job_since(&self, owed: &Owed) -> Option<&Job> {
-        let told = owed.notice.job.as_ref()?;
-        let record = &self.known.get(&told.id)?.record;
+        let id = story(owed)?;
+        let record = &self.known.get(&id)?.record;
         let (rev, _) = owed.order;
-        (record.rev > rev && record.job.started_at == told.started_at).then_some(&record.job)
+        (record.rev > rev).then_some(&record.job)
     }
 
     fn telling(&self) -> Telling<'_> {
