@@ -25,8 +25,7 @@ use crate::watch::{Change, Item, Job, Key, Kind, Listed, Notice, NoticeId};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failed {
-    /// `StateUnreadable`, `StateTooNew`, `ListingFailed`, `ListingLooped`, `RecordFailed`, `PublishFailed` or
-    /// `SettingsInvalid`.
+    /// `StateUnreadable`, `StateTooNew`, `ListingFailed`, `ListingLooped`, `RecordFailed` or `PublishFailed`.
     pub error_type: &'static str,
     /// What went wrong, and what happens next.
     pub message: String,

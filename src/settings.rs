@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::message::WatchName;
-use crate::watch::{Kind, Policy};
+use crate::watch::{Kind, Policy, Source};
 
 /// A variable: what it is for, and what holds when it is empty or not set.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +131,7 @@ pub struct WatchSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicArn {
     arn: String,
-    region: String,
+    source: Source,
 }
 
 impl TopicArn {
@@ -142,7 +142,12 @@ impl TopicArn {
 
     /// The region that it names: where to publish.
     pub fn region(&self) -> &str {
-        &self.region
+        self.source.region()
+    }
+
+    /// The jobs of the account and region that it names.
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     fn parse(arn: &str) -> Option<Self> {
@@ -159,9 +164,10 @@ impl TopicArn {
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         let fits =
             scheme == "arn" && partition.starts_with("aws") && service == "sns" && is_name(region);
+        let source = Source::of_arn(arn).ok()?;
         (fits && is_account && is_name(name) && parts.next().is_none()).then(|| Self {
             arn: arn.to_owned(),
-            region: region.to_owned(),
+            source,
         })
     }
 }

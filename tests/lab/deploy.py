@@ -133,7 +133,7 @@ VALUES = {
     "WatchName": ["payments prod", "a", "x" * 40, "x" * 41, "a[b", "a]b", "a\\b", "é", "a\tb", " ~!@"],
     "StallAfter": [
         "1m", "59m", "60m", "90m", "43200m", "43201m", "0m", "99999m", "1h", "23h", "24h", "71h59m", "720h", "721h",
-        "719h59m", "720h1m", "1h30m", "1h0m", "1h60m", "1d", "29d23h59m", "30d", "30d1m", "31d", "1d1h", "1d30m", "0h",
+        "719h59m", "720h1m", "1h30m", "1h0m", "1d", "29d23h59m", "30d", "30d1m", "31d", "1d1h", "1d30m", "0h",
         "off", "1", "h", "-1h", "1s", "m1",
     ],
     "RemindAfter": ["off", "1m", "0m", "30d", "31d", "4h", "on", "Off", "720h1m"],
@@ -284,7 +284,7 @@ class Account:
         self.fraud_detector = self.start_fraud_detector()
         port = free_port()
         self.url = f"https://127.0.0.1:{port}"
-        os.environ.update({"AWS_ENDPOINT_URL": self.url, "AWS_CA_BUNDLE": str(WORK / "ca.pem")})
+        os.environ.update({"AWS_ENDPOINT_URL": self.url, "AWS_ENDPOINT_URL_SQS": self.url, "AWS_CA_BUNDLE": str(WORK / "ca.pem")})
         self.start_ministack(port)
         self.client = lambda service, region=REGION: boto3.client(service, region_name=region)
 
@@ -731,6 +731,7 @@ class Tests:
     def each_of_the_events_is_answered(self):
         answers = {
             file.name: self.stack.invoke(json.loads(file.read_text())) for file in sorted((ROOT / "events").glob("*.json"))
+            if not file.name.endswith(".schema.json")
         }
         for name in ("scheduler.json", "rule.json"):
             answer = answers.pop(name)
