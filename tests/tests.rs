@@ -10,6 +10,7 @@
 #![recursion_limit = "256"]
 
 mod adapters;
+mod counted;
 mod invoke;
 mod judge;
 mod lab;
@@ -20,3 +21,5 @@ mod settings;
 mod simulation;
 mod store;
 mod whole;
+#[path = "bench/work.rs"]
+mod work;

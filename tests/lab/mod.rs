@@ -1,7 +1,7 @@
 //! What stands in for AWS in the tests.
 //!
 //! Ours, since nobody else has them: [`fraud_detector`] and [`runtime_api`], with [`function`] to run
-//! the real binary. From others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
+//! the real binary, and [`table`], which counts what is asked of it. From others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
 //! the true wire protocols, and end with the test process however it dies.
 
 #![allow(
@@ -14,6 +14,7 @@ pub(crate) mod fraud_detector;
 pub(crate) mod function;
 pub(crate) mod http;
 pub(crate) mod runtime_api;
+pub(crate) mod table;
 
 use std::time::{Duration, Instant};
 
