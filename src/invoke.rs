@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tracing::{error, info};
 
-use crate::message::Message;
+use crate::message::{Message, Telling, Told};
 use crate::ports::{
     Claimed, Clock, Listing, Ports, PublishError, Recorded, State, Store, StoreError, Topic,
 };
@@ -164,7 +164,15 @@ async fn test_notice<T: Topic>(
     };
     let mut answer = Answer::default();
     let mut failures = Vec::new();
-    match topic.publish(&Message::of(&notice, tick.name, now)).await {
+    let told = Told {
+        notice: &notice,
+        job_now: None,
+    };
+    let telling = Telling {
+        name: tick.name,
+        now,
+    };
+    match topic.publish(&Message::of(&told, &telling)).await {
         Ok(()) => answer.published = 1,
         Err(why) => {
             let failure = Failure::PublishFailed(format!("the test notice: {why}"));

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::message::{Message, WatchName};
+use crate::message::{Message, Telling, Told, WatchName};
 use crate::ports::{
     Claimed, Clock, Listing, Owed, Page, Ports, PublishError, Recorded, Store, StoreError, Topic,
 };
@@ -731,11 +731,13 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             .and_then(|lasts| now.saturating_add(lasts).ok())
             .unwrap_or(now);
         match bounded(
-            self.work_until,
+            Some(publish_until),
             store.claim(&notice.id, self.tick.run, until, now),
         )
         .await
         {
+            // Whoever was held up meanwhile may find the time spent, with the answer there.
+            Some(Ok(Claimed::Mine)) if Instant::now() >= publish_until => return Delivery::NotNow,
             Some(Ok(Claimed::Mine)) => {}
             Some(Ok(Claimed::Gone)) => return Delivery::Done,
             Some(Ok(Claimed::Held)) | None => return Delivery::NotNow,
@@ -748,7 +750,15 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             }
         }
         let publishing = async {
-            let message = Message::of(notice, self.tick.name, now);
+            let told = Told {
+                notice,
+                job_now: None,
+            };
+            let telling = Telling {
+                name: self.tick.name,
+                now,
+            };
+            let message = Message::of(&told, &telling);
             match topic.publish(&message).await {
                 Err(PublishError::Refused(why)) => {
                     warn!(kind = %notice.kind, event_id = %notice.id, "refused, so its smallest form goes out instead: {why}");

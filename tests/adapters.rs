@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table, timeouts};
-use fraud_job_watch::message::Message;
+use fraud_job_watch::message::{Message, Telling, Told};
 use fraud_job_watch::ports::{
     Clock, Listing, Ports, PublishError, Recorded, Store, StoreError, SystemClock, Topic,
 };
@@ -352,7 +352,15 @@ async fn the_state_is_one_query_and_a_newer_item_is_refused() {
 
 fn began_message() -> Message {
     let notice: &Notice = &began_change().notices[0];
-    Message::of(notice, None, SystemClock.now())
+    let told = Told {
+        notice,
+        job_now: None,
+    };
+    let telling = Telling {
+        name: None,
+        now: SystemClock.now(),
+    };
+    Message::of(&told, &telling)
 }
 
 fn sns_error(code: &str) -> ReplayEvent {

@@ -535,10 +535,16 @@ fn a_vanished_job_that_shows_up_is_judged_as_known_active() {
         run: RUN,
     };
     let active = record_of(&job("IN_PROGRESS", Some(ago(10))), ago(10));
-    let gone = judge_absence(&active, now(), &terms).unwrap();
+    let gone = judge_absence(&active, ago(6), &terms).unwrap();
     assert_eq!(gone.notices[0].kind, Kind::Vanished);
     let gone = record(&gone);
     assert_eq!(judge_absence(&gone, now(), &terms), None, "told once");
+    let beating = job("IN_PROGRESS", Some(ago(7)));
+    assert_eq!(
+        see(Some(&gone), &beating, ago(1)),
+        None,
+        "a late view does not bring it back, to vanish a second time"
+    );
 
     let back = see(Some(&gone), &job("IN_PROGRESS", Some(ago(1))), now()).unwrap();
     assert_eq!(
@@ -550,7 +556,7 @@ fn a_vanished_job_that_shows_up_is_judged_as_known_active() {
         (0, Phase::Active, None)
     );
     let again = judge_absence(&record(&back), now(), &terms).unwrap();
-    let first = judge_absence(&active, now(), &terms).unwrap();
+    let first = judge_absence(&active, ago(6), &terms).unwrap();
     assert_ne!(
         again.notices[0].id, first.notices[0].id,
         "vanishing again is another event"

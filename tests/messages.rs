@@ -1,6 +1,6 @@
 //! What people and machines get: each kind in each form, and that untrusted text stays text.
 
-use fraud_job_watch::message::{Body, Message, Subject};
+use fraud_job_watch::message::{Body, Message, Subject, Telling, Told};
 use fraud_job_watch::watch::notice::{Found, Silence};
 use fraud_job_watch::watch::{Job, Kind, Listed, Notice, NoticeId, Source};
 use jiff::Timestamp;
@@ -120,11 +120,15 @@ const KINDS: [Kind; 9] = [
 ];
 
 fn message(notice: &Notice) -> Message {
-    Message::of(
+    let told = Told {
         notice,
-        Some(&"payments".parse().unwrap()),
-        at("2026-03-02T12:01:00Z"),
-    )
+        job_now: None,
+    };
+    let telling = Telling {
+        name: Some(&"payments".parse().unwrap()),
+        now: at("2026-03-02T12:01:00Z"),
+    };
+    Message::of(&told, &telling)
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use jiff::Timestamp;
 
-use crate::watch::Notice;
+use crate::watch::{Job, Notice, Severity};
 
 pub use text::{Subject, WatchName, ago, in_words, one_line};
 
@@ -38,9 +38,37 @@ pub enum Body {
     Plain(String),
 }
 
+/// How it is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling<'a> {
+    /// The watch's name.
+    pub name: Option<&'a WatchName>,
+    /// When it is rendered: ages are told from there.
+    pub now: Timestamp,
+}
+
+/// A notice, with what has become of its job since.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// What to tell.
+    pub notice: &'a Notice,
+    /// The job as recorded now, if it is. A notice that waited may speak of a job that has moved on.
+    pub job_now: Option<&'a Job>,
+}
+
+/// Many notices in one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Digest {
+    /// What goes out.
+    pub message: Message,
+    /// Which notices it carries, as places in the list that it was made of.
+    pub carries: Vec<usize>,
+}
+
 impl Message {
-    /// The message for a notice. `now` is when it is rendered: ages are told from there.
-    pub fn of(notice: &Notice, name: Option<&WatchName>, now: Timestamp) -> Self {
+    /// The message for a notice.
+    pub fn of(told: &Told<'_>, telling: &Telling<'_>) -> Self {
+        let (notice, Telling { name, now }) = (told.notice, *telling);
         let event = event::event(notice, name);
         let job = notice.job.as_ref();
         let attributes = [
@@ -80,6 +108,55 @@ impl Message {
                 ("event_id", notice.id.as_str().to_owned()),
             ],
             event: event::event(notice, name),
+        }
+    }
+
+    /// As few digests as the size of a publish allows, worst notices first. Each notice is in exactly one.
+    pub fn digests(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<Digest> {
+        let mut places: Vec<usize> = (0..told.len()).collect();
+        let notice = |place: &usize| told.get(*place).map(|told| told.notice);
+        places.sort_by_key(|place| {
+            notice(place).map(|notice| {
+                (
+                    notice.kind.severity() != Severity::Error,
+                    notice.recorded_at,
+                )
+            })
+        });
+        places
+            .chunks(10)
+            .map(|places| {
+                let notices: Vec<_> = places.iter().filter_map(notice).collect();
+                Digest {
+                    message: Self::smallest_digest(&notices, telling.name),
+                    carries: places.to_vec(),
+                }
+            })
+            .collect()
+    }
+
+    /// The smallest form of a digest, for when the topic refuses the full one: a line for each notice.
+    pub fn smallest_digest(notices: &[&Notice], name: Option<&WatchName>) -> Self {
+        let lines: Vec<_> = notices
+            .iter()
+            .map(|notice| {
+                format!(
+                    "{} at {} (event {})",
+                    email::subject(notice, name),
+                    notice.happened_at,
+                    notice.id
+                )
+            })
+            .collect();
+        let events: Vec<_> = notices
+            .iter()
+            .map(|notice| event::event(notice, name))
+            .collect();
+        Self {
+            subject: None,
+            body: Body::Plain(lines.join("\n")),
+            attributes: vec![("kind", "digest".to_owned())],
+            event: Value::from(events),
         }
     }
 

@@ -18,6 +18,10 @@ use super::record::{Baseline, Item, KEPT, Phase, Record, Stall};
 /// A finished job without a record is history once it ended this long ago.
 pub const NEWS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// A job that vanished is back only in a view that was asked for this much later: an older view, of a run that is
+/// late or of a service that is, would have it vanish twice.
+pub const LATE: SignedDuration = SignedDuration::from_mins(5);
+
 /// What the operator asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -153,6 +157,7 @@ pub fn judge(
             terms,
         )),
         (Age::Same, Phase::Active, None) => still_active(record, job, now, terms),
+        (Age::Same, Phase::Vanished, None) if now.duration_since(record.recorded_at) <= LATE => None,
         (Age::Same, Phase::Vanished, None) => {
             let back = Record {
                 phase: Phase::Active,
