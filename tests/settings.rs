@@ -124,7 +124,7 @@ fn the_readme_and_the_template_have_every_variable() {
         let row = row.replace(": 3 to 255 letters, digits, `_`, `-` and `.`", "");
         assert!(readme.contains(&row), "README lacks: {row}");
         assert!(
-            template.contains(&format!("          {}: !Ref", variable.name)),
+            template.contains(&format!("          {}: !", variable.name)),
             "template lacks {}",
             variable.name
         );

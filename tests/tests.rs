@@ -10,6 +10,7 @@
 #![recursion_limit = "256"]
 
 mod adapters;
+mod counted;
 mod invoke;
 mod judge;
 mod kill;
@@ -23,3 +24,5 @@ mod settings;
 mod simulation;
 mod store;
 mod whole;
+#[path = "bench/work.rs"]
+mod work;

@@ -332,6 +332,14 @@ fn age(record: &Record, job: &Job) -> Age {
 
 /// A job that has no record, or whose record is another job's.
 fn first_sight(expected: Expected, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
+    let is_news = |at| at > terms.baseline.since && now.duration_since(at) < NEWS;
+    let is_told = match (job.end(), job.finished_at()) {
+        // History, by far the most: nothing is made for it.
+        (Some(_), Some(at)) if !is_news(at) => return None,
+        (Some(_), Some(_)) => true,
+        (Some(_), None) => terms.baseline.began_at.is_some(),
+        (None, _) => false,
+    };
     let record = Record {
         rev: expected.next_rev(),
         by: terms.run.to_owned(),
@@ -350,15 +358,6 @@ fn first_sight(expected: Expected, job: &Job, now: Timestamp, terms: &Terms<'_>)
             item: Item::Job(Box::new(record)),
             notices: Vec::new(),
         });
-    };
-    let news_after = now
-        .saturating_sub(NEWS)
-        .unwrap_or(now)
-        .max(terms.baseline.since);
-    let is_told = match job.finished_at() {
-        Some(at) if at > news_after => true,
-        Some(_) => return None,
-        None => terms.baseline.began_at.is_some(),
     };
     let mut change = ended(expected, record, job, end, now, terms);
     if !is_told {

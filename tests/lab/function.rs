@@ -1,19 +1,24 @@
 //! A function: a real binary, in the environment that Lambda would give it, at our Runtime API.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::http::Server;
-use super::runtime_api::{PATIENCE, RuntimeApi};
+use super::runtime_api::{Desk, PATIENCE, RuntimeApi};
 
 /// A running function process. It is killed when dropped.
 pub(crate) struct Function {
     child: Arc<Mutex<Child>>,
+    id: u32,
+    started: Instant,
+    desk: Arc<Desk>,
+    door: usize,
     printed: Arc<Printed>,
     exit: watch::Receiver<Option<ExitStatus>>,
     _door: Server,
@@ -31,10 +36,22 @@ impl Function {
         K: AsRef<str>,
         V: AsRef<str>,
     {
-        let binary = binary.as_ref();
+        Self::run(api, Command::new(binary.as_ref()), env)
+    }
+
+    /// [`start`](Self::start), with arguments.
+    pub(crate) fn run<K, V>(
+        api: &RuntimeApi,
+        mut command: Command,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Self
+    where
+        K: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let binary = PathBuf::from(command.get_program());
         let printed = Arc::new(Printed::default());
         let (door, server) = api.desk().attach(printed.clone());
-        let mut command = Command::new(binary);
         command.env_clear();
         // The last one is where a coverage run collects.
         for name in ["PATH", "HOME", "LLVM_PROFILE_FILE"] {
@@ -46,19 +63,21 @@ impl Function {
         command
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .envs(LAMBDA)
-            .env("LAMBDA_TASK_ROOT", binary.parent().unwrap())
+            .env("LAMBDA_TASK_ROOT", binary.parent().unwrap_or(&binary))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         for (name, value) in env {
             command.env(name.as_ref(), value.as_ref());
         }
+        let started = Instant::now();
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
 
         let stdout = collect(child.stdout.take().unwrap(), printed.clone(), |p| &p.stdout);
         let stderr = collect(child.stderr.take().unwrap(), printed.clone(), |p| &p.stderr);
+        let id = child.id();
         let child = Arc::new(Mutex::new(child));
         let (exited, exit) = watch::channel(None);
         let (desk, process) = (api.desk().clone(), child.clone());
@@ -72,10 +91,24 @@ impl Function {
         });
         Self {
             child,
+            id,
+            started,
+            desk: api.desk().clone(),
+            door,
             printed,
             exit,
             _door: server,
         }
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// From its start until it asked for its first event; none if it has not yet.
+    pub(crate) fn start_to_ready(&self) -> Option<Duration> {
+        Some(self.desk.first_asked(self.door)? - self.started)
     }
 
     /// The lines printed so far.

@@ -1,7 +1,8 @@
 //! What stands in for AWS in the tests.
 //!
 //! Ours, since nobody else has them: [`fraud_detector`] and [`runtime_api`], with [`function`] to run
-//! the real binary, and [`proxy`] to let its calls go wrong. From others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
+//! the real binary, [`proxy`] to let its calls go wrong, and [`table`], which counts what is asked of it. From
+//! others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
 //! the true wire protocols, and end with the test process however it dies.
 
 #![allow(
@@ -16,6 +17,7 @@ pub(crate) mod http;
 pub(crate) mod mishaps;
 pub(crate) mod proxy;
 pub(crate) mod runtime_api;
+pub(crate) mod table;
 
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -122,6 +122,8 @@ struct Taken {
 
 struct Attached {
     printed: Arc<Printed>,
+    /// When it first asked for an event.
+    first_asked: Option<Instant>,
     /// How it ended.
     ended: Option<String>,
 }
@@ -133,11 +135,17 @@ impl Desk {
             let mut state = self.state();
             state.functions.push(Attached {
                 printed,
+                first_asked: None,
                 ended: None,
             });
             state.functions.len()
         };
         (door, self.serve(door))
+    }
+
+    /// When the function at this door first asked for an event.
+    pub(super) fn first_asked(&self, door: usize) -> Option<Instant> {
+        self.state().functions[door - 1].first_asked
     }
 
     /// The function at this door has ended, and printed its last.
@@ -231,6 +239,10 @@ impl Desk {
     }
 
     async fn next(&self, door: usize) -> Response<Full<Bytes>> {
+        if door > 0 {
+            let attached = &mut self.state().functions[door - 1];
+            attached.first_asked.get_or_insert_with(Instant::now);
+        }
         let event = loop {
             let mut arrived = std::pin::pin!(self.arrived.notified());
             arrived.as_mut().enable();

@@ -1,0 +1,295 @@
+//! The cold start for real, with TLS: `cargo bench --all-features --bench cold`.
+//!
+//! The lab's services behind TLS on loopback, with a root of its own beside the system's. First what the clients
+//! can be made of, each in new processes that read the state and list one page; then the release binary beside the
+//! boto3 function, from start through an idle run over 1,000 jobs.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot go on panics"
+)]
+#![recursion_limit = "256"]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+#[allow(dead_code, reason = "no peak is looked at here")]
+mod process;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_config::BehaviorVersion;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use fraud_job_watch::aws::{FraudDetector, Table};
+use fraud_job_watch::ports::{Listing, Store};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use lab::function::Function;
+use lab::runtime_api::RuntimeApi;
+
+const ROUNDS: usize = 30;
+const FUNCTION: &str = "target/release/fraud-job-watch";
+const PYTHON: &str = ".envs/boto3/bin/python";
+/// What clients trust: the system's roots and the lab's.
+const ROOTS: &str = "target/cold-roots.pem";
+/// The lab's root alone.
+const ROOT: &str = "target/cold-root.pem";
+/// Where the system keeps its roots.
+const SYSTEM: [&str; 2] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
+const VARIANTS: [&str; 6] = [
+    "as the SDK does it: aws-lc, every root, for each client anew",
+    "aws-lc, every root, once for all clients",
+    "aws-lc, one root, once for all clients",
+    "ring, every root, once for all clients",
+    "ring, one root, once for all clients",
+    "no TLS",
+];
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    match std::env::var("COLD_VARIANT") {
+        Ok(variant) => runtime.block_on(be(variant.parse().unwrap())),
+        Err(_) => runtime.block_on(measure()),
+    }
+}
+
+/// A process that makes its clients, reads the state, lists one page, and ends.
+async fn be(variant: usize) {
+    let context = |all: bool| {
+        let roots = match all {
+            true => TrustStore::default(),
+            false => TrustStore::empty().with_pem_certificate(std::fs::read(ROOT).unwrap()),
+        };
+        TlsContext::builder()
+            .with_trust_store(roots)
+            .build()
+            .unwrap()
+    };
+    let client = |mode: CryptoMode, all: bool| {
+        Builder::new()
+            .tls_provider(Provider::rustls(mode))
+            .tls_context(context(all))
+            .build_https()
+    };
+    let mut config = aws_config::defaults(BehaviorVersion::latest());
+    match variant {
+        1 => config = config.http_client(client(CryptoMode::AwsLc, true)),
+        2 => config = config.http_client(client(CryptoMode::AwsLc, false)),
+        3 => config = config.http_client(client(CryptoMode::Ring, true)),
+        4 => config = config.http_client(client(CryptoMode::Ring, false)),
+        _ => {}
+    }
+    let config = config.load().await;
+    let source = "arn:aws:frauddetector:us-east-1:123456789012:batch-prediction";
+    let table = Table::new(
+        aws_sdk_dynamodb::Client::new(&config),
+        "state".to_owned(),
+        &source.parse().unwrap(),
+    );
+    let detector = FraudDetector::new(aws_sdk_frauddetector::Client::new(&config));
+    let (state, page) = tokio::join!(table.load(Timestamp::now()), detector.page(None));
+    assert_eq!(page.unwrap().jobs.len(), 50);
+    state.unwrap();
+    // For whoever measures: it ends when it may.
+    println!("done");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+async fn measure() {
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let jobs = lab::fraud_detector::FraudDetector::start();
+    jobs.set_history(1_000, Duration::from_secs(2 * 24 * 60 * 60));
+    let table = lab::table::Table::start();
+    let acceptor = acceptor();
+    let mut plain = table.env().to_vec();
+    plain.push(jobs.env());
+    let mut secret = Vec::new();
+    for (name, value) in &plain {
+        let value = match value.strip_prefix("http://") {
+            Some(address) => serve(acceptor.clone(), address.to_owned()).await,
+            None => value.clone(),
+        };
+        secret.push((name.clone(), value));
+    }
+    secret.push(("SSL_CERT_FILE".to_owned(), ROOTS.to_owned()));
+    secret.push(("AWS_CA_BUNDLE".to_owned(), ROOTS.to_owned()));
+
+    let mut figures: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for (variant, name) in VARIANTS.iter().enumerate() {
+            let env = if *name == "no TLS" { &plain } else { &secret };
+            let env = env.clone();
+            let figure = tokio::task::spawn_blocking(move || once(variant, &env))
+                .await
+                .unwrap();
+            figures.entry(variant).or_default().push(figure);
+        }
+    }
+    let roots = std::fs::read_to_string(ROOTS)
+        .unwrap()
+        .matches("BEGIN CERT")
+        .count();
+    println!(
+        "From start through a Query and a page, {roots} roots, {ROUNDS} processes each, medians:\n"
+    );
+    println!("| clients | ms | processor, ms |\n|---|---|---|");
+    for (variant, figures) in figures {
+        let (wall, cpu): (Vec<_>, Vec<_>) = figures.into_iter().unzip();
+        println!(
+            "| {} | {:.1} | {:.1} |",
+            VARIANTS[variant],
+            median(wall),
+            median(cpu)
+        );
+    }
+
+    println!(
+        "\n| function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|"
+    );
+    let api = RuntimeApi::start();
+    for (name, env) in [("TLS", &secret), ("no TLS", &plain)] {
+        for boto3 in [false, true] {
+            table.set_items(Vec::new());
+            let (mut starts, mut runs, mut cpus) = (Vec::new(), Vec::new(), Vec::new());
+            for round in 0..=10 {
+                let path = |path: &str| std::path::absolute(path).unwrap();
+                let command = match boto3 {
+                    true => {
+                        let mut command = Command::new(path(PYTHON));
+                        command.args(["-m", "boto3_function"]);
+                        command
+                    }
+                    false => Command::new(path(FUNCTION)),
+                };
+                let python = [
+                    ("PYTHONPATH", "tests/bench"),
+                    ("PYTHONPYCACHEPREFIX", "target/pycache"),
+                ];
+                let python = python
+                    .map(|(name, value)| (name.to_owned(), path(value).display().to_string()));
+                let function = Function::run(&api, command, env.iter().cloned().chain(python));
+                lab::eventually(|| function.start_to_ready().is_some()).await;
+                let start = Instant::now();
+                api.invoke(json!({}), Duration::from_secs(60))
+                    .await
+                    .unwrap();
+                // The first of all writes the first items, and compiled Python.
+                if round > 0 {
+                    runs.push(ms(start.elapsed()));
+                    starts.push(ms(function.start_to_ready().unwrap()));
+                    cpus.push(ms(process::cpu(function.id())));
+                }
+            }
+            let contender = if boto3 { "boto3" } else { "fraud-job-watch" };
+            let [start, run, cpu] = [starts, runs, cpus].map(median);
+            println!("| {contender}, {name} | {start:.1} | {run:.1} | {cpu:.1} |");
+        }
+    }
+}
+
+/// One process: until it is done, and its processor time.
+fn once(variant: usize, env: &[(String, String)]) -> (f64, f64) {
+    let start = Instant::now();
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .env_clear()
+        .envs(env.iter().cloned())
+        .envs([
+            ("COLD_VARIANT", variant.to_string().as_str()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut done = String::new();
+    let mut output = std::io::BufReader::new(process.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut done).unwrap();
+    assert_eq!(done.trim(), "done", "variant {variant}");
+    let wall = start.elapsed();
+    let cpu = process::cpu(process.id());
+    process.stdin.take().unwrap().write_all(b"\n").unwrap();
+    process.wait().unwrap();
+    (ms(wall), ms(cpu))
+}
+
+/// The lab's side of TLS, and its root where clients find it.
+fn acceptor() -> TlsAcceptor {
+    let lab = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let root = lab.cert.pem();
+    let system = SYSTEM
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok());
+    std::fs::write(ROOT, &root).unwrap();
+    std::fs::write(ROOTS, system.unwrap_or_default() + &root).unwrap();
+    let key = PrivateKeyDer::try_from(lab.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![lab.cert.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// TLS in front of an address, and the URL of it.
+async fn serve(acceptor: TlsAcceptor, address: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = listener.into_std().unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let (acceptor, address) = (acceptor.clone(), address.clone());
+                tokio::spawn(async move {
+                    // A client that leaves in the middle is a client's affair.
+                    let Ok(mut secret) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let mut plain = TcpStream::connect(address).await.unwrap();
+                    plain.set_nodelay(true).unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut secret, &mut plain).await;
+                });
+            }
+        });
+    });
+    url
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

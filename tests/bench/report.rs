@@ -1,0 +1,447 @@
+//! The figures, and the tables made of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::CHANGES;
+use super::lab::table::Counts;
+
+/// What was measured: how many jobs are listed, how long a page takes, and, with a share of a processor, that of
+/// a Lambda with how much memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Case {
+    pub(crate) memory: Option<u32>,
+    pub(crate) latency: u64,
+    pub(crate) jobs: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct Results {
+    /// By case, contender and what was measured.
+    figures: BTreeMap<(Case, &'static str, String), Vec<f64>>,
+    /// By case, contender and kind of run; all runs of a kind ask the same.
+    counts: BTreeMap<(Case, &'static str, &'static str), Counts>,
+    pub(crate) zip_bytes: u64,
+}
+
+const OURS: &str = "fraud-job-watch";
+const BOTO3: &str = "boto3";
+const FLOOR: &str = "floor";
+
+/// The middle of what was measured, and half the distance between its quartiles.
+struct Figure {
+    median: f64,
+    spread: f64,
+}
+
+impl Results {
+    pub(crate) fn note(&mut self, case: Case, name: &'static str, what: &str, value: f64) {
+        let key = (case, name, what.to_owned());
+        self.figures.entry(key).or_default().push(value);
+    }
+
+    pub(crate) fn count(
+        &mut self,
+        case: Case,
+        name: &'static str,
+        run: &'static str,
+        counts: Counts,
+    ) {
+        self.counts.insert((case, name, run), counts);
+    }
+
+    fn figure(&self, case: Case, name: &'static str, what: &str) -> Option<Figure> {
+        let mut values = self.figures.get(&(case, name, what.to_owned()))?.clone();
+        values.sort_by(f64::total_cmp);
+        let at = |part: f64| {
+            let place = part * (values.len() - 1) as f64;
+            let (low, high) = (
+                values[place.floor() as usize],
+                values[place.ceil() as usize],
+            );
+            low + (high - low) * place.fract()
+        };
+        Some(Figure {
+            median: at(0.5),
+            spread: (at(0.75) - at(0.25)) / 2.0,
+        })
+    }
+
+    fn median(&self, case: Case, name: &'static str, what: &str) -> Option<f64> {
+        Some(self.figure(case, name, what)?.median)
+    }
+
+    fn ratio(&self, case: Case, what: &str, over: &'static str) -> Option<f64> {
+        Some(self.median(case, OURS, what)? / self.median(case, over, what)?)
+    }
+
+    fn cases(&self, shared: bool) -> Vec<Case> {
+        let mut cases: Vec<Case> = self.figures.keys().map(|(case, ..)| *case).collect();
+        cases.dedup();
+        cases.retain(|case| case.memory.is_some() == shared);
+        cases
+    }
+
+    /// Everything, for whoever computes with it.
+    pub(crate) fn json(&self) -> Value {
+        let mut rows = Vec::new();
+        for (case, name, what) in self.figures.keys() {
+            let figure = self.figure(*case, name, what).unwrap();
+            rows.push(json!({
+                "jobs": case.jobs, "latency_ms": case.latency, "memory_mb": case.memory,
+                "contender": name, "what": what, "median": figure.median, "spread": figure.spread,
+                "values": self.figures[&(*case, *name, what.clone())],
+            }));
+        }
+        let mut counts = Vec::new();
+        for ((case, name, run), count) in &self.counts {
+            counts.push(json!({
+                "jobs": case.jobs, "latency_ms": case.latency, "contender": name, "run": run,
+                "requests": count.requests, "written_bytes": count.written_bytes,
+                "write_units": count.write_units, "read_units": count.read_units,
+            }));
+        }
+        json!({"zip_bytes": self.zip_bytes, "changes": CHANGES, "figures": rows, "counts": counts})
+    }
+
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = format!("{}\n", machine());
+        self.times(&mut text);
+        self.processor(&mut text);
+        self.memory(&mut text);
+        self.requests(&mut text);
+        self.shares(&mut text);
+        self.marks(&mut text);
+        text
+    }
+
+    fn times(&self, text: &mut String) {
+        let head = [
+            "first",
+            "first, boto3",
+            "idle",
+            "idle, boto3",
+            "idle, floor",
+            "idle ÷ floor",
+        ];
+        let head = [head.as_slice(), &["changed", "changed, boto3"]].concat();
+        self.table(text, "How long a run takes, ms", &head, |case| {
+            let cell = |name, what| self.cell(case, name, what);
+            vec![
+                cell(OURS, "first"),
+                cell(BOTO3, "first"),
+                cell(OURS, "idle"),
+                cell(BOTO3, "idle"),
+                cell(FLOOR, "idle"),
+                times(self.ratio(case, "idle", FLOOR)),
+                cell(OURS, "changed"),
+                cell(BOTO3, "changed"),
+            ]
+        });
+    }
+
+    fn processor(&self, text: &mut String) {
+        let head = [
+            "first",
+            "first, boto3",
+            "idle",
+            "idle, boto3",
+            "idle, floor",
+            "boto3 ÷ idle",
+            "start and idle",
+            "start and idle, boto3",
+            "boto3 ÷ start and idle",
+            "changed",
+            "changed, boto3",
+        ];
+        self.table(text, "Processor time of a run, ms", &head, |case| {
+            let cell = |name, what| self.cell(case, name, what);
+            let saved = |what| times(self.ratio(case, what, BOTO3).map(f64::recip));
+            vec![
+                cell(OURS, "first cpu"),
+                cell(BOTO3, "first cpu"),
+                cell(OURS, "idle cpu"),
+                cell(BOTO3, "idle cpu"),
+                cell(FLOOR, "idle cpu"),
+                saved("idle cpu"),
+                cell(OURS, "cold idle cpu"),
+                cell(BOTO3, "cold idle cpu"),
+                saved("cold idle cpu"),
+                cell(OURS, "changed cpu"),
+                cell(BOTO3, "changed cpu"),
+            ]
+        });
+    }
+
+    fn memory(&self, text: &mut String) {
+        let head = [
+            "start to ready, ms",
+            "boto3",
+            "boto3 ÷ ours",
+            "peak memory, MiB",
+            "boto3",
+        ];
+        self.table(text, "Start and memory", &head, |case| {
+            vec![
+                self.cell(case, OURS, "start"),
+                self.cell(case, BOTO3, "start"),
+                times(self.ratio(case, "start", BOTO3).map(f64::recip)),
+                self.cell(case, OURS, "peak"),
+                self.cell(case, BOTO3, "peak"),
+            ]
+        });
+    }
+
+    fn requests(&self, text: &mut String) {
+        let Some(case) = self
+            .cases(false)
+            .into_iter()
+            .find(|case| case.jobs >= 10_000)
+        else {
+            return;
+        };
+        let jobs = grouped(case.jobs);
+        let _ = write!(
+            text,
+            "\n**What a run asks for, {jobs} jobs**\n\n\
+             | run | requests | bytes of writes | write units | read units |\n|---|---|---|---|---|\n"
+        );
+        for ((of, name, run), counts) in &self.counts {
+            if *of == case {
+                let requests: Vec<_> = counts
+                    .requests
+                    .iter()
+                    .map(|(kind, n)| format!("{n} {kind}"))
+                    .collect();
+                let _ = writeln!(
+                    text,
+                    "| {run}, {name} | {} | {} | {} | {} |",
+                    requests.join(", "),
+                    counts.written_bytes,
+                    counts.write_units,
+                    counts.read_units
+                );
+            }
+        }
+    }
+
+    fn shares(&self, text: &mut String) {
+        let cases = self.cases(true);
+        if cases.is_empty() {
+            return;
+        }
+        text.push_str(
+            "\n**With the share of a processor that Lambda gives for its memory, 20 ms a page, ms**\n\n\
+             | memory | jobs | start to ready | boto3 | first run after it | boto3 | warm run | boto3 | peak, MiB | boto3 |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for case in cases {
+            let mut row = vec![
+                format!("{} MB", case.memory.unwrap_or_default()),
+                grouped(case.jobs),
+            ];
+            for what in ["start", "cold idle", "idle", "peak"] {
+                row.push(self.cell(case, OURS, what));
+                row.push(self.cell(case, BOTO3, what));
+            }
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+    }
+
+    fn marks(&self, text: &mut String) {
+        let case = |latency, jobs| Case {
+            memory: None,
+            latency,
+            jobs,
+        };
+        let ten_thousand = |latency| case(latency, 10_000);
+        text.push_str("\n**Marks**\n\n| mark | measured | at most | |\n|---|---|---|---|\n");
+        let mut mark = |name: &str, measured: Option<f64>, most: f64, unit: &str| {
+            if let Some(measured) = measured {
+                let reached = if measured <= most {
+                    "reached"
+                } else {
+                    "**not reached**"
+                };
+                let _ = writeln!(
+                    text,
+                    "| {name} | {measured:.3}{unit} | {most:.3}{unit} | {reached} |"
+                );
+            }
+        };
+        mark(
+            "idle run ÷ floor, 10,000 jobs, 20 ms",
+            self.ratio(ten_thousand(20), "idle", FLOOR),
+            1.05,
+            "",
+        );
+        for latency in [0, 20] {
+            let name = |what: &str| format!("{what}, 10,000 jobs, {latency} ms");
+            mark(
+                &name("processor time from start through an idle run ÷ boto3's"),
+                self.ratio(ten_thousand(latency), "cold idle cpu", BOTO3),
+                0.1,
+                "",
+            );
+            mark(
+                &name("processor time of a warm idle run ÷ boto3's"),
+                self.ratio(ten_thousand(latency), "idle cpu", BOTO3),
+                1.0 / 6.0,
+                "",
+            );
+        }
+        mark(
+            "start to ready ÷ boto3's",
+            self.ratio(ten_thousand(0), "start", BOTO3),
+            0.05,
+            "",
+        );
+        let peak = self.median(ten_thousand(0), OURS, "peak");
+        mark("peak memory, 10,000 jobs", peak, 24.0, " MiB");
+        let million = self.median(case(0, 1_000_000), OURS, "peak");
+        mark(
+            "peak memory at 1,000,000 jobs over that at 10,000",
+            million.zip(peak).map(|(million, peak)| million - peak),
+            4.0,
+            " MiB",
+        );
+        mark(
+            "growth of processor time: the exponent of jobs that fits best",
+            self.exponent(),
+            1.05,
+            "",
+        );
+        mark(
+            "zipped artifact",
+            Some(self.zip_bytes as f64 / 1e6),
+            4.0,
+            " MB",
+        );
+    }
+
+    /// The slope of log processor time over log jobs, by least squares, where the jobs outweigh the rest.
+    fn exponent(&self) -> Option<f64> {
+        let points: Vec<(f64, f64)> = self
+            .cases(false)
+            .into_iter()
+            .filter(|case| case.latency == 0 && case.jobs >= 1_000)
+            .filter_map(|case| {
+                let cpu = self.median(case, OURS, "idle cpu")?;
+                Some(((case.jobs as f64).ln(), cpu.ln()))
+            })
+            .collect();
+        if points.len() < 2 {
+            return None;
+        }
+        let n = points.len() as f64;
+        let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / n;
+        let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / n;
+        let covariance: f64 = points
+            .iter()
+            .map(|(x, y)| (x - mean_x) * (y - mean_y))
+            .sum();
+        let variance: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+        Some(covariance / variance)
+    }
+
+    fn table(
+        &self,
+        text: &mut String,
+        title: &str,
+        head: &[&str],
+        row: impl Fn(Case) -> Vec<String>,
+    ) {
+        let _ = write!(
+            text,
+            "\n**{title}**\n\n| jobs | a page | {} |\n|---|---|{}\n",
+            head.join(" | "),
+            "---|".repeat(head.len())
+        );
+        for case in self.cases(false) {
+            let cells = row(case).join(" | ");
+            let _ = writeln!(
+                text,
+                "| {} | {} ms | {cells} |",
+                grouped(case.jobs),
+                case.latency
+            );
+        }
+    }
+
+    fn cell(&self, case: Case, name: &'static str, what: &str) -> String {
+        self.figure(case, name, what)
+            .map_or("–".to_owned(), |figure| {
+                let digits = match figure.median {
+                    ..10.0 => 1,
+                    _ => 0,
+                };
+                format!("{:.digits$} ±{:.digits$}", figure.median, figure.spread)
+            })
+    }
+}
+
+fn times(ratio: Option<f64>) -> String {
+    ratio.map_or("–".to_owned(), |ratio| {
+        let digits = if ratio < 2.0 { 3 } else { 1 };
+        format!("{ratio:.digits$}")
+    })
+}
+
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// What it was measured on.
+fn machine() -> String {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1))
+        .unwrap_or("unknown processor")
+        .to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let says = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        let said = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        said.unwrap_or_default()
+    };
+    let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
+    let rustc = says("rustc", &["--version"]);
+    let rustc = rustc.split(" (").next().unwrap_or_default().to_owned();
+    let versions = "import boto3, platform; print('Python', platform.python_version() + ', boto3', boto3.__version__)";
+    let python = says(super::PYTHON, &["-c", versions]);
+    format!(
+        "{cores} × {model}, {}, Linux {kernel}, {rustc}, {python}.",
+        std::env::consts::ARCH
+    )
+}
+
+/// Where the tables go in README.md.
+const MARKS: [&str; 2] = [
+    "<!-- tests/run bench --write: begin -->",
+    "<!-- tests/run bench --write: end -->",
+];
+
+pub(crate) fn put_into_readme(text: &str) {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let (before, rest) = readme
+        .split_once(MARKS[0])
+        .expect("README.md has a place for the tables");
+    let (_, after) = rest
+        .split_once(MARKS[1])
+        .expect("the place for the tables ends");
+    let readme = format!("{before}{}\n\n{text}\n{}{after}", MARKS[0], MARKS[1]);
+    std::fs::write("README.md", readme).unwrap();
+}

@@ -1,0 +1,288 @@
+//! The work that a run repeats, piece by piece, each ready to be done again and again: what is counted in the
+//! tests and timed by `cargo bench --bench hot`.
+
+use std::collections::BTreeSet;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::test_util::infallible_client_fn;
+use aws_smithy_types::body::SdkBody;
+use fraud_job_watch::aws::{FraudDetector, Table};
+use fraud_job_watch::invoke::Collected;
+use fraud_job_watch::message::{Message, Telling, Told};
+use fraud_job_watch::ports::{Clock, Listing, Ports, Store};
+use fraud_job_watch::run::{Tick, run};
+use fraud_job_watch::settings::WatchSettings;
+use fraud_job_watch::watch::judge::{Terms, judge};
+use fraud_job_watch::watch::{Baseline, Change, Item, Job, Kind, Listed, Policy, Record, Source};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// A piece of work, by name.
+pub(crate) type Work = (&'static str, Box<dyn FnMut()>);
+
+/// Every piece.
+pub(crate) fn all() -> Vec<Work> {
+    vec![
+        ("judge a job of history", judge_history()),
+        ("judge a known active job, nothing new", judge_active()),
+        ("judge a known job that completed", judge_completed()),
+        ("read a page of 50 jobs", read_page()),
+        ("write a record", write_record()),
+        ("write a record and what is owed", write_completed()),
+        ("render a notice", render()),
+        ("an idle run over 1,000 jobs", idle_run()),
+    ]
+}
+
+const RUN: &str = "0123456789abcdef0123456789abcdef";
+const PAGES: usize = 20;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    at("2026-03-02T12:00:00Z")
+}
+
+fn source() -> Source {
+    "arn:aws:frauddetector:us-east-1:123456789012:batch-prediction"
+        .parse()
+        .unwrap()
+}
+
+fn policy() -> Policy {
+    Policy {
+        stall_after: SignedDuration::from_hours(1),
+        remind_after: None,
+        notify_on: BTreeSet::from(Kind::CHOICES),
+    }
+}
+
+fn baseline() -> Baseline {
+    Baseline {
+        rev: 2,
+        by: RUN.to_owned(),
+        since: at("2026-03-01T12:00:00Z"),
+        began_at: Some(at("2026-03-01T12:01:00Z")),
+    }
+}
+
+/// A job as the service lists it.
+fn member(id: &str, status: &str, beat: &str) -> Value {
+    let mut member = json!({
+        "jobId": id,
+        "status": status,
+        "startTime": "2026-02-20T08:00:00Z",
+        "lastHeartbeatTime": beat,
+        "inputPath": format!("s3://example-bucket/{id}.csv"),
+        "outputPath": "s3://example-bucket",
+        "eventTypeName": "customer_registration",
+        "detectorName": "signup_detector",
+        "detectorVersion": "1",
+        "iamRoleArn": "arn:aws:iam::123456789012:role/service-role/FraudDetectorBatch",
+        "arn": format!("arn:aws:frauddetector:us-east-1:123456789012:batch-prediction/{id}"),
+        "processedRecordsCount": 5000,
+        "totalRecordsCount": 5000,
+    });
+    if status == "COMPLETE" {
+        member["completionTime"] = Value::from(beat);
+    }
+    member
+}
+
+fn job(status: &str, beat: &str) -> Job {
+    let listed: Listed = serde_json::from_value(member("history_00000001", status, beat)).unwrap();
+    Job::read(listed).unwrap()
+}
+
+fn history() -> Job {
+    job("COMPLETE", "2026-02-20T09:00:00Z")
+}
+
+fn active() -> Job {
+    job("IN_PROGRESS", "2026-03-02T11:59:00Z")
+}
+
+fn completed() -> Job {
+    job("COMPLETE", "2026-03-02T11:59:30Z")
+}
+
+/// What `judge` makes of it.
+fn judged(record: Option<&Record>, job: &Job) -> Option<Change> {
+    let (source, policy, baseline) = (source(), policy(), baseline());
+    let terms = Terms {
+        source: &source,
+        policy: &policy,
+        baseline: &baseline,
+        run: RUN,
+    };
+    judge(record, job, now(), &terms)
+}
+
+fn recorded() -> Record {
+    match judged(None, &active()).unwrap().item {
+        Item::Job(record) => *record,
+        Item::Watch(_) => unreachable!("a job was judged"),
+    }
+}
+
+fn judging(record: Option<Record>, job: Job, changes: bool) -> Box<dyn FnMut()> {
+    let (source, policy, baseline) = (source(), policy(), baseline());
+    Box::new(move || {
+        let terms = Terms {
+            source: &source,
+            policy: &policy,
+            baseline: &baseline,
+            run: RUN,
+        };
+        let change = judge(record.as_ref(), &job, now(), &terms);
+        assert_eq!(change.is_some(), changes);
+    })
+}
+
+fn judge_history() -> Box<dyn FnMut()> {
+    judging(None, history(), false)
+}
+
+fn judge_active() -> Box<dyn FnMut()> {
+    judging(Some(recorded()), active(), false)
+}
+
+fn judge_completed() -> Box<dyn FnMut()> {
+    judging(Some(recorded()), completed(), true)
+}
+
+/// A client's settings, with a service that gives the same answer to whatever is asked.
+fn config(answer: impl Fn(&[u8]) -> String + Send + Sync + 'static) -> SdkConfig {
+    let http = infallible_client_fn(move |request| {
+        let body = request.body().bytes().unwrap_or_default();
+        http::Response::builder()
+            .header("x-amzn-requestid", "00000000-0000-4000-8000-000000000000")
+            .body(SdkBody::from(answer(body)))
+            .unwrap()
+    });
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .http_client(http)
+        .build()
+}
+
+fn page(next: Option<usize>) -> String {
+    let jobs: Vec<_> = (0..50)
+        .map(|n| {
+            member(
+                &format!("history_{n:08}"),
+                "COMPLETE",
+                "2026-02-20T09:00:00Z",
+            )
+        })
+        .collect();
+    json!({"batchPredictions": jobs, "nextToken": next.map(|next| next.to_string())}).to_string()
+}
+
+fn table() -> Table {
+    let client = aws_sdk_dynamodb::Client::new(&config(|_| "{}".to_owned()));
+    Table::new(client, "state".to_owned(), &source())
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn read_page() -> Box<dyn FnMut()> {
+    let text = page(None);
+    let client = aws_sdk_frauddetector::Client::new(&config(move |_| text.clone()));
+    let (listing, runtime) = (FraudDetector::new(client), runtime());
+    Box::new(move || {
+        let page = runtime.block_on(listing.page(None)).unwrap();
+        assert_eq!(page.jobs.len(), 50);
+    })
+}
+
+fn writing(change: Change) -> Box<dyn FnMut()> {
+    let (table, runtime) = (table(), runtime());
+    Box::new(move || {
+        runtime.block_on(table.record(&change, now())).unwrap();
+    })
+}
+
+fn write_record() -> Box<dyn FnMut()> {
+    writing(judged(None, &active()).unwrap())
+}
+
+fn write_completed() -> Box<dyn FnMut()> {
+    writing(judged(Some(&recorded()), &completed()).unwrap())
+}
+
+fn render() -> Box<dyn FnMut()> {
+    let change = judged(Some(&recorded()), &completed()).unwrap();
+    let job = completed();
+    Box::new(move || {
+        let told = Told {
+            notice: &change.notices[0],
+            job_now: Some(&job),
+        };
+        let telling = Telling {
+            name: None,
+            now: now(),
+        };
+        assert!(Message::of(&told, &telling).subject.is_some());
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+fn idle_run() -> Box<dyn FnMut()> {
+    let pages: Vec<_> = (1..=PAGES)
+        .map(|number| page((number < PAGES).then_some(number)))
+        .collect();
+    let detector = aws_sdk_frauddetector::Client::new(&config(move |asked| {
+        let asked: Value = serde_json::from_slice(asked).unwrap();
+        let place = asked["nextToken"]
+            .as_str()
+            .map_or(0, |token| token.parse().unwrap());
+        pages[place].clone()
+    }));
+    let baseline = baseline();
+    let state = json!({"Items": [{
+        "watch": {"S": source().to_string()}, "item": {"S": "watch"},
+        "rev": {"N": "2"}, "by": {"S": RUN}, "since": {"S": baseline.since.to_string()},
+        "began_at": {"S": baseline.since.to_string()}, "reads_from": {"N": "1"},
+    }]})
+    .to_string();
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config(move |_| state.clone()));
+    let (source, runtime) = (source(), runtime());
+    let settings = WatchSettings::read(|_| None).unwrap();
+    let ports = Ports {
+        listing: FraudDetector::new(detector),
+        store: Table::new(dynamodb, "state".to_owned(), &source),
+        topic: Collected::default(),
+        urgent: None,
+        clock: Stopped,
+    };
+    Box::new(move || {
+        let tick = Tick {
+            source: &source,
+            settings: &settings,
+            run: RUN,
+            time_given: None,
+        };
+        let outcome = runtime.block_on(run(&ports, &tick));
+        assert_eq!(outcome.answer.jobs as usize, 50 * PAGES);
+        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    })
+}

@@ -1,0 +1,148 @@
+//! What the work costs, counted and not timed, so that it holds on any machine: requests and writes of whole runs,
+//! and memory allocations of the work that a run repeats.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::lab::fraud_detector::{FraudDetector, ago, job, with};
+use crate::lab::function::Function;
+use crate::lab::runtime_api::RuntimeApi;
+use crate::lab::table::{Counts, Table};
+use crate::work;
+
+const TIME: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A function at a table that counts.
+struct Stage {
+    jobs: FraudDetector,
+    table: Table,
+    api: RuntimeApi,
+    _function: Function,
+}
+
+impl Stage {
+    fn new(active: usize, history: usize) -> Self {
+        let (jobs, table, api) = (FraudDetector::start(), Table::start(), RuntimeApi::start());
+        let active = (0..active).map(|number| job(&format!("active-{number}"), "IN_PROGRESS"));
+        jobs.set_jobs(active.collect());
+        jobs.set_history(history, 2 * DAY);
+        let env = table.env().into_iter().chain([jobs.env()]);
+        let function = Function::start(&api, env!("CARGO_BIN_EXE_fraud-job-watch"), env);
+        Self {
+            jobs,
+            table,
+            api,
+            _function: function,
+        }
+    }
+
+    async fn run(&self) -> Counts {
+        self.jobs.clear_requests();
+        self.table.take_counts();
+        let answer = self.api.invoke(json!({}), TIME).await.unwrap();
+        assert_eq!(answer["complete"], true, "{answer}");
+        let mut counts = self.table.take_counts();
+        let pages = self.jobs.requests().len() as u64;
+        counts
+            .requests
+            .insert("GetBatchPredictionJobs".to_owned(), pages);
+        counts
+    }
+}
+
+fn requests(requests: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    let owned = |(operation, count): &(&str, u64)| ((*operation).to_owned(), *count);
+    requests.iter().map(owned).collect()
+}
+
+#[tokio::test]
+async fn a_run_asks_for_nothing_that_it_does_not_need() {
+    let stage = Stage::new(20, 1_980);
+    let first = stage.run().await;
+    assert_eq!(
+        first.requests,
+        requests(&[
+            ("GetBatchPredictionJobs", 40),
+            ("GetTopicAttributes", 1),
+            ("Query", 1),
+            // The watch, each active job, and the claim of what is told.
+            ("UpdateItem", 1 + 20 + 1),
+            ("TransactWriteItems", 1),
+            ("Publish", 1),
+            ("DeleteItem", 1),
+        ]),
+        "the first run records what is active, and tells that it began"
+    );
+
+    let idle = stage.run().await;
+    assert_eq!(
+        idle.requests,
+        requests(&[
+            ("GetBatchPredictionJobs", 40),
+            ("GetTopicAttributes", 1),
+            ("Query", 1)
+        ]),
+        "an idle run reads once and writes nothing"
+    );
+
+    for changes in [1, 5] {
+        stage.jobs.update(|jobs| {
+            let now = ago(Duration::ZERO);
+            let ended = json!({"status": "COMPLETE", "completionTime": now});
+            let active = jobs.iter_mut().filter(|job| job["status"] == "IN_PROGRESS");
+            for job in active.take(changes) {
+                *job = with(job.take(), ended.clone());
+            }
+        });
+        let changed = stage.run().await;
+        assert_eq!(
+            (changed.writes(), changed.of("Publish"), changed.of("Query")),
+            (3 * changes as u64, changes as u64, 1),
+            "a change is recorded, claimed and settled: {:?}",
+            changed.requests
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_state_is_read_a_megabyte_at_a_time() {
+    let stage = Stage::new(2_000, 0);
+    stage.run().await;
+    let idle = stage.run().await;
+    let megabytes = idle.read_units * 8_192.0 / f64::from(1 << 20);
+    assert!((1.0..4.0).contains(&megabytes), "{megabytes} MB of state");
+    assert_eq!(idle.of("Query"), megabytes.ceil() as u64);
+    assert_eq!(idle.writes(), 0);
+}
+
+/// The most that each piece of work may allocate: what it did when this was written, and a tenth.
+const ALLOCATIONS: [(&str, u64); 8] = [
+    ("judge a job of history", 0),
+    ("judge a known active job, nothing new", 0),
+    ("judge a known job that completed", 43),
+    ("read a page of 50 jobs", 954),
+    ("write a record", 529),
+    ("write a record and what is owed", 596),
+    ("render a notice", 526),
+    ("an idle run over 1,000 jobs", 20_603),
+];
+
+#[test]
+fn the_work_that_a_run_repeats_allocates_no_more_than_it_did() {
+    let mut counted = Vec::new();
+    for (name, mut work) in work::all() {
+        // What is made once is not counted.
+        work();
+        counted.push((name, allocation_counter::measure(work).count_total));
+    }
+    let most: BTreeMap<_, _> = ALLOCATIONS.into_iter().collect();
+    for (name, count) in &counted {
+        assert!(
+            *count <= most[name] + most[name] / 10,
+            "{name} allocates {count} times; all counts: {counted:#?}"
+        );
+    }
+}
