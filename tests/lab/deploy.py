@@ -839,7 +839,9 @@ class Tests:
             self.account.list([*HISTORY, one])
             texts.append(json.dumps(self.stack.invoke({})))
         if action == "sns:GetTopicAttributes":
-            return any("ConfirmedSubscribers" not in line for line in self.metrics_lines()[before:])
+            # The lines may take a moment.
+            seen = eventually("the metrics", lambda: len(lines := self.metrics_lines()[before:]) > 1 and lines, 30)
+            return any("ConfirmedSubscribers" not in line for line in seen)
         return any(action in text or "AccessDenied" in text or "not authorized" in text for text in texts)
 
     @check
