@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::lab::fraud_detector::{Fault, FraudDetector, job, with};
+
 const DAY: [&str; 6] = [
     "events/day/01-quiet-start.json",
     "events/day/02-completed.json",
@@ -17,16 +19,19 @@ const DAY: [&str; 6] = [
 ];
 
 fn preview() -> Command {
+    command("replay")
+}
+
+fn command(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_preview"));
-    command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg("replay");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg(name);
     for variable in [
         "STALL_AFTER",
         "REMIND_AFTER",
         "NOTIFY_ON",
         "WATCH_NAME",
         "COLUMNS",
+        "DIGEST_ABOVE",
     ] {
         command.env_remove(variable);
     }
@@ -407,5 +412,120 @@ fn the_readme_shows_what_is_printed() {
     for part in sample.split("...\n") {
         let part = part.trim_end().trim_end_matches("  ").trim_end();
         assert!(printed.contains(part), "not printed: {part}");
+    }
+}
+
+#[test]
+fn a_notice_is_rendered_in_each_form_alike_from_a_replay_and_from_a_saved_event() {
+    let desk = Desk::new();
+    let report = shows(preview().args(&DAY[..4]).arg("--json"));
+    let stalled = lines(&report).pop().unwrap()["notices"][0].clone();
+    let saved = desk.0.path().join("event.json");
+    fs::write(&saved, stalled.to_string()).unwrap();
+    for (form, begins) in [
+        (
+            "email",
+            "Subject: STALLED: refunds_2026_03_02 (payments_detector)\n\nBatch",
+        ),
+        ("sms", "STALLED refunds_2026_03_02: silent for 1 h 14 min, "),
+        ("chat", "{\n  \""),
+        ("event", "{\n  \""),
+    ] {
+        let render = |files: &[&str]| shows(command("render").args(["--as", form]).args(files));
+        let one = render(&[saved.to_str().unwrap()]);
+        assert!(one.starts_with(begins), "{form}: {one}");
+        assert!(render(&DAY).contains(one.trim_end()), "{form}");
+    }
+    let event = shows(command("render").args(["--as", "event"]).arg(&saved));
+    assert_eq!(serde_json::from_str::<Value>(&event).unwrap(), stalled);
+}
+
+#[test]
+fn what_is_no_event_is_named() {
+    let desk = Desk::new();
+    let bad = desk.0.path().join("bad.json");
+    fs::write(&bad, "{\"specversion\": \"1.0\",\n\"id\": 7}").unwrap();
+    let why = refuses(command("render").arg(&bad));
+    for part in ["bad.json, to line 2", "not an event of fraud-job-watch"] {
+        assert!(why.contains(part), "{part} in {why}");
+    }
+}
+
+/// `live` with nothing of this computer's own account.
+fn live() -> Command {
+    let mut command = command("live");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command.envs([
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]);
+    command
+}
+
+#[test]
+fn live_shows_an_account_and_with_a_state_what_is_new() {
+    let detector = FraudDetector::start();
+    let arn =
+        |id: &str| format!("arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction/{id}");
+    let active = |id: &str| with(job(id, "IN_PROGRESS"), json!({"arn": arn(id)}));
+    detector.set_jobs(
+        (0..120)
+            .map(|number| active(&format!("job-{number}")))
+            .collect(),
+    );
+    let desk = Desk::new();
+    let look = || {
+        let mut command = live();
+        let (name, url) = detector.env();
+        command.env(name, url);
+        command.envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]);
+        let state = desk.0.path().join("state.json");
+        command
+            .args(["--region", "eu-west-1", "--state"])
+            .arg(state);
+        command
+    };
+    let first = shows(&mut look());
+    assert!(
+        first.contains("120 jobs on 3 pages: 120 IN_PROGRESS"),
+        "{first}"
+    );
+    detector.update(|jobs| {
+        let ended = json!({"status": "FAILED", "failureReason": "no such bucket"});
+        jobs[7] = with(jobs[7].take(), ended);
+    });
+    let second = shows(&mut look());
+    assert!(
+        second.contains("  Subject: FAILED: job-7 (signup_detector)\n"),
+        "{second}"
+    );
+    detector.script(|script| script.faults = [Fault::AccessDenied].into());
+    let output = look().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        why.contains("GetBatchPredictionJobs: AccessDeniedException"),
+        "{why}"
+    );
+}
+
+#[test]
+fn live_says_what_it_lacks() {
+    for (region, part) in [
+        (None, "no region is set"),
+        (Some("eu-central-1"), "Fraud Detector is only in us-east-1"),
+        (
+            Some("eu-west-1"),
+            "no AWS credentials were found: give --profile NAME",
+        ),
+    ] {
+        let why = refuses(live().args(region.map(|region| format!("--region={region}"))));
+        assert!(why.contains(part), "{part} in {why}");
     }
 }

@@ -5,13 +5,15 @@
 
 mod dynamodb;
 mod frauddetector;
+#[cfg(feature = "preview")]
+mod laptop;
 mod sns;
 
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
@@ -37,11 +39,7 @@ pub struct Clients {
 impl Clients {
     /// Makes the clients, with credentials and region from the environment. No call is made yet.
     pub async fn connect(settings: &Settings) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(timeouts())
-            .retry_config(RetryConfig::standard())
-            .load()
-            .await;
+        let config = loader().load().await;
         let topic = |arn: &TopicArn| SnsTopic::new(sns_client(&config, arn), arn.clone());
         Self {
             frauddetector: aws_sdk_frauddetector::Client::new(&config),
@@ -62,6 +60,12 @@ impl Clients {
             clock: SystemClock,
         }
     }
+}
+
+fn loader() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(timeouts())
+        .retry_config(RetryConfig::standard())
 }
 
 /// How long a connection and an attempt may take.

@@ -158,23 +158,33 @@ fn events(message: &Message) -> &[Value] {
     }
 }
 
+/// JSON for a terminal: indented, in ASCII.
+pub fn ascii_json(value: &Value) -> Result<String, serde_json::Error> {
+    Ok(in_ascii(&serde_json::to_string_pretty(value)?))
+}
+
+/// JSON with everything but ASCII written out, and a line break at its end.
+fn in_ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || c.is_ascii() && !c.is_control() {
+            text.push(c);
+            continue;
+        }
+        // Within a string, where alone such a character can stand, this is the same.
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text.push('\n');
+    text
+}
+
 impl Report {
     /// For programs: JSON on one line, in ASCII.
     pub fn json(&self) -> Result<String, serde_json::Error> {
-        let mut line = String::new();
-        for c in serde_json::to_string(self)?.chars() {
-            if c.is_ascii() && !c.is_control() {
-                line.push(c);
-                continue;
-            }
-            // Within a string, where alone such a character can stand, this is the same.
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a String cannot fail.
-                let _ = write!(line, "\\u{unit:04x}");
-            }
-        }
-        line.push('\n');
-        Ok(line)
+        Ok(in_ascii(&serde_json::to_string(self)?))
     }
 
     /// For people: the jobs, and the notices as an inbox would get them.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Many;
 use super::text::WatchName;
@@ -167,4 +168,54 @@ pub(super) fn event_of_many(many: &Many<'_>) -> Event<DigestData> {
 
 fn named(name: Option<&WatchName>) -> String {
     name.map_or_else(|| "fraud-job-watch".to_owned(), ToString::to_string)
+}
+
+/// The notices of an event, one of them or those of a digest, and the name of their watch. What it does not know, it
+/// ignores.
+pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), String> {
+    #[derive(Deserialize)]
+    struct Of<D> {
+        id: NoticeId,
+        source: Source,
+        time: Timestamp,
+        data: D,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        kind: Kind,
+        recorded_at: Timestamp,
+        watch: Option<String>,
+        job: Option<Job>,
+        job_seen_at: Option<Timestamp>,
+        silence: Option<Silence>,
+        found: Option<Found>,
+    }
+    let events = match event.pointer("/data/events") {
+        Some(Value::Array(events)) => events.clone(),
+        Some(_) | None => vec![event],
+    };
+    let mut name = None;
+    let read = |event: Value| -> Result<Notice, String> {
+        let Of {
+            id,
+            source,
+            time,
+            data,
+        } = Of::<Data>::deserialize(event)
+            .map_err(|error| format!("not an event of fraud-job-watch: {error}"))?;
+        name = data.watch.and_then(|name| name.parse().ok());
+        Ok(Notice {
+            id,
+            kind: data.kind,
+            source,
+            happened_at: time,
+            recorded_at: data.recorded_at,
+            job: data.job,
+            job_seen_at: data.job_seen_at,
+            silence: data.silence,
+            found: data.found,
+        })
+    };
+    let notices = events.into_iter().map(read).collect::<Result<_, _>>()?;
+    Ok((notices, name))
 }

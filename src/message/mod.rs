@@ -197,6 +197,25 @@ impl Message {
         }
     }
 
+    /// What was published as this event, rendered as it was when it was recorded. The error says why it is no event
+    /// of ours.
+    pub fn of_event(event: Value) -> Result<Vec<Self>, String> {
+        let (notices, name) = event::notices(event)?;
+        let recorded_at = notices.iter().map(|notice| notice.recorded_at).max();
+        let now = recorded_at.unwrap_or_default();
+        let told = |notice| Told {
+            notice,
+            job_now: None,
+        };
+        let told: Vec<_> = notices.iter().map(told).collect();
+        let telling = Telling {
+            name: name.as_ref(),
+            now,
+        };
+        let digests = Self::digests(&told, &telling).into_iter();
+        Ok(digests.map(|digest| digest.message).collect())
+    }
+
     /// The form for `protocol`.
     pub fn form(&self, protocol: &str) -> &str {
         match &self.body {

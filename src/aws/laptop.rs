@@ -1,0 +1,65 @@
+//! The service as it is reached from a laptop, with whatever credentials are there.
+
+use std::error::Error as _;
+
+use aws_config::Region;
+use aws_sdk_dynamodb::config::ProvideCredentials as _;
+
+use super::{FraudDetector, loader};
+
+/// Where Fraud Detector is: <https://docs.aws.amazon.com/general/latest/gr/frauddetector.html>.
+const REGIONS: [&str; 6] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+    "eu-west-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+];
+
+impl FraudDetector {
+    /// The service, and the region that was found. The error says what to set.
+    pub async fn connect(
+        profile: Option<&str>,
+        region: Option<&str>,
+    ) -> Result<(Self, String), String> {
+        let mut loader = loader();
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region.to_owned()));
+        }
+        let config = loader.load().await;
+        let regions = REGIONS.join(", ");
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(format!(
+                "no region is set, but must be one of {regions}: give --region eu-west-1, or set AWS_REGION"
+            ));
+        };
+        let is_elsewhere = ["AWS_ENDPOINT_URL_FRAUDDETECTOR", "AWS_ENDPOINT_URL"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()));
+        if !REGIONS.contains(&region.as_str()) && !is_elsewhere {
+            return Err(format!(
+                "the region is {region:?}, but Fraud Detector is only in {regions}: give one with --region"
+            ));
+        }
+        let Some(provider) = config.credentials_provider() else {
+            return Err(NO_CREDENTIALS.to_owned());
+        };
+        if let Err(error) = provider.provide_credentials().await {
+            let mut why = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                why = format!("{why}: {cause}");
+                source = cause.source();
+            }
+            return Err(format!("{NO_CREDENTIALS} ({why})"));
+        }
+        let client = aws_sdk_frauddetector::Client::new(&config);
+        Ok((Self::new(client), region))
+    }
+}
+
+const NO_CREDENTIALS: &str = "no AWS credentials were found: give --profile NAME, or sign in with `aws sso login` or `aws configure`";
