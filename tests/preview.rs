@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -441,14 +442,66 @@ fn a_notice_is_rendered_in_each_form_alike_from_a_replay_and_from_a_saved_event(
 }
 
 #[test]
+fn a_saved_event_is_found_in_whatever_carried_it() {
+    let desk = Desk::new();
+    let report = shows(preview().args(&DAY[..4]).arg("--json"));
+    let stalled = lines(&report).pop().unwrap()["notices"][0].clone();
+    let render = |name: &str, text: &str| {
+        let file = desk.put(name, text);
+        shows(command("render").args(["--as", "sms"]).arg(file))
+    };
+    let line = render("event.json", &stalled.to_string());
+    let from_sns = json!({"Type": "Notification", "Message": stalled.to_string()});
+    for (name, carrier) in [
+        ("sns.json", from_sns.clone()),
+        (
+            "sqs.json",
+            json!({"Messages": [{"Body": from_sns.to_string()}]}),
+        ),
+        (
+            "dry-run.json",
+            json!({"jobs": 7, "would_publish": [stalled]}),
+        ),
+    ] {
+        assert_eq!(render(name, &carrier.to_string()), line, "{name}");
+    }
+    let all = render("replay.json", &report);
+    assert!(all.contains(&line) && all.lines().count() > line.lines().count());
+}
+
+#[test]
 fn what_is_no_event_is_named() {
     let desk = Desk::new();
     let bad = desk.0.path().join("bad.json");
-    fs::write(&bad, "{\"specversion\": \"1.0\",\n\"id\": 7}").unwrap();
-    let why = refuses(command("render").arg(&bad));
-    for part in ["bad.json, to line 2", "not an event of fraud-job-watch"] {
+    for (text, part) in [
+        (
+            "\n{\"specversion\": \"1.0\",\n\"id\": 7}",
+            "bad.json, line 2: not an event of fraud-job-watch",
+        ),
+        (
+            "{\"notices\": []}\n\n{\"notices\": [],}",
+            "bad.json, line 3: not JSON",
+        ),
+        (
+            "{\"notices\": []}\n[]",
+            "bad.json, line 2: JSON, but no event",
+        ),
+        (
+            "{\"Message\": \"hello\"}",
+            "bad.json, line 1: what it carries is not JSON",
+        ),
+        (
+            "{\"jobs\": 1}",
+            "bad.json, line 1: JSON, but without batchPredictions",
+        ),
+    ] {
+        fs::write(&bad, text).unwrap();
+        let why = refuses(command("render").arg(&bad));
         assert!(why.contains(part), "{part} in {why}");
     }
+    fs::write(&bad, "{\"notices\": []}").unwrap();
+    let why = refuses(command("render").args([bad.to_str().unwrap(), DAY[0]]));
+    assert!(why.contains("01-quiet-start.json: no event in it"), "{why}");
 }
 
 /// `live` with nothing of this computer's own account.
@@ -500,7 +553,24 @@ fn live_shows_an_account_and_with_a_state_what_is_new() {
         let ended = json!({"status": "FAILED", "failureReason": "no such bucket"});
         jobs[7] = with(jobs[7].take(), ended);
     });
+    // One that the listing leaves out, and that is found by its id.
+    let hidden = Arc::new(Mutex::new(None));
+    let (hide, show) = (hidden.clone(), hidden);
+    detector.script(|script| {
+        script.before_page = Some(Box::new(move |page, jobs| {
+            if page == 1 {
+                *hide.lock().unwrap() = Some(jobs.remove(9));
+            }
+        }));
+        script.before_ask = Some(Box::new(move |id, jobs| {
+            assert_eq!(id, "job-9");
+            jobs.extend(show.lock().unwrap().take());
+        }));
+    });
     let second = shows(&mut look());
+    assert!(second.contains("(when the listing began)"), "{second}");
+    assert!(second.contains("119 jobs on 3 pages"), "{second}");
+    assert!(second.contains("\n1 notice would go out:\n"), "{second}");
     assert!(
         second.contains("  Subject: FAILED: job-7 (signup_detector)\n"),
         "{second}"

@@ -32,7 +32,8 @@ pub struct BadFile {
 }
 
 impl BadFile {
-    pub(super) fn new(file: &Path, line: Option<usize>, what: impl Into<String>) -> Self {
+    /// Says what is wrong with `file`.
+    pub fn new(file: &Path, line: Option<usize>, what: impl Into<String>) -> Self {
         Self {
             file: one_line(&file.to_string_lossy()),
             line,
@@ -203,7 +204,8 @@ pub(super) fn without_place(error: &serde_json::Error) -> String {
     }
 }
 
-fn line_of(bytes: &[u8], offset: usize) -> usize {
+/// The line of what begins there, counted from 1.
+pub(super) fn line_of(bytes: &[u8], offset: usize) -> usize {
     1 + bytes
         .iter()
         .take(offset)

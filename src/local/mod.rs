@@ -3,6 +3,7 @@
 //! What is published is kept by [`crate::invoke::Collected`] and shown by the terminal.
 
 pub mod listing;
+pub mod saved;
 pub mod state;
 #[cfg(feature = "preview")]
 pub mod terminal;

@@ -32,6 +32,8 @@ pub enum ClockFrom {
     LatestTime,
     /// The computer's: the file has no time.
     Computer,
+    /// The computer's, just before an account was listed.
+    Live,
 }
 
 impl fmt::Display for ClockFrom {
@@ -44,6 +46,7 @@ impl fmt::Display for ClockFrom {
             Self::Computer => {
                 "the computer's, as the file has no time; FILE@TIME, or --now for the last, changes it"
             }
+            Self::Live => "when the listing began",
         })
     }
 }

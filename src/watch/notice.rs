@@ -183,11 +183,27 @@ impl From<Source> for String {
 
 /// The id of a notice: the same for the same thing told twice, different for anything else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoticeId(
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))] String,
 );
+
+/// What is no id of a notice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no id of a notice, which has 64 digits of 0-9 and a-f")]
+pub struct NotAnId(String);
+
+impl TryFrom<String> for NoticeId {
+    type Error = NotAnId;
+
+    fn try_from(id: String) -> Result<Self, NotAnId> {
+        match id.len() == 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            true => Ok(Self(id)),
+            false => Err(NotAnId(id.chars().take(80).collect())),
+        }
+    }
+}
 
 impl NoticeId {
     /// SHA-256, in hexadecimal, of source, job id, start, kind and episode. They are hashed as a JSON array, so

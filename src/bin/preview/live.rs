@@ -1,9 +1,10 @@
 //! `preview live`: what a run would tell of an account, which is only read.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::local::listing::Listing;
@@ -36,57 +37,55 @@ pub(crate) struct Live {
 pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
     let settings = args.watch.settings.read().map_err(BadInput)?;
     let state = open(&args.watch)?;
-    let (listing, region) = runtime()?.block_on(list(args))?;
+    let (profile, region) = (args.profile.as_deref(), args.region.as_deref());
+    let runtime = runtime()?;
+    let connected = runtime.block_on(FraudDetector::connect(profile, region));
+    let (service, region) = connected.map_err(|why| BadInput(vec![why]))?;
+    let clock = Timestamp::now();
+    let listing = runtime.block_on(list(&service))?;
+    let known = state.only_source();
     let source = match listing.source() {
         Some(source) => source,
-        None => {
-            let known = state.only_source();
-            match known.filter(|source| source.region() == region) {
-                Some(source) => source.clone(),
-                // Only jobs name the account.
-                None => Source::of_arn(&format!(
-                    "arn:aws:frauddetector:{region}:000000000000:batch-prediction"
-                ))?,
-            }
-        }
+        None => match known.filter(|source| source.region() == region) {
+            Some(source) => source.clone(),
+            // Only jobs name the account.
+            None => Source::of_arn(&format!(
+                "arn:aws:frauddetector:{region}:000000000000:batch-prediction"
+            ))?,
+        },
     };
     let view = View {
         name: format!("live, {region}"),
         listing,
-        clock: Timestamp::now(),
-        clock_from: ClockFrom::Computer,
+        service: Some(service),
+        clock,
+        clock_from: ClockFrom::Live,
     };
     show(vec![view], source, state, &settings, args.watch.json)
 }
 
-/// Every page, and the region.
-async fn list(args: &Live) -> anyhow::Result<(Listing, String)> {
-    let connected = FraudDetector::connect(args.profile.as_deref(), args.region.as_deref()).await;
-    let (detector, region) = match connected {
-        Ok(connected) => connected,
-        Err(why) => bail!(BadInput(vec![why])),
-    };
+/// Every page. Without all of them nothing is shown.
+async fn list(service: &FraudDetector) -> anyhow::Result<Listing> {
     let progress = Progress(io::stderr().is_terminal());
     let (mut pages, mut jobs, mut token) = (Vec::new(), 0, None);
-    let mut given = std::collections::HashSet::new();
+    let mut given = HashSet::new();
     loop {
+        let number = pages.len() + 1;
         progress.say(format_args!(
-            "listing: {jobs} jobs on {} pages",
-            pages.len()
+            "listing: {jobs} jobs, asking for page {number}"
         ));
-        let page = detector.page(token.as_deref()).await;
+        let page = service.page(token.as_deref()).await;
         progress.clear();
-        let page = page?;
+        let page = page.with_context(|| {
+            format!("page {number} could not be had, so nothing is shown; try again")
+        })?;
         jobs += page.jobs.len();
         pages.push(page.jobs);
         token = page.next.filter(|token| !token.is_empty());
         match &token {
-            None => return Ok((Listing::of_pages(pages), region)),
+            None => return Ok(Listing::of_pages(pages)),
             Some(token) if !given.insert(token.clone()) => {
-                bail!(
-                    "the listing repeats itself at page {}; try again",
-                    pages.len()
-                )
+                bail!("the listing repeats itself at page {number}, so nothing is shown; try again")
             }
             Some(_) => {}
         }

@@ -1,23 +1,27 @@
 //! `preview render`: notices in the form that a subscriber gets.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use fraud_job_watch::local::listing::BadFile;
+use fraud_job_watch::local::saved;
 use fraud_job_watch::local::state::StateFile;
 use fraud_job_watch::local::terminal::ascii_json;
-use fraud_job_watch::message::{Message, one_line};
+use fraud_job_watch::message::Message;
 use serde_json::Value;
 
-use crate::BadInput;
 use crate::replay::views;
 use crate::watch::{Settings, look, runtime, source_of};
+use crate::{BadInput, complain};
 
 /// Shows notices in the form that a subscriber gets.
 ///
-/// The files are saved events, as a queue gets them or as `replay --json` prints them, or else listings, of which all
-/// notices of a replay are shown.
+/// The files are either saved events, or listings, of which all notices of a replay are shown. A saved event may be as
+/// published, within what SNS makes of it for a queue, within what `aws sqs receive-message` prints, in the answer of a
+/// dry run, or in what `replay --json` prints.
 #[derive(Debug, Args)]
 pub(crate) struct Render {
     /// Saved events, or listings like those of `replay`; - reads saved events from standard input
@@ -45,8 +49,12 @@ enum Form {
 }
 
 pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
+    let messages = messages(args)?;
+    if messages.is_empty() {
+        complain(format_args!("note: no notice in it"));
+    }
     let mut stdout = io::stdout().lock();
-    for message in messages(args)? {
+    for message in messages {
         let text = match args.form {
             Form::Email => {
                 let subject = message.subject.as_ref();
@@ -66,24 +74,28 @@ pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
 
 fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
     let settings = args.settings.read().map_err(BadInput)?;
-    let (mut saved, mut faults) = (Vec::new(), Vec::new());
+    let (mut messages, mut faults, mut listings) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
-        match read(file) {
-            Ok(Some(messages)) => saved.extend(messages),
-            Ok(None) => {}
-            Err(fault) => faults.push(fault),
+        match saved_events(file) {
+            Ok(Some(saved)) => messages.extend(saved),
+            Ok(None) => listings.push(file.clone()),
+            Err(bad) => faults.push(bad.to_string()),
         }
+    }
+    let has_both = !listings.is_empty() && listings.len() + faults.len() < args.files.len();
+    if let (true, Some(file)) = (has_both, listings.first()) {
+        let bad = saved::nothing(Path::new(file));
+        faults.push(format!("{bad}, as in the other files"));
     }
     if !faults.is_empty() {
         return Err(BadInput(faults).into());
     }
-    if !saved.is_empty() {
-        return Ok(saved);
+    if listings.is_empty() {
+        return Ok(messages);
     }
-    let views = views(&args.files, None).map_err(BadInput)?;
+    let views = views(&listings, None).map_err(BadInput)?;
     let mut state = StateFile::default();
     let (source, runtime) = (source_of(&views, &state)?, runtime()?);
-    let mut messages = Vec::new();
     for view in views {
         let report = runtime.block_on(look(view, &source, &settings, &mut state));
         messages.extend(report.messages);
@@ -92,44 +104,17 @@ fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
 }
 
 /// The messages of a file of saved events; `None` of any other.
-fn read(file: &str) -> Result<Option<Vec<Message>>, String> {
-    let mut text = String::new();
-    if file == "-" {
-        io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| format!("standard input: {error}"))?;
-    } else {
+fn saved_events(file: &str) -> Result<Option<Vec<Message>>, BadFile> {
+    if file != "-" {
         // What cannot be read is said where listings are.
-        text = fs::read_to_string(file).unwrap_or_default();
+        let text = fs::read_to_string(file).unwrap_or_default();
+        return saved::messages(&text, Path::new(file));
     }
-    let name = if file == "-" {
-        "standard input".to_owned()
-    } else {
-        one_line(file)
-    };
-    let mut messages = Vec::new();
-    let mut documents = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-    while let Some(Ok(document)) = documents.next() {
-        let bad = |why: String| {
-            let line = 1 + text
-                .get(..documents.byte_offset())
-                .map_or(0, |before| before.trim_end().matches('\n').count());
-            format!("{name}, to line {line}: {why}")
-        };
-        let events = match document.get("notices") {
-            Some(Value::Array(events)) => events.clone(),
-            Some(_) | None if document.get("specversion").is_some() => vec![document],
-            Some(_) | None => break,
-        };
-        for event in events {
-            messages.extend(Message::of_event(event).map_err(bad)?);
-        }
-    }
-    match (messages.is_empty(), file) {
-        (true, "-") => Err(format!(
-            "{name}: expected saved events, as a queue gets them: {{\"specversion\": \"1.0\", ...}}"
-        )),
-        (true, _) => Ok(None),
-        (false, _) => Ok(Some(messages)),
+    let name = Path::new("standard input");
+    let text = io::read_to_string(io::stdin())
+        .map_err(|error| BadFile::new(name, None, error.to_string()))?;
+    match saved::messages(&text, name)? {
+        Some(messages) => Ok(Some(messages)),
+        None => Err(saved::nothing(name)),
     }
 }

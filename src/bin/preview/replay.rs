@@ -108,6 +108,7 @@ fn view(argument: &str, now: Option<Timestamp>) -> Result<View, String> {
     Ok(View {
         name: file.to_owned(),
         listing,
+        service: None,
         clock,
         clock_from,
     })

@@ -6,16 +6,17 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::invoke::Collected;
 use fraud_job_watch::local::FixedClock;
 use fraud_job_watch::local::listing::Listing;
 use fraud_job_watch::local::state::StateFile;
 use fraud_job_watch::local::terminal::{ClockFrom, Report, Screen, seen};
 use fraud_job_watch::message::one_line;
-use fraud_job_watch::ports::Ports;
+use fraud_job_watch::ports::{self, ListingError, Page, Ports};
 use fraud_job_watch::run::{Failure, Tick, run};
 use fraud_job_watch::settings::{SettingsInvalid, VARIABLES, WatchSettings};
-use fraud_job_watch::watch::Source;
+use fraud_job_watch::watch::{JobId, Listed, Source};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -170,8 +171,29 @@ const UNKNOWN_SOURCE: &str = "arn:aws:frauddetector:us-east-1:000000000000:batch
 pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) listing: Listing,
+    /// Who is asked for jobs that are not in it, if not the listing itself.
+    pub(crate) service: Option<FraudDetector>,
     pub(crate) clock: Timestamp,
     pub(crate) clock_from: ClockFrom,
+}
+
+/// A listing that was read before, and the service behind it.
+struct Read {
+    listing: Listing,
+    service: Option<FraudDetector>,
+}
+
+impl ports::Listing for Read {
+    async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
+        self.listing.page(token).await
+    }
+
+    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
+        match &self.service {
+            Some(service) => service.ask(id).await,
+            None => self.listing.ask(id).await,
+        }
+    }
 }
 
 /// One run over one listing.
@@ -183,7 +205,10 @@ pub(crate) async fn look(
 ) -> Report {
     let memory = state.watch(source);
     let ports = Ports {
-        listing: view.listing,
+        listing: Read {
+            listing: view.listing,
+            service: view.service,
+        },
         store: memory,
         topic: Collected::default(),
         urgent: None,
@@ -199,7 +224,7 @@ pub(crate) async fn look(
     let messages = ports.topic.take();
     // That pages are missing is in the file, and no fault of the run: the report says so.
     let is_expected = |failure: &Failure| {
-        ports.listing.is_incomplete() && matches!(failure, Failure::ListingFailed(_))
+        ports.listing.listing.is_incomplete() && matches!(failure, Failure::ListingFailed(_))
     };
     let failures = outcome.failures.iter();
     let report = Report {
@@ -207,7 +232,7 @@ pub(crate) async fn look(
         clock: view.clock,
         clock_from: view.clock_from,
         answer: outcome.answer,
-        jobs: seen(&ports.listing, &ports.store, view.clock, &messages),
+        jobs: seen(&ports.listing.listing, &ports.store, view.clock, &messages),
         messages,
         failures: failures
             .filter(|failure| !is_expected(failure))
