@@ -442,6 +442,14 @@ fn a_notice_is_rendered_in_each_form_alike_from_a_replay_and_from_a_saved_event(
 }
 
 #[test]
+fn the_day_as_a_chat_channel_gets_it() {
+    let rendered = shows(command("render").args(["--as", "chat"]).args(DAY));
+    let notifications = serde_json::Deserializer::from_str(&rendered).into_iter::<Value>();
+    let notifications: Vec<_> = notifications.map(Result::unwrap).collect();
+    insta::assert_json_snapshot!(notifications);
+}
+
+#[test]
 fn a_saved_event_is_found_in_whatever_carried_it() {
     let desk = Desk::new();
     let report = shows(preview().args(&DAY[..4]).arg("--json"));
@@ -596,6 +604,7 @@ fn live_says_what_it_lacks() {
         ),
     ] {
         let why = refuses(live().args(region.map(|region| format!("--region={region}"))));
+        assert!(why.starts_with("error: "), "{why}");
         assert!(why.contains(part), "{part} in {why}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::lab::emulators::{World, python_boto3};
+use crate::lab::emulators::{Subscriber, World, python_boto3};
 use crate::lab::fraud_detector::{Fault, FraudDetector, UnknownId, ago, job, with};
 use crate::lab::function::Function;
 use crate::lab::runtime_api::RuntimeApi;
@@ -532,6 +532,27 @@ async fn the_loop_in_the_readme_saves_every_page() {
     assert!(
         shown.contains("170 jobs on 4 pages: 170 COMPLETE"),
         "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn each_subscriber_gets_the_form_that_suits_it() {
+    let stage = Stage::new().await;
+    let by_http = Subscriber::by("http", &stage.world).await;
+    let by_https = Subscriber::by("https", &stage.world).await;
+    let _function = stage.function(&[]);
+    stage.invoke().await;
+    let message = |envelope: Value| -> Value {
+        serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap()
+    };
+    let event = stage.told().await.remove(0);
+    assert_eq!(event["type"], "fraud-job-watch.batch-prediction.began.v1");
+    assert_eq!(message(by_http.next().await), event);
+    let chat = message(by_https.next().await);
+    assert_eq!(chat["source"], "custom");
+    assert_eq!(
+        chat["metadata"]["additionalContext"]["event_id"],
+        event["id"]
     );
 }
 

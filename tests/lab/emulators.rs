@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -19,10 +19,10 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use http_body_util::Full;
-use hyper::Request;
+use hyper::{Request, Response};
 use serde_json::{Value, json};
 
-use super::http::send;
+use super::http::{Server, send};
 
 /// The endpoint of ministack.
 ///
@@ -291,6 +291,46 @@ impl World {
                 sqs(self.endpoint, "DeleteMessage", &deletion).await;
             }
         }
+    }
+}
+
+/// One who is subscribed by `http` or `https`; for the emulator both may be without TLS.
+pub(crate) struct Subscriber {
+    bodies: Arc<Mutex<Vec<Value>>>,
+    server: Server,
+}
+
+impl Subscriber {
+    /// Subscribes, and confirms when SNS asks for it.
+    pub(crate) async fn by(protocol: &str, world: &World) -> Self {
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let kept = bodies.clone();
+        let server = Server::start(move |request| {
+            kept.lock()
+                .unwrap()
+                .push(serde_json::from_slice(request.body()).unwrap());
+            async { Some(Response::new(Full::default())) }
+        });
+        let subscriber = Self { bodies, server };
+        let url = format!("http://{}/", subscriber.server.address());
+        let subscribe = world.sns.subscribe().topic_arn(&world.topic_arn);
+        subscribe
+            .protocol(protocol)
+            .endpoint(url)
+            .send()
+            .await
+            .unwrap();
+        let asked = subscriber.next().await;
+        let confirm = world.sns.confirm_subscription().topic_arn(&world.topic_arn);
+        let confirm = confirm.token(asked["Token"].as_str().unwrap());
+        confirm.send().await.unwrap();
+        subscriber
+    }
+
+    /// What it got first of what was not taken yet; waits for it.
+    pub(crate) async fn next(&self) -> Value {
+        super::eventually(|| !self.bodies.lock().unwrap().is_empty()).await;
+        self.bodies.lock().unwrap().remove(0)
     }
 }
 

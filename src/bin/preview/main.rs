@@ -72,12 +72,13 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     kind == Some(io::ErrorKind::BrokenPipe)
 }
 
-/// Warnings go to stderr. What a run failed of is not logged there, but printed with its listing.
+/// Our own warnings go to stderr. What a run failed of is not logged there, but printed with its listing; what the SDK
+/// warns of is in the error that it ends with.
 fn log_to_stderr() -> anyhow::Result<()> {
     let is_shown = filter_fn(|metadata| {
-        let is_failure =
-            *metadata.level() == Level::ERROR && metadata.target() == "fraud_job_watch::run";
-        *metadata.level() <= Level::WARN && !is_failure
+        let (level, target) = (*metadata.level(), metadata.target());
+        let is_failure = level == Level::ERROR && target == "fraud_job_watch::run";
+        level <= Level::WARN && target.starts_with("fraud_job_watch") && !is_failure
     });
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
