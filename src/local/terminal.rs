@@ -103,7 +103,9 @@ impl Screen {
         Self {
             width: columns
                 .filter(|_| is_terminal)
-                .or_else(|| Table::new().width()),
+                .or_else(|| Table::new().width())
+                // A terminal that does not know its width says 0.
+                .filter(|columns| *columns > 0),
             colour: is_terminal && lookup("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }

@@ -11,10 +11,9 @@ use fraud_job_watch::local::listing::Listing;
 use fraud_job_watch::local::terminal::ClockFrom;
 use fraud_job_watch::ports::Listing as _;
 use fraud_job_watch::watch::Source;
-use jiff::Timestamp;
 
 use crate::BadInput;
-use crate::watch::{View, Watch, open, runtime, show};
+use crate::watch::{View, Watch, now, open, runtime, show};
 
 /// Lists the jobs of an account, and shows them and what would be told.
 ///
@@ -41,7 +40,7 @@ pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
     let runtime = runtime()?;
     let connected = runtime.block_on(FraudDetector::connect(profile, region));
     let (service, region) = connected.map_err(|why| BadInput(vec![why]))?;
-    let clock = Timestamp::now();
+    let clock = now();
     let listing = runtime.block_on(list(&service))?;
     let known = state.only_source();
     let source = match listing.source() {

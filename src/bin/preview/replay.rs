@@ -10,7 +10,7 @@ use fraud_job_watch::watch::job;
 use jiff::Timestamp;
 
 use crate::BadInput;
-use crate::watch::{View, Watch, open, show, source_of};
+use crate::watch::{self, View, Watch, open, show, source_of};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -103,7 +103,7 @@ fn view(argument: &str, now: Option<Timestamp>) -> Result<View, String> {
         }
         (Some(clock), None, _) | (None, Some(clock), _) => (clock, ClockFrom::Given),
         (None, None, Some(clock)) => (clock, ClockFrom::LatestTime),
-        (None, None, None) => (Timestamp::now(), ClockFrom::Computer),
+        (None, None, None) => (watch::now(), ClockFrom::Computer),
     };
     Ok(View {
         name: file.to_owned(),
@@ -118,7 +118,7 @@ const TIME_RULE: &str = "a time like 2026-03-02T10:30:00Z, or `now`";
 
 fn moment(text: &str) -> Option<Timestamp> {
     match text {
-        "now" => Some(Timestamp::now()),
+        "now" => Some(watch::now()),
         text => job::time(text),
     }
 }

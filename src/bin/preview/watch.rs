@@ -167,6 +167,12 @@ pub(crate) fn show(
 /// Whose jobs they are if no job says so.
 const UNKNOWN_SOURCE: &str = "arn:aws:frauddetector:us-east-1:000000000000:batch-prediction";
 
+/// What time it is, in whole seconds as the service's times are.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
 /// A listing and the time it was.
 pub(crate) struct View {
     pub(crate) name: String,
