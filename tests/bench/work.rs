@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
@@ -189,6 +190,8 @@ fn config(answer: impl Fn(&[u8]) -> String + Send + Sync + 'static) -> SdkConfig
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .http_client(http)
+        // As the function does it.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build()
 }
 
