@@ -427,7 +427,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                         for listed in page.jobs {
                             self.answer.jobs += 1;
                             if let Some(job) = self.read(listed) {
-                                *self.answer.by_status.entry(job.status.to_string()).or_default() += 1;
+                                self.count(&job.status);
                                 self.see(&mut writes, job, asked_at, baseline).await;
                             }
                         }
@@ -445,6 +445,16 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 self.answer.unreadable += 1;
                 warn!("a listed job was passed over: {unreadable}");
                 None
+            }
+        }
+    }
+
+    fn count(&mut self, status: &Status) {
+        let by_status = &mut self.answer.by_status;
+        match by_status.get_mut(status.name()) {
+            Some(count) => *count += 1,
+            None => {
+                by_status.insert(status.name().to_owned(), 1);
             }
         }
     }

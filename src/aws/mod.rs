@@ -12,6 +12,7 @@ mod sns;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -66,6 +67,9 @@ fn loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts())
         .retry_config(RetryConfig::standard())
+        // It ends an answer that stalls for 5 s. An attempt as a whole ends after 5 s, the answer's body included, so
+        // it would cost each request and save none.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 /// How long a connection and an attempt may take.

@@ -128,6 +128,14 @@ impl Status {
             Self::Other(text) => text,
         }
     }
+
+    /// How it is shown: as the service spells it, if it says anything.
+    pub fn name(&self) -> &str {
+        match self.as_str() {
+            "" => "(none)",
+            text => text,
+        }
+    }
 }
 
 impl From<String> for Status {
@@ -155,10 +163,7 @@ impl From<Status> for String {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.as_str() {
-            "" => "(none)",
-            text => text,
-        })
+        f.write_str(self.name())
     }
 }
 

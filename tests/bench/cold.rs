@@ -1,4 +1,5 @@
-//! The cold start for real, with TLS: `cargo bench --all-features --bench cold`.
+//! The cold start for real, with TLS: `cargo bench --all-features --bench cold -- --write`; without `--write` the
+//! README is left alone. About two minutes.
 //!
 //! The lab's services behind TLS on loopback, with a root of its own beside the system's. First what the clients
 //! can be made of, each in new processes that read the state and list one page; then the release binary beside the
@@ -17,9 +18,11 @@
 mod lab;
 #[allow(dead_code, reason = "no peak is looked at here")]
 mod process;
+mod readme;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,6 +47,8 @@ use lab::runtime_api::RuntimeApi;
 const ROUNDS: usize = 30;
 const FUNCTION: &str = "target/release/fraud-job-watch";
 const PYTHON: &str = ".envs/boto3/bin/python";
+/// What puts the tables into README.md.
+const PLACE: &str = "cargo bench --all-features --bench cold -- --write";
 /// What clients trust: the system's roots and the lab's.
 const ROOTS: &str = "target/cold-roots.pem";
 /// The lab's root alone.
@@ -70,7 +75,18 @@ fn main() {
         .unwrap();
     match std::env::var("COLD_VARIANT") {
         Ok(variant) => runtime.block_on(be(variant.parse().unwrap())),
-        Err(_) => runtime.block_on(measure()),
+        Err(_) => {
+            std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+            let write = std::env::args().any(|argument| argument == "--write");
+            if write {
+                readme::look_for_a_place(PLACE);
+            }
+            let tables = runtime.block_on(measure());
+            println!("{tables}");
+            if write {
+                readme::put(PLACE, &tables);
+            }
+        }
     }
 }
 
@@ -116,8 +132,7 @@ async fn be(variant: usize) {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-async fn measure() {
-    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+async fn measure() -> String {
     let jobs = lab::fraud_detector::FraudDetector::start();
     jobs.set_history(1_000, Duration::from_secs(2 * 24 * 60 * 60));
     let table = lab::table::Table::start();
@@ -150,22 +165,19 @@ async fn measure() {
         .unwrap()
         .matches("BEGIN CERT")
         .count();
-    println!(
-        "From start through a Query and a page, {roots} roots, {ROUNDS} processes each, medians:\n"
+    let mut text = format!(
+        "From start through a Query and a page, {roots} roots, {ROUNDS} processes each, medians:\n\n\
+         | clients | ms | processor, ms |\n|---|---|---|\n"
     );
-    println!("| clients | ms | processor, ms |\n|---|---|---|");
     for (variant, figures) in figures {
         let (wall, cpu): (Vec<_>, Vec<_>) = figures.into_iter().unzip();
-        println!(
-            "| {} | {:.1} | {:.1} |",
-            VARIANTS[variant],
-            median(wall),
-            median(cpu)
-        );
+        let [wall, cpu] = [wall, cpu].map(median);
+        writeln!(text, "| {} | {wall:.1} | {cpu:.1} |", VARIANTS[variant]).unwrap();
     }
 
-    println!(
-        "\n| function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|"
+    text.push_str(
+        "\nThe functions, with an idle run over 1,000 jobs:\n\n\
+         | function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|\n",
     );
     let api = RuntimeApi::start();
     for (name, env) in [("TLS", &secret), ("no TLS", &plain)] {
@@ -203,9 +215,14 @@ async fn measure() {
             }
             let contender = if boto3 { "boto3" } else { "fraud-job-watch" };
             let [start, run, cpu] = [starts, runs, cpus].map(median);
-            println!("| {contender}, {name} | {start:.1} | {run:.1} | {cpu:.1} |");
+            writeln!(
+                text,
+                "| {contender}, {name} | {start:.1} | {run:.1} | {cpu:.1} |"
+            )
+            .unwrap();
         }
     }
+    text
 }
 
 /// One process: until it is done, and its processor time.

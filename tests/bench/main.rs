@@ -16,6 +16,7 @@ mod floor;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod process;
+mod readme;
 mod report;
 
 use std::io::{BufRead, BufReader, Write};
@@ -33,10 +34,13 @@ use lab::table::{Counts, Table};
 use report::{Case, Results};
 
 /// Measures the function beside a boto3 function and the floor, and prints Markdown tables.
+///
+/// Takes about 35 minutes, 15 of them for a million jobs at 20 ms a page, and before that the time of a release
+/// build. All figures go to target/bench.json as well.
 #[derive(Clone, Parser)]
 #[command(bin_name = "tests/run bench")]
 struct Arguments {
-    /// A few minutes instead of about an hour: up to 10,000 jobs, few rounds, no shares of a processor.
+    /// About 5 minutes instead: up to 10,000 jobs, few rounds, no shares of a processor.
     #[arg(long)]
     quick: bool,
     /// How many jobs are listed.
@@ -64,7 +68,7 @@ struct Arguments {
         value_name = "FILE"
     )]
     function: PathBuf,
-    /// Puts the tables into README.md, between its two marks.
+    /// Puts the essential tables into README.md, between its two marks.
     #[arg(long)]
     write: bool,
     /// What `cargo bench` adds.
@@ -108,33 +112,55 @@ fn main() {
         return;
     }
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    if arguments.write {
+        readme::look_for_a_place(report::PLACE);
+    }
     let results = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
         .block_on(measure(&arguments));
-    let text = results.markdown();
-    println!("{text}");
     std::fs::write("target/bench.json", results.json().to_string()).unwrap();
+    println!("{}", results.everything());
     if arguments.write {
-        report::put_into_readme(&text);
+        readme::put(report::PLACE, &results.essentials());
     }
+}
+
+/// How often a case is measured: as often as its length allows.
+fn rounds(arguments: &Arguments, case: Case) -> usize {
+    let shared = case.memory.is_some();
+    arguments
+        .rounds
+        .unwrap_or(match (arguments.quick, case.latency, case.jobs) {
+            (true, ..) => 3,
+            (false, ..) if shared => 3,
+            (false, 0, ..=10_000) => 9,
+            (false, 0, ..=100_000) => 5,
+            (false, 0, _) => 3,
+            (false, _, ..=1_000) => 7,
+            (false, _, ..=10_000) => 5,
+            (false, _, ..=100_000) => 2,
+            (false, ..) => 1,
+        })
 }
 
 async fn measure(arguments: &Arguments) -> Results {
     let mut results = Results::default();
     results.zip_bytes = zipped(&arguments.function);
-    let or = |given: &[usize], default: &[usize]| match given {
-        [] => default.to_vec(),
-        given => given.to_vec(),
-    };
-    let sizes = match arguments.quick {
-        true => or(&arguments.jobs, &[100, 1_000, 10_000]),
-        false => or(&arguments.jobs, &[100, 1_000, 10_000, 100_000, 1_000_000]),
+    let sizes = match (arguments.jobs.as_slice(), arguments.quick) {
+        ([], true) => vec![100, 1_000, 10_000],
+        ([], false) => vec![100, 1_000, 10_000, 100_000, 1_000_000],
+        (given, _) => given.to_vec(),
     };
     let latencies = match arguments.latency.as_slice() {
         [] => vec![0, 20],
         given => given.to_vec(),
+    };
+    let memories = match (arguments.memory.as_slice(), arguments.quick) {
+        ([], true) => vec![],
+        ([], false) => vec![128, 256, 512],
+        (given, _) => given.to_vec(),
     };
     let stage = Stage::new(arguments);
     // The first start of Python compiles what later ones find compiled.
@@ -147,14 +173,7 @@ async fn measure(arguments: &Arguments) -> Results {
                 latency,
                 memory: None,
             };
-            let rounds = arguments.rounds.unwrap_or(match (arguments.quick, jobs) {
-                (true, _) => 3,
-                (false, ..=10_000) => 7,
-                (false, ..=100_000) if latency == 0 => 5,
-                (false, _) if latency == 0 => 3,
-                (false, ..=100_000) => 2,
-                (false, _) => 1,
-            });
+            let rounds = rounds(arguments, case);
             for round in 0..rounds {
                 eprintln!("{jobs} jobs, {latency} ms: round {} of {rounds}", round + 1);
                 // By turns in either order, so that none is always the one that follows another.
@@ -174,24 +193,20 @@ async fn measure(arguments: &Arguments) -> Results {
             }
         }
     }
-    let memories = match (arguments.memory.as_slice(), arguments.quick) {
-        ([], true) => vec![],
-        ([], false) => vec![128, 256, 512],
-        (given, _) => given.to_vec(),
-    };
+    let are_shared = |jobs: &usize| (1_000..=10_000).contains(jobs);
     for memory in memories {
-        for jobs in sizes
-            .iter()
-            .copied()
-            .filter(|jobs| (1_000..=10_000).contains(jobs))
-        {
+        for jobs in sizes.iter().copied().filter(are_shared) {
             let case = Case {
                 jobs,
                 latency: 20,
                 memory: Some(memory),
             };
-            for round in 0..arguments.rounds.unwrap_or(3) {
-                eprintln!("{jobs} jobs, 20 ms, {memory} MB: round {}", round + 1);
+            let rounds = rounds(arguments, case);
+            for round in 0..rounds {
+                eprintln!(
+                    "{jobs} jobs, 20 ms, {memory} MB: round {} of {rounds}",
+                    round + 1
+                );
                 for function in [Contender::Ours, Contender::Boto3] {
                     if let Err(error) = stage.share(case, memory, function, &mut results).await {
                         eprintln!("no share of a processor can be given: {error}");
@@ -202,6 +217,15 @@ async fn measure(arguments: &Arguments) -> Results {
         }
     }
     results
+}
+
+/// How many idle runs in a round.
+fn idle_runs(case: Case) -> usize {
+    match case.jobs {
+        ..10_000 => 3,
+        10_000 => 2,
+        _ => 1,
+    }
 }
 
 /// What every contender meets.
@@ -296,7 +320,7 @@ impl Stage {
     async fn function(&self, case: Case, contender: Contender, results: &mut Results) {
         let latency = Duration::from_millis(case.latency);
         let is_slow = latency * u32::try_from(case.jobs / 50).unwrap() > SLOW;
-        let (name, idle_runs) = (contender.name(), if case.jobs > 10_000 { 1 } else { 3 });
+        let (name, idle_runs) = (contender.name(), idle_runs(case));
         self.set(case.jobs, if is_slow { Duration::ZERO } else { latency });
 
         let function = self.start(contender, None).await;
@@ -359,6 +383,7 @@ impl Stage {
         self.jobs
             .script(|script| script.latency = Duration::from_millis(case.latency));
         let function = self.start(contender, Some(&share)).await;
+        assert!(share.holds(function.id())?, "it runs outside its share");
         let name = contender.name();
         results.note(case, name, "start", ms(function.start_to_ready().unwrap()));
         let (wall, _, _) = self.invoke(&function).await;
@@ -372,8 +397,7 @@ impl Stage {
     fn floor(&self, case: Case, results: &mut Results) {
         self.set(case.jobs, Duration::from_millis(case.latency));
         let mut floor = Floor::start(&self.jobs);
-        let runs = if case.jobs > 10_000 { 1 } else { 3 };
-        for _ in 0..runs {
+        for _ in 0..idle_runs(case) {
             let cpu = process::cpu(floor.process.id());
             let start = Instant::now();
             let pages = floor.list();

@@ -58,6 +58,12 @@ impl Share {
         Ok(Self { group })
     }
 
+    /// Whether this process runs in it.
+    pub(crate) fn holds(&self, id: u32) -> std::io::Result<bool> {
+        let members = fs::read_to_string(self.group.join("cgroup.procs"))?;
+        Ok(members.lines().any(|member| member == id.to_string()))
+    }
+
     /// The command, to run in this share from its first instruction on.
     pub(crate) fn confine(&self, command: &Command) -> Command {
         let mut confined = Command::new("/bin/sh");

@@ -27,6 +27,13 @@ pub(crate) struct Results {
     pub(crate) zip_bytes: u64,
 }
 
+/// What puts the essentials into README.md.
+pub(crate) const PLACE: &str = "tests/run bench --write";
+/// A run in five minutes, for a month.
+const RUNS_A_MONTH: f64 = 30.0 * 24.0 * 12.0;
+/// Dollars, on arm64 in us-east-1.
+const GB_SECOND: f64 = 0.000_013_333_4;
+
 const OURS: &str = "fraud-job-watch";
 const BOTO3: &str = "boto3";
 const FLOOR: &str = "floor";
@@ -107,7 +114,8 @@ impl Results {
         json!({"zip_bytes": self.zip_bytes, "changes": CHANGES, "figures": rows, "counts": counts})
     }
 
-    pub(crate) fn markdown(&self) -> String {
+    /// Every table.
+    pub(crate) fn everything(&self) -> String {
         let mut text = format!("{}\n", machine());
         self.times(&mut text);
         self.processor(&mut text);
@@ -116,6 +124,122 @@ impl Results {
         self.shares(&mut text);
         self.marks(&mut text);
         text
+    }
+
+    /// What a reader should see first.
+    pub(crate) fn essentials(&self) -> String {
+        let mut text = format!("{}\n", machine());
+        self.idle_runs(&mut text);
+        self.processor_and_memory(&mut text);
+        self.kinds_of_runs(&mut text);
+        self.shares(&mut text);
+        self.marks(&mut text);
+        text
+    }
+
+    fn idle_runs(&self, text: &mut String) {
+        let head = ["fraud-job-watch", "boto3", "floor", "÷ floor"];
+        self.table(text, "How long an idle run takes, ms", &head, |case| {
+            vec![
+                self.cell(case, OURS, "idle"),
+                self.cell(case, BOTO3, "idle"),
+                self.cell(case, FLOOR, "idle"),
+                times(self.ratio(case, "idle", FLOOR)),
+            ]
+        });
+    }
+
+    fn processor_and_memory(&self, text: &mut String) {
+        let head = [
+            "processor, ms",
+            "boto3's",
+            "÷ boto3's",
+            "peak, MiB",
+            "boto3's",
+        ];
+        self.table(
+            text,
+            "Processor time of an idle run, and peak memory of all runs",
+            &head,
+            |case| {
+                vec![
+                    self.cell(case, OURS, "idle cpu"),
+                    self.cell(case, BOTO3, "idle cpu"),
+                    times(self.ratio(case, "idle cpu", BOTO3)),
+                    self.cell(case, OURS, "peak"),
+                    self.cell(case, BOTO3, "peak"),
+                ]
+            },
+        );
+    }
+
+    /// The case that is looked at closely: 10,000 jobs at 20 ms, or else the largest of which all was measured.
+    fn typical(&self) -> Option<Case> {
+        let cases = self.cases(false);
+        let typical = cases
+            .iter()
+            .find(|case| case.latency == 20 && case.jobs == 10_000);
+        let all = |case: &&Case| self.median(**case, BOTO3, "changed").is_some();
+        let largest = || cases.iter().filter(all).max_by_key(|case| case.jobs);
+        typical.or_else(largest).copied()
+    }
+
+    fn kinds_of_runs(&self, text: &mut String) {
+        let Some(case) = self.typical() else {
+            return;
+        };
+        let _ = write!(
+            text,
+            "\n**{} jobs, {} ms a page**\n\n| | fraud-job-watch | boto3 |\n|---|---|---|\n",
+            grouped(case.jobs),
+            case.latency
+        );
+        let mut row = |title: &str, cell: &dyn Fn(&'static str) -> String| {
+            let _ = writeln!(text, "| {title} | {} | {} |", cell(OURS), cell(BOTO3));
+        };
+        let figures = [
+            ("start to ready, ms", "start"),
+            ("first run ever, ms", "first"),
+            ("idle run, ms", "idle"),
+            ("run with changes, ms", "changed"),
+            ("processor time of start, ms", "start cpu"),
+            ("of a first run ever, ms", "first cpu"),
+            ("of an idle run, ms", "idle cpu"),
+            ("of start and an idle run, ms", "cold idle cpu"),
+            ("of a run with changes, ms", "changed cpu"),
+            ("peak memory, MiB", "peak"),
+        ];
+        for (title, what) in figures {
+            row(title, &|name| self.cell(case, name, what));
+        }
+        let runs = [
+            ("a first run ever", "first"),
+            ("an idle run", "idle"),
+            (&format!("a run with {CHANGES} changes") as &str, "changed"),
+        ];
+        for (title, run) in runs {
+            row(&format!("requests of {title}"), &|name| {
+                self.asked(case, name, run)
+            });
+        }
+        for (title, run) in runs {
+            row(&format!("bytes written by {title}"), &|name| {
+                let counts = self.counts.get(&(case, name, run));
+                counts.map_or("–".to_owned(), |counts| {
+                    grouped(usize::try_from(counts.written_bytes).unwrap())
+                })
+            });
+        }
+    }
+
+    /// Requests by kind, in words.
+    fn asked(&self, case: Case, name: &'static str, run: &'static str) -> String {
+        let Some(counts) = self.counts.get(&(case, name, run)) else {
+            return "–".to_owned();
+        };
+        let kinds = counts.requests.iter();
+        let kinds: Vec<_> = kinds.map(|(kind, n)| format!("{n} {kind}")).collect();
+        kinds.join(", ")
     }
 
     fn times(&self, text: &mut String) {
@@ -211,15 +335,10 @@ impl Results {
         );
         for ((of, name, run), counts) in &self.counts {
             if *of == case {
-                let requests: Vec<_> = counts
-                    .requests
-                    .iter()
-                    .map(|(kind, n)| format!("{n} {kind}"))
-                    .collect();
                 let _ = writeln!(
                     text,
                     "| {run}, {name} | {} | {} | {} | {} |",
-                    requests.join(", "),
+                    self.asked(case, name, run),
                     counts.written_bytes,
                     counts.write_units,
                     counts.read_units
@@ -234,20 +353,37 @@ impl Results {
             return;
         }
         text.push_str(
-            "\n**With the share of a processor that Lambda gives for its memory, 20 ms a page, ms**\n\n\
-             | memory | jobs | start to ready | boto3 | first run after it | boto3 | warm run | boto3 | peak, MiB | boto3 |\n\
-             |---|---|---|---|---|---|---|---|---|---|\n",
+            "\n**With the share of a processor that Lambda gives for its memory, 20 ms a page**\n\n\
+             Times in ms. Dollars a month are those of Lambda's time at a run in 5 minutes, if every start is warm, or \
+             every one cold.\n\n\
+             | function | jobs | memory | start to ready | first run after it | warm run | $ warm | $ cold |\n\
+             |---|---|---|---|---|---|---|---|\n",
         );
-        for case in cases {
-            let mut row = vec![
-                format!("{} MB", case.memory.unwrap_or_default()),
-                grouped(case.jobs),
-            ];
-            for what in ["start", "cold idle", "idle", "peak"] {
-                row.push(self.cell(case, OURS, what));
-                row.push(self.cell(case, BOTO3, what));
+        let mut cases = cases;
+        cases.sort_by_key(|case| (case.jobs, case.memory));
+        for name in [OURS, BOTO3] {
+            for case in &cases {
+                let memory = case.memory.unwrap_or_default();
+                let milliseconds = |what| self.median(*case, name, what);
+                let dollars = |ms: Option<f64>| {
+                    ms.map_or("–".to_owned(), |ms| {
+                        let gb_seconds = ms / 1e3 * f64::from(memory) / 1024.0;
+                        format!("{:.3}", gb_seconds * GB_SECOND * RUNS_A_MONTH)
+                    })
+                };
+                let cold = milliseconds("start").zip(milliseconds("cold idle"));
+                let row = [
+                    name.to_owned(),
+                    grouped(case.jobs),
+                    format!("{memory} MB"),
+                    self.cell(*case, name, "start"),
+                    self.cell(*case, name, "cold idle"),
+                    self.cell(*case, name, "idle"),
+                    dollars(milliseconds("idle")),
+                    dollars(cold.map(|(start, run)| start + run)),
+                ];
+                let _ = writeln!(text, "| {} |", row.join(" | "));
             }
-            let _ = writeln!(text, "| {} |", row.join(" | "));
         }
     }
 
@@ -266,9 +402,14 @@ impl Results {
                 } else {
                     "**not reached**"
                 };
+                let digits = match most {
+                    0.0 => 0,
+                    ..2.0 => 3,
+                    _ => 1,
+                };
                 let _ = writeln!(
                     text,
-                    "| {name} | {measured:.3}{unit} | {most:.3}{unit} | {reached} |"
+                    "| {name} | {measured:.digits$}{unit} | {most:.digits$}{unit} | {reached} |"
                 );
             }
         };
@@ -307,6 +448,30 @@ impl Results {
             million.zip(peak).map(|(million, peak)| million - peak),
             4.0,
             " MiB",
+        );
+        let typical = self.typical();
+        let counts = |run| self.counts.get(&(typical?, OURS, run));
+        let idle = counts("idle");
+        mark(
+            "writes of an idle run",
+            idle.map(|counts| counts.writes() as f64),
+            0.0,
+            "",
+        );
+        mark(
+            "Queries of an idle run for each MB of state begun",
+            idle.map(|counts| {
+                let megabytes = counts.read_units * 8_192.0 / f64::from(1 << 20);
+                counts.of("Query") as f64 / megabytes.ceil()
+            }),
+            1.0,
+            "",
+        );
+        mark(
+            "writes of a run with changes, for each change",
+            counts("changed").map(|counts| counts.writes() as f64 / CHANGES as f64),
+            3.0,
+            "",
         );
         mark(
             "growth of processor time: the exponent of jobs that fits best",
@@ -426,22 +591,4 @@ fn machine() -> String {
         "{cores} × {model}, {}, Linux {kernel}, {rustc}, {python}.",
         std::env::consts::ARCH
     )
-}
-
-/// Where the tables go in README.md.
-const MARKS: [&str; 2] = [
-    "<!-- tests/run bench --write: begin -->",
-    "<!-- tests/run bench --write: end -->",
-];
-
-pub(crate) fn put_into_readme(text: &str) {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let (before, rest) = readme
-        .split_once(MARKS[0])
-        .expect("README.md has a place for the tables");
-    let (_, after) = rest
-        .split_once(MARKS[1])
-        .expect("the place for the tables ends");
-    let readme = format!("{before}{}\n\n{text}\n{}{after}", MARKS[0], MARKS[1]);
-    std::fs::write("README.md", readme).unwrap();
 }

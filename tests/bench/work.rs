@@ -2,7 +2,9 @@
 //! tests and timed by `cargo bench --bench hot`.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
@@ -13,7 +15,8 @@ use fraud_job_watch::message::{Message, Telling, Told};
 use fraud_job_watch::ports::{Clock, Listing, Ports, Store};
 use fraud_job_watch::run::{Tick, run};
 use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::watch::judge::{Terms, judge};
+use fraud_job_watch::watch::judge::{Terms, judge, judge_silence};
+use fraud_job_watch::watch::line::Line;
 use fraud_job_watch::watch::{Baseline, Change, Item, Job, Kind, Listed, Policy, Record, Source};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -30,7 +33,10 @@ pub(crate) fn all() -> Vec<Work> {
         ("read a page of 50 jobs", read_page()),
         ("write a record", write_record()),
         ("write a record and what is owed", write_completed()),
+        ("judge a silence that makes a stall", judge_stalled()),
+        ("read a state of 100 records", read_state()),
         ("render a notice", render()),
+        ("render a digest of 50 notices", render_digest()),
         ("an idle run over 1,000 jobs", idle_run()),
     ]
 }
@@ -154,6 +160,22 @@ fn judge_completed() -> Box<dyn FnMut()> {
     judging(Some(recorded()), completed(), true)
 }
 
+fn judge_stalled() -> Box<dyn FnMut()> {
+    let (source, policy, baseline) = (source(), policy(), baseline());
+    let (record, job) = (recorded(), active());
+    let later = at("2026-03-02T14:00:00Z");
+    Box::new(move || {
+        let terms = Terms {
+            source: &source,
+            policy: &policy,
+            baseline: &baseline,
+            run: RUN,
+        };
+        let change = judge_silence(&record, &job, later, &terms, Some(&Line::default()));
+        assert_eq!(change.unwrap().notices.len(), 1);
+    })
+}
+
 /// A client's settings, with a service that gives the same answer to whatever is asked.
 fn config(answer: impl Fn(&[u8]) -> String + Send + Sync + 'static) -> SdkConfig {
     let http = infallible_client_fn(move |request| {
@@ -168,6 +190,8 @@ fn config(answer: impl Fn(&[u8]) -> String + Send + Sync + 'static) -> SdkConfig
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .http_client(http)
+        // As the function does it.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build()
 }
 
@@ -219,6 +243,67 @@ fn write_record() -> Box<dyn FnMut()> {
 
 fn write_completed() -> Box<dyn FnMut()> {
     writing(judged(Some(&recorded()), &completed()).unwrap())
+}
+
+/// The item that the table holds once this was written.
+fn stored(change: &Change) -> Value {
+    let written = Arc::new(Mutex::new(Value::Null));
+    let kept = written.clone();
+    let client = aws_sdk_dynamodb::Client::new(&config(move |asked| {
+        *kept.lock().unwrap() = serde_json::from_slice(asked).unwrap();
+        "{}".to_owned()
+    }));
+    let table = Table::new(client, "state".to_owned(), &source());
+    runtime().block_on(table.record(change, now())).unwrap();
+    let asked = written.lock().unwrap().take();
+    let mut item = asked["Key"].clone();
+    // SET #a = :b, …
+    let set = asked["UpdateExpression"].as_str().unwrap();
+    let set = set.split("REMOVE ").next().unwrap();
+    for pair in set.trim_start_matches("SET ").split(',') {
+        let (name, value) = pair.split_once('=').unwrap();
+        let name = asked["ExpressionAttributeNames"][name.trim()].as_str();
+        item[name.unwrap()] = asked["ExpressionAttributeValues"][value.trim()].clone();
+    }
+    item
+}
+
+fn read_state() -> Box<dyn FnMut()> {
+    let item = stored(&judged(None, &active()).unwrap());
+    let items: Vec<_> = (0..100)
+        .map(|number| {
+            let mut item = item.clone();
+            item["item"] = json!({"S": format!("job#history_{number:08}")});
+            item
+        })
+        .collect();
+    let state = json!({ "Items": items }).to_string();
+    let client = aws_sdk_dynamodb::Client::new(&config(move |_| state.clone()));
+    let table = Table::new(client, "state".to_owned(), &source());
+    let runtime = runtime();
+    Box::new(move || {
+        let state = runtime.block_on(table.load(now())).unwrap();
+        assert_eq!(state.records.len(), 100);
+    })
+}
+
+fn render_digest() -> Box<dyn FnMut()> {
+    let change = judged(Some(&recorded()), &completed()).unwrap();
+    let notices = vec![change.notices[0].clone(); 50];
+    Box::new(move || {
+        let told: Vec<_> = notices
+            .iter()
+            .map(|notice| Told {
+                notice,
+                job_now: None,
+            })
+            .collect();
+        let telling = Telling {
+            name: None,
+            now: now(),
+        };
+        assert_eq!(Message::digests(&told, &telling).len(), 1);
+    })
 }
 
 fn render() -> Box<dyn FnMut()> {
