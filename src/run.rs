@@ -4,23 +4,28 @@
 //! active jobs that were not listed; judge silences; deliver all that is owed, by this run or an earlier one:
 //! claim, publish, settle. Whatever dies in between, what is recorded stays owed until it was published.
 
+mod commit;
 mod deliver;
+mod list;
+mod outcome;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::ports::{Clock, Listing, Owed, Page, Ports, Recorded, Store, StoreError, Topic};
+use commit::{Commit, commit};
+use list::{Listed, list};
+pub use outcome::{Answer, Failure, Gauges, Outcome};
+
+use crate::ports::{Clock, Listing, Owed, Page, Ports, Store, StoreError, Topic};
 use crate::settings::WatchSettings;
 use crate::watch::judge::{self, Terms, judge, judge_absence, judge_silence};
 use crate::watch::life::sign_of_life;
@@ -31,8 +36,8 @@ use crate::watch::{Baseline, Change, Item, Job, JobId, Phase, Record, Source, St
 const WRITES: usize = 16;
 /// Pages that may wait for the state to be loaded.
 const PAGES_AHEAD: usize = 16;
-/// How often a change is judged anew when another run was faster, before it is left to the next run.
-const TRIES: usize = 3;
+/// As many statuses are told apart: those that are not known here are the service's text, of any number.
+const STATUSES: usize = 100;
 /// How long the number of subscribers may take.
 const SUBSCRIBERS: Duration = Duration::from_secs(5);
 /// What is kept of the time given, to answer in.
@@ -59,109 +64,6 @@ impl Tick<'_> {
     }
 }
 
-/// What a run says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Answer {
-    /// Jobs listed.
-    pub jobs: u64,
-    /// Pages listed.
-    pub pages: u64,
-    /// Whether all pages were seen and judged.
-    pub complete: bool,
-    /// Jobs listed, by status.
-    pub by_status: BTreeMap<String, u64>,
-    /// Notices newly recorded, by kind.
-    pub notices: BTreeMap<String, u64>,
-    /// Notices published.
-    pub published: u64,
-    /// Notices that are still owed.
-    pub owed: u64,
-    /// Listed jobs that could not be understood.
-    pub unreadable: u64,
-    /// Whether this was the first complete listing of the watch.
-    pub began: bool,
-    /// Whether nothing was written and nothing published.
-    pub dry_run: bool,
-    /// What would have been published; of a dry run only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub would_publish: Option<Vec<serde_json::Value>>,
-    /// How long it took, in milliseconds.
-    pub took_ms: u64,
-}
-
-/// Why a run failed. What could be done was done; what is owed stays owed, and the next run goes on from there.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Failure {
-    /// The state could not be loaded, so nothing was judged.
-    #[error("the state could not be read, so nothing was judged; the next run tries again: {0}")]
-    StateUnreadable(String),
-    /// The state was written by a newer version.
-    #[error(
-        "the state was written by a newer version and is left untouched; deploy that version again: {0}"
-    )]
-    StateTooNew(String),
-    /// A page or a job could not be had.
-    #[error("not all jobs could be seen; what was seen stands, and the next run lists again: {0}")]
-    ListingFailed(String),
-    /// The service gave a token that it had given before.
-    #[error(
-        "the listing repeats itself at page {0}, so it is incomplete; what was seen stands, and the next run lists again"
-    )]
-    ListingLooped(u64),
-    /// A change could not be recorded.
-    #[error("a change could not be recorded; the next run sees it again: {0}")]
-    RecordFailed(String),
-    /// The test notice could not be published.
-    #[error("the test notice was not published; invoke it again when that is mended: {0}")]
-    TestFailed(String),
-    /// A notice could not be delivered.
-    #[error("a notice was not delivered; it stays owed, and the next run tries again: {0}")]
-    PublishFailed(String),
-}
-
-impl Failure {
-    /// Its name in the answer of the Lambda.
-    pub fn error_type(&self) -> &'static str {
-        match self {
-            Self::StateUnreadable(_) => "StateUnreadable",
-            Self::StateTooNew(_) => "StateTooNew",
-            Self::ListingFailed(_) => "ListingFailed",
-            Self::ListingLooped(_) => "ListingLooped",
-            Self::RecordFailed(_) => "RecordFailed",
-            Self::PublishFailed(_) | Self::TestFailed(_) => "PublishFailed",
-        }
-    }
-
-    fn load(error: StoreError) -> Self {
-        match error {
-            StoreError::Failed(text) => Self::StateUnreadable(text),
-            StoreError::TooNew(text) => Self::StateTooNew(text),
-        }
-    }
-}
-
-/// What a run saw of how things stand when it ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gauges {
-    /// How long the oldest notice has been owed.
-    pub oldest_owed: SignedDuration,
-    /// How long ago the active job that has been silent longest showed a sign of life.
-    pub oldest_sign_of_life: Option<SignedDuration>,
-    /// How many subscribers have confirmed: of two topics the one with fewer.
-    pub subscribers: Option<u64>,
-}
-
-/// What a run did, and what went wrong in it, in the order in which it did.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What it did.
-    pub answer: Answer,
-    /// How things stand.
-    pub gauges: Gauges,
-    /// What went wrong; a run with any has failed.
-    pub failures: Vec<Failure>,
-}
-
 /// Runs once.
 pub async fn run<L: Listing, S: Store, T: Topic, C: Clock>(
     ports: &Ports<L, S, T, C>,
@@ -179,27 +81,6 @@ pub async fn run<L: Listing, S: Store, T: Topic, C: Clock>(
     };
     let ((), subscribers) = tokio::join!(biased; work, subscribers);
     run.finish(subscribers.flatten())
-}
-
-/// How the listing ended.
-enum Listed {
-    Whole,
-    Spent,
-    Failed(Failure),
-}
-
-/// What became of a change after all tries.
-enum Commit {
-    /// It is recorded, by this run.
-    Made(Change),
-    /// It is recorded, by this run, on top of what another run recorded meanwhile.
-    MadeAnew(Change),
-    /// Another run was faster, and what it left needs no change.
-    Moot(Option<Item>),
-    /// Time was spent; it is unknown whether it is recorded.
-    Spent,
-    /// It is unknown whether it is recorded, or other runs were faster too often.
-    Failed(StoreError),
 }
 
 /// What is asked about a job, so that it can be asked again against another record.
@@ -451,10 +332,15 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
 
     fn count(&mut self, status: &Status) {
         let by_status = &mut self.answer.by_status;
-        match by_status.get_mut(status.name()) {
+        let is_known = !matches!(status, Status::Other(_));
+        let name = match by_status.contains_key(status.name()) {
+            false if !is_known && by_status.len() >= STATUSES => "(others)",
+            true | false => status.name(),
+        };
+        match by_status.get_mut(name) {
             Some(count) => *count += 1,
             None => {
-                by_status.insert(status.name().to_owned(), 1);
+                by_status.insert(name.to_owned(), 1);
             }
         }
     }
@@ -760,88 +646,6 @@ async fn subscribers<L, S, T: Topic, C>(ports: &Ports<L, S, T, C>) -> Option<u64
     };
     let (all, urgent) = tokio::join!(ports.topic.subscribers(), urgent);
     all.into_iter().chain(urgent).min()
-}
-
-/// Lists page by page. A token that was given before, not only by the last page, ends it.
-async fn list<L: Listing, C: Clock>(
-    listing: &L,
-    clock: &C,
-    pages: mpsc::Sender<(Timestamp, Page)>,
-    until: Option<Instant>,
-) -> Listed {
-    let mut given = HashSet::new();
-    let mut token: Option<String> = None;
-    for number in 1u64.. {
-        let asked_at = clock.now();
-        let mut page = match bounded(until, listing.page(token.as_deref())).await {
-            Some(Ok(page)) => page,
-            Some(Err(error)) => {
-                return Listed::Failed(Failure::ListingFailed(format!("page {number}: {error}")));
-            }
-            None => return Listed::Spent,
-        };
-        token = page.next.take().filter(|token| !token.is_empty());
-        if pages.send((asked_at, page)).await.is_err() {
-            return Listed::Spent;
-        }
-        match &token {
-            None => return Listed::Whole,
-            Some(token) => {
-                // A hash is enough to know it by, and a million jobs have twenty thousand tokens.
-                let mut hasher = DefaultHasher::new();
-                token.hash(&mut hasher);
-                if !given.insert(hasher.finish()) {
-                    return Listed::Failed(Failure::ListingLooped(number));
-                }
-            }
-        }
-    }
-    Listed::Spent
-}
-
-/// Records a change. `anew` judges again against what another run left. If it is unknown whether the change was
-/// recorded, the item is read and judged once more; a second time it is left to the next run.
-async fn commit<L, S: Store, T, C: Clock>(
-    ports: &Ports<L, S, T, C>,
-    until: Option<Instant>,
-    mut change: Change,
-    anew: impl Fn(Option<&Item>, Timestamp) -> Option<Change>,
-) -> Commit {
-    let made = |change, is_anew| match is_anew {
-        true => Commit::MadeAnew(change),
-        false => Commit::Made(change),
-    };
-    let (mut doubted, mut is_anew) = (false, false);
-    for _ in 0..TRIES {
-        let now = ports.clock.now();
-        let standing = match bounded(until, ports.store.record(&change, now)).await {
-            Some(Ok(Recorded::Done)) => return made(change, is_anew),
-            Some(Ok(Recorded::Lost(item))) => item,
-            Some(Err(error)) if doubted => return Commit::Failed(error),
-            Some(Err(error)) => {
-                doubted = true;
-                match bounded(until, ports.store.read(&change.item.key(), now)).await {
-                    Some(Ok(item)) => item,
-                    Some(Err(_)) => return Commit::Failed(error),
-                    None => return Commit::Spent,
-                }
-            }
-            None => return Commit::Spent,
-        };
-        if standing.as_ref().is_some_and(|item| *item == change.item) {
-            return made(change, is_anew);
-        }
-        match anew(standing.as_ref(), now) {
-            Some(next) => {
-                is_anew |= next.expected != change.expected;
-                change = next;
-            }
-            None => return Commit::Moot(standing),
-        }
-    }
-    Commit::Failed(StoreError::Failed(format!(
-        "other runs were faster {TRIES} times"
-    )))
 }
 
 /// In whole milliseconds.

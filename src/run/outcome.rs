@@ -1,0 +1,111 @@
+//! What a run says of itself: what it did, how things stand, and what went wrong.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use crate::ports::StoreError;
+
+/// What a run says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Answer {
+    /// Jobs listed.
+    pub jobs: u64,
+    /// Pages listed.
+    pub pages: u64,
+    /// Whether all pages were seen and judged.
+    pub complete: bool,
+    /// Jobs listed, by status.
+    pub by_status: BTreeMap<String, u64>,
+    /// Notices newly recorded, by kind.
+    pub notices: BTreeMap<String, u64>,
+    /// Notices published.
+    pub published: u64,
+    /// Notices that are still owed.
+    pub owed: u64,
+    /// Listed jobs that could not be understood.
+    pub unreadable: u64,
+    /// Whether this was the first complete listing of the watch.
+    pub began: bool,
+    /// Whether nothing was written and nothing published.
+    pub dry_run: bool,
+    /// What would have been published; of a dry run only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_publish: Option<Vec<serde_json::Value>>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// Why a run failed. What could be done was done; what is owed stays owed, and the next run goes on from there.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// The state could not be loaded, so nothing was judged.
+    #[error("the state could not be read, so nothing was judged; the next run tries again: {0}")]
+    StateUnreadable(String),
+    /// The state was written by a newer version.
+    #[error(
+        "the state was written by a newer version and is left untouched; deploy that version again: {0}"
+    )]
+    StateTooNew(String),
+    /// A page or a job could not be had.
+    #[error("not all jobs could be seen; what was seen stands, and the next run lists again: {0}")]
+    ListingFailed(String),
+    /// The service gave a token that it had given before.
+    #[error(
+        "the listing repeats itself at page {0}, so it is incomplete; what was seen stands, and the next run lists again"
+    )]
+    ListingLooped(u64),
+    /// A change could not be recorded.
+    #[error("a change could not be recorded; the next run sees it again: {0}")]
+    RecordFailed(String),
+    /// The test notice could not be published.
+    #[error("the test notice was not published; invoke it again when that is mended: {0}")]
+    TestFailed(String),
+    /// A notice could not be delivered.
+    #[error("a notice was not delivered; it stays owed, and the next run tries again: {0}")]
+    PublishFailed(String),
+}
+
+impl Failure {
+    /// Its name in the answer of the Lambda.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::StateUnreadable(_) => "StateUnreadable",
+            Self::StateTooNew(_) => "StateTooNew",
+            Self::ListingFailed(_) => "ListingFailed",
+            Self::ListingLooped(_) => "ListingLooped",
+            Self::RecordFailed(_) => "RecordFailed",
+            Self::PublishFailed(_) | Self::TestFailed(_) => "PublishFailed",
+        }
+    }
+
+    pub(super) fn load(error: StoreError) -> Self {
+        match error {
+            StoreError::Failed(text) => Self::StateUnreadable(text),
+            StoreError::TooNew(text) => Self::StateTooNew(text),
+        }
+    }
+}
+
+/// What a run saw of how things stand when it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// How long the oldest notice has been owed.
+    pub oldest_owed: SignedDuration,
+    /// How long ago the active job that has been silent longest showed a sign of life.
+    pub oldest_sign_of_life: Option<SignedDuration>,
+    /// How many subscribers have confirmed: of two topics the one with fewer.
+    pub subscribers: Option<u64>,
+}
+
+/// What a run did, and what went wrong in it, in the order in which it did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What it did.
+    pub answer: Answer,
+    /// How things stand.
+    pub gauges: Gauges,
+    /// What went wrong; a run with any has failed.
+    pub failures: Vec<Failure>,
+}
