@@ -493,15 +493,17 @@ class Stack:
         return json.loads(answer["Payload"].read() or b"null")
 
     def log(self):
-        """The lines of the function's own log group that are JSON."""
-        logs, group, lines = self.account.client("logs"), self.physical("LogGroup"), []
-        for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]:
-            events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)
-            lines += [event["message"] for event in events["events"]]
+        """The lines of the function's own log group that are JSON, in the order in which they came.
+
+        Each run has a stream of its own here, and streams are listed by their names, which are random.
+        """
+        pages = self.account.client("logs").get_paginator("filter_log_events").paginate(
+            logGroupName=self.physical("LogGroup")
+        )
         parsed = []
-        for line in itertools.chain.from_iterable(text.splitlines() for text in lines):
+        for event in itertools.chain.from_iterable(page["events"] for page in pages):
             with contextlib.suppress(ValueError):
-                parsed.append(json.loads(line))
+                parsed.append(json.loads(event["message"]))
         return [line for line in parsed if isinstance(line, dict)]
 
 
@@ -823,7 +825,8 @@ class Tests:
                 statement["Action"] = [a for a in listed(statement["Action"]) if a != action]
             less["Statement"] = [statement for statement in less["Statement"] if statement["Action"]]
             iam.put_role_policy(RoleName=role, PolicyName="run", PolicyDocument=json.dumps(less))
-            if not self.is_missed(action):
+            # A run by the schedule may be denied it instead of the one that looks, and a line of the log may come late.
+            if not any(self.is_missed(action) for _ in range(3)):
                 needless.append(action)
         iam.put_role_policy(RoleName=role, PolicyName="run", PolicyDocument=json.dumps(whole))
         require(not needless, f"no run needs {needless}")
@@ -839,10 +842,9 @@ class Tests:
             self.account.list([*HISTORY, one])
             texts.append(json.dumps(self.stack.invoke({})))
         if action == "sns:GetTopicAttributes":
-            # The lines may take a moment.
-            seen = eventually("the metrics", lambda: len(lines := self.metrics_lines()[before:]) > 1 and lines, 30)
-            return any("ConfirmedSubscribers" not in line for line in seen)
-        return any(action in text or "AccessDenied" in text or "not authorized" in text for text in texts)
+            # Being denied it fails no run, but the metrics lack what it asks for.
+            return any("ConfirmedSubscribers" not in line for line in self.metrics_lines()[before:])
+        return any(action in text for text in texts)
 
     @check
     def a_changed_parameter_updates_it(self):
