@@ -108,10 +108,11 @@ SETTINGS = {
         "TopicArn": TOPIC,
         "TopicKeyArn": f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/00000000-0000-4000-8000-000000000000",
         "UrgentTopicArn": f"arn:aws:sns:us-east-1:{ACCOUNT}:pager",
+        "UrgentTopicKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-4000-8000-000000000001",
         "ReservedConcurrency": "2",
         "DetailedMetrics": "on",
         "Dashboard": "on",
-        "AlarmPeriodSeconds": 86400,
+        "AlarmPeriodSeconds": 259200,
     },
 }
 
@@ -798,7 +799,7 @@ class Tests:
     @check
     def the_outputs_are_commands_that_work(self):
         aws = str(ENVS / "boto3/bin/aws")
-        for name in ("TestNotice", "DryRun", "Subscribers", "Alarms", "FailedRunsQueue"):
+        for name in ("TestNotice", "DryRun", "Subscribers", "Alarms", "FailedRunsQueue", "MissedTicksQueue"):
             # The older command line does not know the option, and needs none.
             command = self.stack.outputs[name].replace("--cli-binary-format raw-in-base64-out ", "")
             require(command.startswith("aws "), command)
