@@ -39,6 +39,8 @@ FAST = {
 ACCOUNT, REGION = "123456789012", "us-east-1"
 # What provided.al2023 has.
 GLIBC = (2, 34)
+# What the README has `cargo lambda watch` run.
+WATCHED = ("--features", "preview", "--bin", "fraud-job-watch")
 # Longer than this no check waits for an event.
 PATIENCE = 180
 
@@ -679,6 +681,11 @@ class Tests:
         sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn)
         self.subscriber = HttpSubscriber(sns)
         sns.subscribe(TopicArn=self.topic, Protocol="http", Endpoint=self.subscriber.url)
+        # What `cargo lambda watch` will run, made while the next checks wait for the schedule.
+        self.watched, self.watched_log = self.account.start(
+            "watched.log", "cargo", "build", "--manifest-path", str(ROOT / "Cargo.toml"), *WATCHED,
+            CARGO_TARGET_DIR=str(ROOT / "target"),
+        )
 
     @check
     def another_region_is_refused_before_anything_is_made(self):
@@ -877,22 +884,37 @@ class Tests:
     def cargo_lambda_updates_the_code_and_nothing_else(self):
         client, name = self.account.client("lambda"), self.stack.physical("Function")
         before = client.get_function_configuration(FunctionName=name)
-        run(
-            "cargo", "lambda", "deploy", "--endpoint-url", self.account.url, "--lambda-dir", str(TARGET / "lambda"),
-            "--binary-name", "fraud-job-watch", name,
-            SSL_CERT_FILE=str(WORK / "ca.pem"), **FAST,
-        )
+        self.cargo_lambda_deploys(name)
         after = client.get_function_configuration(FunctionName=name)
         for part in ("Role", "Environment", "MemorySize", "Timeout", "Architectures", "Runtime"):
             require(before[part] == after[part], f"{part}: {before[part]} became {after[part]}")
         require(self.stack.invoke({}).get("complete") is True, "it no longer runs")
 
     @check
+    def cargo_lambda_makes_a_function_of_its_own(self):
+        self.cargo_lambda_deploys(
+            "--role", self.stack.outputs["RoleArn"], "--timeout", "300", "--memory", "256",
+            "--env-var", f"TOPIC_ARN={self.topic}", "--env-var", f"STATE_TABLE={self.stack.physical('Table')}", "by-hand",
+        )
+        payload = (ROOT / "events/dry-run.json").read_bytes()
+        answer = self.account.client("lambda").invoke(FunctionName="by-hand", Payload=payload)
+        answer = json.loads(answer["Payload"].read())
+        require((answer.get("dry_run"), answer.get("complete"), answer.get("began")) == (True, True, False), answer)
+
+    def cargo_lambda_deploys(self, *arguments):
+        run(
+            "cargo", "lambda", "deploy", "--endpoint-url", self.account.url, "--lambda-dir", str(TARGET / "lambda"),
+            "--binary-name", "fraud-job-watch", *arguments,
+            SSL_CERT_FILE=str(WORK / "ca.pem"), **FAST,
+        )
+
+    @check
     def cargo_lambda_watches_and_invokes(self):
+        require(self.watched.wait(600) == 0, self.watched_log.read_text()[-2000:])
         port = str(free_port())
         self.account.start(
             "watch.log", "cargo", "lambda", "watch", "--manifest-path", str(ROOT / "Cargo.toml"), "--ignore-changes",
-            "--invoke-address", "127.0.0.1", "--invoke-port", port, "--features", "preview", "--bin", "fraud-job-watch",
+            "--invoke-address", "127.0.0.1", "--invoke-port", port, *WATCHED,
             TOPIC_ARN=self.topic,
             STATE_TABLE=self.stack.physical("Table"),
             AWS_ENDPOINT_URL_FRAUDDETECTOR=self.account.fraud_detector,
