@@ -11,6 +11,8 @@
 
 mod adapters;
 mod counted;
+mod fuzz;
+mod fuzzed;
 mod invoke;
 mod judge;
 mod kill;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -186,8 +187,21 @@ impl From<Source> for String {
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoticeId(
-    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))] String,
+    #[serde(deserialize_with = "in_hex")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
+    String,
 );
+
+/// Reads an id from where somebody else may have written: anything but a hash would have no bound.
+fn in_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if id.len() == 64 && id.bytes().all(is_hex) {
+        Ok(id)
+    } else {
+        Err(D::Error::custom("an id has 64 hexadecimal digits"))
+    }
+}
 
 impl NoticeId {
     /// SHA-256, in hexadecimal, of source, job id, start, kind and episode. They are hashed as a JSON array, so
