@@ -11,6 +11,7 @@
 
 mod adapters;
 mod counted;
+mod formats;
 mod fuzz;
 mod fuzzed;
 mod invoke;
