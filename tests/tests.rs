@@ -23,6 +23,7 @@ mod messages;
 mod preview;
 mod promise;
 mod runs;
+mod secrets;
 mod settings;
 mod simulation;
 mod store;
