@@ -28,7 +28,7 @@ fn now() -> Timestamp {
 }
 
 /// An exchange: whatever is asked, this is the answer.
-fn answers(status: u16, body: &Value) -> ReplayEvent {
+pub(crate) fn answers(status: u16, body: &Value) -> ReplayEvent {
     answers_text(status, &body.to_string())
 }
 
@@ -85,9 +85,13 @@ fn listing(events: Vec<ReplayEvent>) -> (FraudDetector, StaticReplayClient) {
 }
 
 fn table(events: Vec<ReplayEvent>) -> (Table, StaticReplayClient) {
+    table_of(events, &source())
+}
+
+pub(crate) fn table_of(events: Vec<ReplayEvent>, source: &Source) -> (Table, StaticReplayClient) {
     let http = StaticReplayClient::new(events);
     let client = aws_sdk_dynamodb::Client::new(&config(&http));
-    (Table::new(client, "state".to_owned(), &source()), http)
+    (Table::new(client, "state".to_owned(), source), http)
 }
 
 fn topic(events: Vec<ReplayEvent>) -> (SnsTopic, StaticReplayClient) {
@@ -106,7 +110,7 @@ fn topic(events: Vec<ReplayEvent>) -> (SnsTopic, StaticReplayClient) {
     )
 }
 
-fn bodies(http: &StaticReplayClient) -> Vec<Value> {
+pub(crate) fn bodies(http: &StaticReplayClient) -> Vec<Value> {
     let body = |request: &HttpRequest| {
         serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default()
     };
@@ -348,6 +352,39 @@ async fn the_state_is_one_query_and_a_newer_item_is_refused() {
     assert!(
         matches!(store.load(now()).await.unwrap_err(), StoreError::Failed(why) if why.contains("\"watch\""))
     );
+}
+
+/// What stands in the item is not in the error, which goes to the log.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_makes_no_sense_is_named_with_the_attribute_at_fault() {
+    let why = async |attribute: &str, value: Value| {
+        let mut odd = stored_baseline(1, "x");
+        odd[attribute] = value;
+        let (store, _) = table(vec![answers(200, &json!({"Items": [odd]}))]);
+        store.load(now()).await.unwrap_err().to_string()
+    };
+    let text = |text: &str| json!({"S": text});
+    for (attribute, value) in [
+        ("since", text("s3://secret")),
+        ("rev", text("s3://secret")),
+        ("began_at", json!({"M": {"s3://secret": text("x")}})),
+        // A data type that the SDK does not know.
+        ("by", json!({"T": "s3://secret"})),
+        ("more", json!({"L": [{"T": "s3://secret"}]})),
+    ] {
+        let why = why(attribute, value).await;
+        assert!(
+            why.contains(&format!("its {attribute:?} cannot be read")),
+            "{why}"
+        );
+        assert!(why.contains("item \"watch\""), "{why}");
+        assert!(!why.contains("secret"), "{why}");
+    }
+    let mut lacks = stored_baseline(1, "x");
+    lacks.as_object_mut().unwrap().remove("since");
+    let (store, _) = table(vec![answers(200, &json!({"Items": [lacks]}))]);
+    let why = store.load(now()).await.unwrap_err().to_string();
+    assert!(why.contains("it has no `since`"), "{why}");
 }
 
 fn began_message() -> Message {

@@ -259,6 +259,7 @@ impl Write for Log {
 }
 
 async fn log_of_a_run(format: &str, level: &str) -> String {
+    crate::secrets::with_every_line();
     let log = Log::default();
     let written = log.clone();
     let variables = [

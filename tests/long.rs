@@ -9,23 +9,31 @@
 )]
 #![recursion_limit = "256"]
 
+mod fuzz;
 mod lab;
 mod simulation;
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
+use fuzz::inputs::{SURFACES, Surface};
+use fuzz::mutation::{mutated, seeds};
 use lab::mishaps::{Case, Day, MISHAPS, calm, doubled, matrix, play_all, stuck};
 use lab::proxy::Mishap;
-use simulation::{Tally, plan::Plan, play, shrink, simulate};
+use simulation::{Tally, plan::Plan, shrink, simulate};
 
 const USAGE: &str = "\
 simulate [SEEDS|TIME [FIRST]]   so many stories by chance, from the seed FIRST on; 100000 unless told
 simulate seed SEED              one of them, told whole; if it fails, cut down to what it takes
-kill                            the real process, killed and cut off at each of its calls on three days";
+kill                            the real process, killed and cut off at each of its calls on three days
+fuzz [CASES|TIME [FIRST]]       so many bad inputs by chance, from the seed FIRST on; 1000000 unless told
+fuzz seeds DIR                  writes good inputs into the directory, for the coverage-guided form to begin with";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +47,10 @@ fn main() -> ExitCode {
         ["simulate", amount] => stories(amount, "0"),
         ["simulate", amount, first] => stories(amount, first),
         ["kill"] => Ok(kill()),
+        ["fuzz"] => bad_inputs("1000000", "0"),
+        ["fuzz", "seeds", directory] => write_seeds(Path::new(directory)),
+        ["fuzz", amount] => bad_inputs(amount, "0"),
+        ["fuzz", amount, first] => bad_inputs(amount, first),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -85,6 +97,21 @@ fn tell(seed: u64) -> Result<String, String> {
 }
 
 fn stories(amount: &str, first: &str) -> Result<String, String> {
+    let begun = Instant::now();
+    let (tallies, first) = on_all_cores(amount, first, |seeds| simulate(seeds))?;
+    let mut all = Tally::default();
+    tallies.into_iter().for_each(|tally| all.merge(tally));
+    let took = begun.elapsed().as_secs();
+    Ok(format!("{all}{took:>12}  seconds; seeds from {first} on"))
+}
+
+/// Works through seeds, as many as there are cores side by side, until one of them fails; answers with what each made,
+/// and the first seed.
+fn on_all_cores<T: Send>(
+    amount: &str,
+    first: &str,
+    work: impl Fn(&mut dyn Iterator<Item = u64>) -> Result<T, String> + Sync,
+) -> Result<(Vec<T>, u64), String> {
     let first: u64 = first
         .parse()
         .map_err(|_| format!("{first:?} is no seed, like 4711"))?;
@@ -101,26 +128,103 @@ fn stories(amount: &str, first: &str) -> Result<String, String> {
         (is_wanted && goes_on.load(Ordering::Relaxed)).then_some(seed)
     };
     let work = || {
-        let tally = simulate(std::iter::from_fn(take));
-        if tally.is_err() {
+        let made = work(&mut std::iter::from_fn(take));
+        if made.is_err() {
             goes_on.store(false, Ordering::Relaxed);
         }
-        tally
+        made
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let tallies: Vec<_> = std::thread::scope(|scope| {
+    let made: Result<Vec<_>, _> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
             .map(|worker| worker.join().unwrap())
             .collect()
     });
-    let mut all = Tally::default();
-    for tally in tallies {
-        all.merge(tally?);
+    Ok((made?, first))
+}
+
+/// What became of the inputs of one surface.
+#[derive(Clone, Copy, Default)]
+struct Inputs {
+    cases: u64,
+    bytes: u64,
+    longest: Duration,
+}
+
+/// No input may take longer than this, by the clock of its thread: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn thread_time() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+    Duration::from(clock.now().unwrap())
+}
+
+fn bad_inputs(amount: &str, first: &str) -> Result<String, String> {
+    let begun = Instant::now();
+    let (made, first) = on_all_cores(amount, first, |seeds| {
+        let mut counts: BTreeMap<Surface, Inputs> = BTreeMap::new();
+        for seed in seeds {
+            let surface = SURFACES[seed as usize % SURFACES.len()];
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let start = rng.u64(..);
+            let moves: Vec<_> = (0..rng.usize(1..10)).map(|_| rng.u64(..)).collect();
+            let input = mutated(surface, start, &moves);
+            let began = thread_time();
+            let holds = catch_unwind(AssertUnwindSafe(|| fuzz::check_bounded(surface, &input)));
+            let took = thread_time() - began;
+            if holds.is_err() || took > PATIENCE {
+                let input = String::from_utf8_lossy(&input);
+                return Err(format!(
+                    "seed {seed} ({surface:?}) does not hold, after {took:?}; `tests/run fuzz 1 {seed}` shows it again: {input:?}"
+                ));
+            }
+            let of_it = counts.entry(surface).or_default();
+            of_it.cases += 1;
+            of_it.bytes += input.len() as u64;
+            of_it.longest = of_it.longest.max(took);
+        }
+        Ok(counts)
+    })?;
+    let mut all: BTreeMap<Surface, Inputs> = BTreeMap::new();
+    for (surface, more) in made.into_iter().flatten() {
+        let of_it = all.entry(surface).or_default();
+        of_it.cases += more.cases;
+        of_it.bytes += more.bytes;
+        of_it.longest = of_it.longest.max(more.longest);
     }
+    let lines: String = all
+        .iter()
+        .map(|(surface, inputs)| {
+            let (cases, mean) = (inputs.cases, inputs.bytes / inputs.cases);
+            let longest = inputs.longest.as_millis();
+            format!("{cases:>12}  {surface:?}: {mean} bytes on average, at most {longest} ms\n")
+        })
+        .collect();
+    let cases: u64 = all.values().map(|inputs| inputs.cases).sum();
     let took = begun.elapsed().as_secs();
-    Ok(format!("{all}{took:>12}  seconds; seeds from {first} on"))
+    Ok(format!(
+        "{lines}{cases:>12}  cases, and each held; {took} s; seeds from {first} on"
+    ))
+}
+
+/// The coverage-guided form takes the surface from the first byte.
+fn write_seeds(directory: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let mut count = 0;
+    for (number, surface) in SURFACES.into_iter().enumerate() {
+        for seed in seeds(surface) {
+            let input: Vec<u8> = [number as u8]
+                .into_iter()
+                .chain(seed.iter().copied())
+                .collect();
+            std::fs::write(directory.join(format!("seed-{count}")), input).map_err(failed)?;
+            count += 1;
+        }
+    }
+    Ok(format!("{count} good inputs"))
 }
 
 /// Every call of three days, with each mishap, alone and beside another process.

@@ -11,6 +11,9 @@
 
 mod adapters;
 mod counted;
+mod formats;
+mod fuzz;
+mod fuzzed;
 mod invoke;
 mod judge;
 mod kill;
@@ -20,6 +23,7 @@ mod messages;
 mod preview;
 mod promise;
 mod runs;
+mod secrets;
 mod settings;
 mod simulation;
 mod store;

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
+use tracing::debug;
 
 use super::explain;
 use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError};
@@ -363,31 +364,95 @@ fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreError> {
     };
     if needs > FORMAT {
         return Err(StoreError::TooNew(format!(
-            "item {name:?} needs format {needs}, and this version reads {FORMAT}"
+            "item {:?} needs format {needs}, and this version reads {FORMAT}",
+            brief(&name)
         )));
     }
-    if name == "watch" {
-        return Ok(Some(Stored::Item(Item::Watch(read(&name, attributes)?))));
-    }
-    if name.starts_with("job#") {
-        return Ok(Some(Stored::Item(Item::Job(read(&name, attributes)?))));
-    }
-    if name.starts_with("owed#") {
+    let stored = if name == "watch" {
+        Stored::Item(Item::Watch(read(&name, attributes)?))
+    } else if name.starts_with("job#") {
+        Stored::Item(Item::Job(read(&name, attributes)?))
+    } else if name.starts_with("owed#") {
         #[derive(serde::Deserialize)]
         struct OwedItem {
             notice: Notice,
             order: (u64, u64),
         }
         let OwedItem { notice, order } = read(&name, attributes)?;
-        return Ok(Some(Stored::Owed(Box::new(Owed { notice, order }))));
+        Stored::Owed(Box::new(Owed { notice, order }))
+    } else {
+        return Ok(None);
+    };
+    let key = match &stored {
+        Stored::Item(item) => item.key().to_string(),
+        Stored::Owed(owed) => owed_key(&owed.notice.id),
+    };
+    // Under another's key it would be written, claimed and settled in vain.
+    if key != name {
+        return Err(makes_no_sense(&name, "it is not filed under its own id"));
     }
-    Ok(None)
+    Ok(Some(stored))
 }
 
 fn read<T: DeserializeOwned>(name: &str, attributes: Attributes) -> Result<T, StoreError> {
+    // What reads the item would panic at a data type that the SDK does not know.
+    if let Some((unknown, _)) = attributes.iter().find(|(_, value)| !is_known(value)) {
+        return Err(makes_no_sense(name, &unreadable(unknown)));
+    }
+    let suspects = attributes.clone();
     from_item(attributes).map_err(|error| {
-        StoreError::Failed(format!(
-            "item {name:?} makes no sense; mend or delete it: {error}"
-        ))
+        // Its words may repeat what the item holds.
+        debug!("item {name:?}: {error}");
+        makes_no_sense(name, &fault::<T>(&suspects))
     })
+}
+
+/// Which attribute is at fault: the one that is missing, or the one without which the item can be read or lacks
+/// nothing else.
+fn fault<T: DeserializeOwned>(attributes: &Attributes) -> String {
+    let missing = |attributes| match from_item::<T>(attributes) {
+        Ok(_) => Some(String::new()),
+        Err(error) => {
+            let error = error.to_string();
+            Some(error.strip_prefix("missing field ")?.to_owned())
+        }
+    };
+    if let Some(name) = missing(attributes.clone()) {
+        return format!("it has no {name}");
+    }
+    let mut names: Vec<_> = attributes.keys().collect();
+    names.sort();
+    let at_fault = names.into_iter().find(|name| {
+        let mut rest = attributes.clone();
+        rest.remove(*name);
+        missing(rest).is_some_and(|missing| missing.is_empty() || missing == format!("`{name}`"))
+    });
+    match at_fault {
+        Some(name) => unreadable(name),
+        None => "it cannot be read".to_owned(),
+    }
+}
+
+fn unreadable(attribute: &str) -> String {
+    format!("its {:?} cannot be read", brief(attribute))
+}
+
+fn is_known(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::L(values) => values.iter().all(is_known),
+        AttributeValue::M(values) => values.values().all(is_known),
+        value => !value.is_unknown(),
+    }
+}
+
+fn makes_no_sense(name: &str, why: &str) -> StoreError {
+    let name = brief(name);
+    StoreError::Failed(format!(
+        "item {name:?} makes no sense; mend or delete it: {why}"
+    ))
+}
+
+/// The beginning of a name: a job's id may be long.
+fn brief(name: &str) -> String {
+    name.chars().take(100).collect()
 }

@@ -62,8 +62,13 @@ impl Listing {
     pub fn read(file: &Path) -> Result<Self, BadFile> {
         let bytes = std::fs::read(file)
             .map_err(|error| BadFile::new(file, None, format!("{error}; {EXPECTED}")))?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = line_of(&bytes, error.valid_up_to());
+        Self::of_bytes(file, &bytes)
+    }
+
+    /// Reads what a file holds. The error names the file.
+    pub fn of_bytes(file: &Path, bytes: &[u8]) -> Result<Self, BadFile> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let line = line_of(bytes, error.valid_up_to());
             let what = format!("not UTF-8 (older PowerShells write UTF-16); {EXPECTED}");
             BadFile::new(file, Some(line), what)
         })?;

@@ -1,0 +1,485 @@
+//! What each format version stored, under `formats/`: it is still read, and what is written now has the form of the
+//! newest. Whoever changes the form so that a test here fails must raise the version, add a folder, and read both.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aws_smithy_http_client::test_util::StaticReplayClient;
+use fraud_job_watch::aws::Table;
+use fraud_job_watch::local::state::StateFile;
+use fraud_job_watch::ports::{Owed, State, Store, StoreError};
+use fraud_job_watch::watch::judge::Expected;
+use fraud_job_watch::watch::notice::{Found, Silence};
+use fraud_job_watch::watch::{
+    Baseline, Change, Item, Job, Kind, Notice, NoticeId, Phase, Record, Source, Stall, Status,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::adapters::{answers, bodies, table_of};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn source() -> Source {
+    "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
+        .parse()
+        .unwrap()
+}
+
+fn table(answer: &Value) -> (Table, StaticReplayClient) {
+    table_of(vec![answers(200, answer)], &source())
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/formats/1")
+        .join(name)
+}
+
+/// An item in DynamoDB's JSON.
+fn golden(name: &str) -> Value {
+    let text = std::fs::read_to_string(file(&format!("{name}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn baseline() -> Baseline {
+    Baseline {
+        rev: 2,
+        by: "run-2".to_owned(),
+        since: at("2026-03-02T07:59:00Z"),
+        began_at: Some(at("2026-03-02T08:00:04.25Z")),
+    }
+}
+
+/// Every member has a value.
+fn whole_job() -> Job {
+    let text = |text: &str| Some(text.to_owned());
+    Job {
+        id: "job".to_owned().try_into().unwrap(),
+        status: Status::Failed,
+        started_at: Some(at("2026-03-02T08:00:00Z")),
+        heartbeat_at: Some(at("2026-03-02T08:30:00.5Z")),
+        completed_at: Some(at("2026-03-02T08:31:00Z")),
+        processed_records: Some(4_600),
+        total_records: Some(5_000),
+        failure_reason: text("no such file"),
+        failure_reason_bytes: Some(9_000),
+        detector: text("detector"),
+        detector_version: text("1"),
+        event_type: text("event_type"),
+        input_path: text("s3://B/in.csv"),
+        output_path: text("s3://B/out"),
+        arn: text("arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction/job"),
+    }
+}
+
+/// No member has a value that can be without one.
+fn bare_job(id: &str, status: Status) -> Job {
+    Job {
+        id: id.to_owned().try_into().unwrap(),
+        status,
+        started_at: None,
+        heartbeat_at: None,
+        completed_at: None,
+        processed_records: None,
+        total_records: None,
+        failure_reason: None,
+        failure_reason_bytes: None,
+        detector: None,
+        detector_version: None,
+        event_type: None,
+        input_path: None,
+        output_path: None,
+        arn: None,
+    }
+}
+
+/// Every member has a value.
+fn whole() -> Record {
+    Record {
+        rev: 3,
+        by: "run-3".to_owned(),
+        phase: Phase::Vanished,
+        job: whole_job(),
+        first_seen_at: at("2026-03-02T08:00:01Z"),
+        recorded_at: at("2026-03-02T10:00:00Z"),
+        changed_at: Some(at("2026-03-02T08:40:00Z")),
+        stall: Some(Stall {
+            since: at("2026-03-02T08:40:00Z"),
+            told_at: at("2026-03-02T09:41:00Z"),
+            reminders: 1,
+            reminded_at: at("2026-03-02T10:41:00Z"),
+        }),
+        patience_s: Some(7_200),
+        expires: Some(1_777_629_600),
+    }
+}
+
+/// No member has a value that can be without one.
+fn active() -> Record {
+    Record {
+        rev: 1,
+        by: "run-1".to_owned(),
+        phase: Phase::Active,
+        job: bare_job("new", Status::Initializing),
+        first_seen_at: at("2026-03-02T08:00:01Z"),
+        recorded_at: at("2026-03-02T08:00:01Z"),
+        changed_at: None,
+        stall: None,
+        patience_s: None,
+        expires: None,
+    }
+}
+
+fn ended() -> Record {
+    Record {
+        rev: 4,
+        by: "run-4".to_owned(),
+        phase: Phase::Ended,
+        job: Job {
+            started_at: Some(at("2026-03-02T08:00:00Z")),
+            completed_at: Some(at("2026-03-02T09:00:00Z")),
+            ..bare_job("old", Status::Complete)
+        },
+        recorded_at: at("2026-03-02T09:00:30Z"),
+        expires: Some(1_777_626_000),
+        ..active()
+    }
+}
+
+fn reminder() -> Notice {
+    let job = whole_job();
+    let about = Some((&job.id, job.started_at));
+    Notice {
+        id: NoticeId::new(&source(), about, Kind::Reminder, "2026-03-02T08:40:00Z#1"),
+        kind: Kind::Reminder,
+        source: source(),
+        happened_at: at("2026-03-02T10:41:00Z"),
+        recorded_at: at("2026-03-02T10:41:00Z"),
+        job: Some(job),
+        job_seen_at: Some(at("2026-03-02T10:40:59Z")),
+        silence: Some(Silence {
+            since: at("2026-03-02T08:40:00Z"),
+            lasted_s: 7_260,
+            allowed_s: 3_600,
+            waiting: Some(2),
+            reminder: Some(1),
+        }),
+        found: None,
+    }
+}
+
+fn began() -> Notice {
+    let since = at("2026-03-02T07:59:00Z");
+    Notice {
+        id: NoticeId::new(&source(), None, Kind::Began, &since.to_string()),
+        kind: Kind::Began,
+        source: source(),
+        happened_at: at("2026-03-02T08:00:04.25Z"),
+        recorded_at: at("2026-03-02T08:00:04.25Z"),
+        job: None,
+        job_seen_at: None,
+        silence: None,
+        found: Some(Found {
+            jobs: 3,
+            by_status: [("COMPLETE".to_owned(), 2), ("PAUSED".to_owned(), 1)].into(),
+            notify_on: vec![Kind::Completed, Kind::Stalled],
+            stall_after_s: 3_600,
+            since,
+        }),
+    }
+}
+
+/// What stands in the files, by their names.
+fn changes() -> Vec<(&'static str, Option<&'static str>, Change)> {
+    let change = |item, notices| Change {
+        expected: Expected::Absent,
+        item,
+        notices,
+    };
+    let job = |record| Item::Job(Box::new(record));
+    vec![
+        (
+            "watch",
+            Some("owed-began"),
+            change(Item::Watch(baseline()), vec![began()]),
+        ),
+        (
+            "whole",
+            Some("owed"),
+            change(job(whole()), vec![reminder()]),
+        ),
+        ("active", None, change(job(active()), vec![])),
+        ("ended", None, change(job(ended()), vec![])),
+    ]
+}
+
+const NAMES: [&str; 6] = ["watch", "whole", "active", "ended", "owed", "owed-began"];
+
+/// Before any of it expires.
+fn now() -> Timestamp {
+    at("2026-03-02T10:41:00Z")
+}
+
+fn assert_is_all(mut state: State) {
+    state.records.sort_by_key(|record| record.rev);
+    state.owed.sort_by_key(|owed| owed.order);
+    let owed = |notice, rev| Owed {
+        notice,
+        order: (rev, 0),
+    };
+    let expected = State {
+        baseline: Some(baseline()),
+        records: vec![active(), whole(), ended()],
+        owed: vec![owed(began(), 2), owed(reminder(), 3)],
+    };
+    assert_eq!(state, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_version_1_stored_is_read() {
+    let (table, _) = table(&json!({"Items": NAMES.map(golden)}));
+    assert_is_all(table.load(now()).await.unwrap());
+}
+
+/// What an update sets, and what it removes.
+fn taken_apart(update: &Value) -> (Value, Vec<String>) {
+    let name = |place: &str| {
+        let name = &update["ExpressionAttributeNames"][place];
+        name.as_str().unwrap().to_owned()
+    };
+    let expression = update["UpdateExpression"].as_str().unwrap();
+    let (set, remove) = expression
+        .strip_prefix("SET ")
+        .and_then(|expression| expression.split_once(" REMOVE "))
+        .unwrap();
+    let mut item = update["Key"].clone();
+    for part in set.split(", ") {
+        let (place, value) = part.split_once(" = ").unwrap();
+        item[name(place)] = update["ExpressionAttributeValues"][value].clone();
+    }
+    let mut removed: Vec<_> = remove.split(", ").map(name).collect();
+    removed.sort();
+    (item, removed)
+}
+
+/// What is sent for a change: the update, and what is put beside it.
+async fn sent(change: &Change) -> (Value, Vec<String>, Option<Value>) {
+    let (table, http) = table(&json!({}));
+    table.record(change, now()).await.unwrap();
+    let body = bodies(&http).remove(0);
+    let (update, put) = match body.get("TransactItems") {
+        Some(items) => (&items[0]["Update"], Some(items[1]["Put"]["Item"].clone())),
+        None => (&body, None),
+    };
+    let (item, removed) = taken_apart(update);
+    (item, removed, put)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_has_the_form_of_version_1() {
+    for (name, owed, change) in changes() {
+        let (item, _, put) = sent(&change).await;
+        assert_eq!(item, golden(name), "{name}");
+        let mut stored = owed.map(golden);
+        // The claim comes later.
+        for attribute in ["claim_by", "claim_until"] {
+            stored
+                .as_mut()
+                .and_then(|stored| stored.as_object_mut()?.remove(attribute));
+        }
+        assert_eq!(put, stored, "{name}");
+    }
+    let (table, http) = table(&json!({}));
+    let until = at("2026-03-02T10:42:40Z");
+    table
+        .claim(&reminder().id, "run-3", until, now())
+        .await
+        .unwrap();
+    let body = bodies(&http).remove(0);
+    let stored = golden("owed");
+    assert_eq!(body["Key"]["item"], stored["item"]);
+    assert_eq!(body["UpdateExpression"], "SET #by = :by, #until = :until");
+    for (place, attribute) in [("by", "claim_by"), ("until", "claim_until")] {
+        assert_eq!(
+            body["ExpressionAttributeNames"][format!("#{place}")],
+            attribute
+        );
+        let value = &body["ExpressionAttributeValues"][format!(":{place}")];
+        assert_eq!(*value, stored[attribute]);
+    }
+}
+
+/// Whoever adds a member that may be absent is stopped here until its attribute is removed when it is, and only
+/// attributes that are known are: those of a later version survive.
+#[tokio::test(start_paused = true)]
+async fn an_update_removes_what_the_item_no_longer_has_and_nothing_unknown() {
+    let written = |item| Change {
+        expected: Expected::Rev(1),
+        item,
+        notices: vec![],
+    };
+    let bare = Item::Watch(Baseline {
+        began_at: None,
+        ..baseline()
+    });
+    let job = |record| Item::Job(Box::new(record));
+    let mut known = Vec::new();
+    let pairs = [
+        (Item::Watch(baseline()), bare),
+        (job(whole()), job(active())),
+    ];
+    for (full, bare) in pairs {
+        let (full, _, _) = sent(&written(full)).await;
+        let (bare, removed, _) = sent(&written(bare)).await;
+        for attribute in full.as_object().unwrap().keys() {
+            assert!(
+                bare.get(attribute).is_some() || removed.contains(attribute),
+                "{attribute} would outlast its value: add it to OPTIONAL"
+            );
+            known.push(attribute.clone());
+        }
+        assert!(removed.iter().all(|name| bare.get(name).is_none()));
+    }
+    let (_, removed, _) = sent(&written(job(active()))).await;
+    assert!(removed.iter().all(|name| known.contains(name)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_needs_a_newer_reader_is_refused_with_its_name_and_both_versions() {
+    for name in NAMES {
+        let mut newer = golden(name);
+        newer["reads_from"] = json!({"N": "2"});
+        // Nothing else of it need be as this version knows it.
+        newer["rev"] = json!({"BOOL": true});
+        let key = newer["item"]["S"].as_str().unwrap().to_owned();
+        let (table, http) = table(&json!({"Items": [golden("watch"), newer]}));
+        let StoreError::TooNew(why) = table.load(now()).await.unwrap_err() else {
+            panic!("{name} is read");
+        };
+        let expected = format!("item {key:?} needs format 2, and this version reads 1");
+        assert_eq!(why, expected);
+        assert_eq!(http.actual_requests().count(), 1, "nothing is written");
+    }
+}
+
+/// It would be written, claimed and settled under another key, and so never be.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_not_filed_under_its_own_id_is_refused() {
+    for (name, key) in [
+        ("whole", "job#other"),
+        ("owed", "owed#0"),
+        ("owed-began", "owed#"),
+    ] {
+        let mut elsewhere = golden(name);
+        elsewhere["item"] = json!({"S": key});
+        let (table, _) = table(&json!({"Items": [elsewhere]}));
+        let why = table.load(now()).await.unwrap_err().to_string();
+        assert!(why.contains("not filed under its own id"), "{why}");
+    }
+    // An id has the length of a hash, whoever wrote it: what is published of it has a bound.
+    let mut long = golden("owed");
+    let id = "0".repeat(300_000);
+    long["item"] = json!({"S": format!("owed#{id}")});
+    long["notice"]["M"]["id"] = json!({"S": id});
+    let (table, _) = table(&json!({"Items": [long]}));
+    let why = table.load(now()).await.unwrap_err().to_string();
+    assert!(
+        why.contains("its \"notice\" cannot be read") && why.len() < 300,
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn the_state_file_of_version_1_is_read_and_written_in_its_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("state.json");
+    let mut state = StateFile::open(&written, |_| {}).unwrap();
+    let memory = state.watch(&source());
+    for (_, _, change) in changes() {
+        memory.record(&change, now()).await.unwrap();
+    }
+    let until = at("2026-03-02T10:42:40Z");
+    let id = reminder().id;
+    memory.claim(&id, "run-3", until, now()).await.unwrap();
+    state.save().unwrap();
+    drop(state);
+    let text = std::fs::read_to_string(&written).unwrap();
+    let golden = std::fs::read_to_string(file("state-file.json")).unwrap();
+    assert_eq!(text, golden);
+
+    let mut state = StateFile::open(&written, |_| {}).unwrap();
+    assert_is_all(state.watch(&source()).load(now()).await.unwrap());
+    drop(state);
+
+    let newer = golden.replace("\"reads_from\": 1", "\"reads_from\": 2");
+    std::fs::write(&written, &newer).unwrap();
+    let refused = StateFile::open(&written, |_| {}).unwrap_err().to_string();
+    for part in ["state.json", "it needs format 2, and this version reads 1"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert_eq!(std::fs::read_to_string(&written).unwrap(), newer);
+}
+
+/// An id that looks like another sort of item is a job's all the same: its key says so, and the hash of its notices
+/// keeps its parts apart.
+#[tokio::test(start_paused = true)]
+async fn an_id_made_to_collide_collides_with_nothing() {
+    let ids = [
+        "watch",
+        "job#watch",
+        "owed#0",
+        "#",
+        "job",
+        "job#job",
+        "job\",null,\"failed\",\"",
+        "job\",\"2026-03-02T08:00:00Z\",\"failed\",\"\"]",
+        "job\\",
+        "job\u{0}",
+        "job ",
+        "JOB",
+        "digest",
+    ];
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut take = |what: String, id: &str| {
+        let before = seen.insert(what.clone(), id.to_owned());
+        assert_eq!(before, None, "{what} of {id:?}");
+    };
+    take("watch".to_owned(), "the watch");
+    take(
+        NoticeId::new(&source(), None, Kind::Failed, "").to_string(),
+        "none",
+    );
+    for id in ids {
+        let job = |started_at| Job {
+            started_at,
+            ..bare_job(id, Status::Failed)
+        };
+        let (never, once) = (job(None), job(Some(at("2026-03-02T08:00:00Z"))));
+        let record = Item::Job(Box::new(Record {
+            job: once.clone(),
+            ..active()
+        }));
+        let (item, ..) = sent(&Change {
+            expected: Expected::Absent,
+            item: record,
+            notices: vec![],
+        })
+        .await;
+        let key = item["item"]["S"].as_str().unwrap();
+        assert!(key.starts_with("job#"));
+        take(key.to_owned(), id);
+        for job in [never, once] {
+            take(fraud_job_watch::watch::notice::thread(&source(), &job), id);
+            for kind in [Kind::Failed, Kind::Completed] {
+                for episode in ["", "\"]", "failed"] {
+                    let about = Some((&job.id, job.started_at));
+                    let id_of_it = NoticeId::new(&source(), about, kind, episode);
+                    take(id_of_it.to_string(), id);
+                }
+            }
+        }
+    }
+}
