@@ -2,10 +2,12 @@
 //! and memory allocations of the work that a run repeats.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::lab::emulators::python_boto3;
 use crate::lab::fraud_detector::{FraudDetector, ago, job, with};
 use crate::lab::function::Function;
 use crate::lab::runtime_api::RuntimeApi;
@@ -147,5 +149,19 @@ fn the_work_that_a_run_repeats_allocates_no_more_than_it_did() {
             *count <= most[name] + most[name] / 10,
             "{name} allocates {count} times; all counts: {counted:#?}"
         );
+    }
+}
+
+/// The tables in the README are these.
+#[test]
+fn the_readme_shows_what_the_cost_script_prints() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/cost.py");
+    let output = Command::new(python_boto3()).arg(script).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let readme = include_str!("../README.md");
+    let tables: Vec<_> = printed.trim().split("\n\n").collect();
+    assert_eq!(tables.len(), 3, "{printed}");
+    for table in tables {
+        assert!(readme.contains(table), "README lacks:\n{table}");
     }
 }

@@ -18,6 +18,8 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tracing::debug;
 
 use crate::message::one_line;
@@ -66,7 +68,13 @@ impl Clients {
 }
 
 fn loader() -> ConfigLoader {
+    // One for all clients, so that the system's roots are read once. The SDK's own choice, AWS-LC, gathers entropy
+    // from the processor's jitter at the first handshake, which alone takes longer than all else of a start.
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::rustls(CryptoMode::Ring))
+        .build_https();
     aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
         .timeout_config(timeouts())
         .retry_config(RetryConfig::standard())
         // It ends an answer that stalls for 5 s. An attempt as a whole ends after 5 s, the answer's body included, so

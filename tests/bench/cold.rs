@@ -1,5 +1,5 @@
 //! The cold start for real, with TLS: `cargo bench --all-features --bench cold -- --write`; without `--write` the
-//! README is left alone. About two minutes.
+//! README is left alone. About four minutes; shares of a processor need root.
 //!
 //! The lab's services behind TLS on loopback, with a root of its own beside the system's. First what the clients
 //! can be made of, each in new processes that read the state and list one page; then the release binary beside the
@@ -16,7 +16,7 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
-#[allow(dead_code, reason = "no peak is looked at here")]
+#[allow(dead_code, reason = "not all of it is looked at here")]
 mod process;
 mod readme;
 
@@ -60,7 +60,7 @@ const SYSTEM: [&str; 2] = [
 ];
 
 const VARIANTS: [&str; 6] = [
-    "as the SDK does it: aws-lc, every root, for each client anew",
+    "aws-lc, every root, for each client anew, as the SDK does it",
     "aws-lc, every root, once for all clients",
     "aws-lc, one root, once for all clients",
     "ring, every root, once for all clients",
@@ -110,20 +110,27 @@ async fn be(variant: usize) {
     };
     let mut config = aws_config::defaults(BehaviorVersion::latest());
     match variant {
-        1 => config = config.http_client(client(CryptoMode::AwsLc, true)),
+        0 | 1 => config = config.http_client(client(CryptoMode::AwsLc, true)),
         2 => config = config.http_client(client(CryptoMode::AwsLc, false)),
         3 => config = config.http_client(client(CryptoMode::Ring, true)),
         4 => config = config.http_client(client(CryptoMode::Ring, false)),
-        _ => {}
+        _ => config = config.http_client(Builder::new().build_http()),
     }
     let config = config.load().await;
+    let own = match variant {
+        0 => config
+            .to_builder()
+            .http_client(client(CryptoMode::AwsLc, true))
+            .build(),
+        _ => config.clone(),
+    };
     let source = "arn:aws:frauddetector:us-east-1:123456789012:batch-prediction";
     let table = Table::new(
         aws_sdk_dynamodb::Client::new(&config),
         "state".to_owned(),
         &source.parse().unwrap(),
     );
-    let detector = FraudDetector::new(aws_sdk_frauddetector::Client::new(&config));
+    let detector = FraudDetector::new(aws_sdk_frauddetector::Client::new(&own));
     let (state, page) = tokio::join!(table.load(Timestamp::now()), detector.page(None));
     assert_eq!(page.unwrap().jobs.len(), 50);
     state.unwrap();
@@ -176,17 +183,32 @@ async fn measure() -> String {
     }
 
     text.push_str(
-        "\nThe functions, with an idle run over 1,000 jobs:\n\n\
+        "\nThe functions, with an idle run over 1,000 jobs at 0 ms; with a memory, of the share of a processor that Lambda \
+         gives for it:\n\n\
          | function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|\n",
     );
     let api = RuntimeApi::start();
-    for (name, env) in [("TLS", &secret), ("no TLS", &plain)] {
+    let cases = [
+        ("TLS", &secret, None),
+        ("no TLS", &plain, None),
+        ("TLS, 512 MB", &secret, Some(512)),
+        ("TLS, 256 MB", &secret, Some(256)),
+        ("TLS, 128 MB", &secret, Some(128)),
+    ];
+    for (name, env, memory) in cases {
+        let share = match memory.map(process::Share::of_memory).transpose() {
+            Ok(share) => share,
+            Err(error) => {
+                eprintln!("no share of a processor can be given: {error}");
+                break;
+            }
+        };
         for boto3 in [false, true] {
             table.set_items(Vec::new());
             let (mut starts, mut runs, mut cpus) = (Vec::new(), Vec::new(), Vec::new());
             for round in 0..=10 {
                 let path = |path: &str| std::path::absolute(path).unwrap();
-                let command = match boto3 {
+                let mut command = match boto3 {
                     true => {
                         let mut command = Command::new(path(PYTHON));
                         command.args(["-m", "boto3_function"]);
@@ -194,6 +216,9 @@ async fn measure() -> String {
                     }
                     false => Command::new(path(FUNCTION)),
                 };
+                if let Some(share) = &share {
+                    command = share.confine(&command);
+                }
                 let python = [
                     ("PYTHONPATH", "tests/bench"),
                     ("PYTHONPYCACHEPREFIX", "target/pycache"),

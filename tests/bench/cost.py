@@ -1,8 +1,11 @@
-"""What a month costs: prints the tables that the README shows. Standard library only; `python3 tests/bench/cost.py`.
+"""What a month costs: prints the tables that the README shows; with `--write` it puts them there. Standard library
+only; `python3 tests/bench/cost.py`.
 
 Sizes and counts are measured (where, says each); prices are those published for us-east-1, in dollars, and were not
 compared with a bill; what is assumed says so.
 """
+
+import sys
 
 # Prices.
 LAMBDA_REQUEST = 0.20 / 1e6
@@ -20,34 +23,68 @@ FREE_LAMBDA_REQUESTS, FREE_GB_SECONDS = 1e6, 400_000
 FREE_METRICS, FREE_ALARMS, FREE_LOG_GB = 10, 10, 5
 FREE_SNS_REQUESTS, FREE_EMAILS, FREE_SCHEDULER = 1e6, 1_000, 14e6
 
-# Measured by tests/counted.rs: an idle run is a Query of 1.5 read units (20 active jobs) and writes nothing.
-READ_UNITS = 1.5
-# Measured there as well: recorded when first seen; ended and owed, in a transaction; claimed; settled.
-WRITE_UNITS_A_JOB = 1 + 2 * (1 + 2) + 2 + 2
-# The metrics line (538 bytes) and the summary (some 430 in JSON) were measured; Lambda's own lines are assumed.
-LOG_BYTES = 538 + 430 + 900
 METRICS, ALARMS = 5, 8
 
 # Assumed.
 MINUTES = 5
-MEMORY_GB = 0.25
 PAGE_SECONDS = 0.05
 REST_SECONDS = 0.1
 JOBS_A_MONTH = 300
 EMAIL_SUBSCRIBERS = 3
+# What Lambda itself logs of a run.
+LAMBDA_LOG_BYTES = 900
 
 JOBS = (100, 1_000, 10_000, 100_000)
+SCHEDULES = (1, 5, 15)
+PAGE_MILLISECONDS = (20, 50, 100, 200)
+TIMEOUTS = (300, 900)
 
 
-def lines(jobs, free):
-    """Name and dollars of each line of the bill."""
-    runs = 30 * 24 * 60 / MINUTES
-    seconds = -(-jobs // 50) * PAGE_SECONDS + REST_SECONDS
-    gb_seconds = runs * seconds * MEMORY_GB
-    log_gb = runs * LOG_BYTES / 1e9
-    emails = JOBS_A_MONTH * EMAIL_SUBSCRIBERS
+class Ours:
+    """This function."""
+
+    memory_gb = 128 / 1024
+    # The cheapest of those that `tests/run bench` measures, and a warm run with its share of a processor there, over
+    # 10,000 jobs at 20 ms, in seconds.
+    run_seconds = 4.86
+    # Measured by tests/counted.rs: an idle run is a Query of 1.5 read units (20 active jobs) and writes nothing;
+    # a job is recorded when first seen; ended and owed, in a transaction; claimed; settled.
+    read_units = 1.5
+    write_units_a_job = 1 + 2 * (1 + 2) + 2 + 2
     # Each run asks how many have confirmed.
-    sns = runs + JOBS_A_MONTH
+    sns_requests = 1
+    # The metrics line (538 bytes) and the summary (some 430 in JSON) were measured.
+    log_bytes = 538 + 430 + LAMBDA_LOG_BYTES
+
+
+class Boto3:
+    """The function in tests/bench/boto3_function.py: no metrics, no logs, no crash-safe notices."""
+
+    # Measured as ours are.
+    memory_gb = 128 / 1024
+    run_seconds = 11.9
+    read_units = 0.5
+    write_units_a_job = 2
+    sns_requests = 0
+    log_bytes = LAMBDA_LOG_BYTES
+
+
+def page_seconds(function, latency):
+    """What a page takes: what the service takes, and what the function and the wire add to that."""
+    return latency + function.run_seconds / (10_000 / 50) - 0.020
+
+
+def run_seconds(function, jobs, latency=PAGE_SECONDS):
+    return -(-jobs // 50) * page_seconds(function, latency) + REST_SECONDS
+
+
+def lines(function, jobs, minutes, free):
+    """Name and dollars of each line of the bill, but for what only this function has."""
+    runs = 30 * 24 * 60 / minutes
+    gb_seconds = runs * run_seconds(function, jobs) * function.memory_gb
+    log_gb = runs * function.log_bytes / 1e9
+    emails = JOBS_A_MONTH * EMAIL_SUBSCRIBERS
+    sns = runs * function.sns_requests + JOBS_A_MONTH
 
     def beyond(amount, free_of_charge):
         return max(0, amount - free_of_charge) if free else amount
@@ -55,14 +92,24 @@ def lines(jobs, free):
     return {
         "Lambda, requests": beyond(runs, FREE_LAMBDA_REQUESTS) * LAMBDA_REQUEST,
         "Lambda, time": beyond(gb_seconds, FREE_GB_SECONDS) * LAMBDA_GB_SECOND,
-        "DynamoDB, reads": runs * READ_UNITS * DYNAMODB_READ,
-        "DynamoDB, writes": JOBS_A_MONTH * WRITE_UNITS_A_JOB * DYNAMODB_WRITE,
+        "DynamoDB, reads": runs * function.read_units * DYNAMODB_READ,
+        "DynamoDB, writes": JOBS_A_MONTH * function.write_units_a_job * DYNAMODB_WRITE,
         "SNS, requests": beyond(sns, FREE_SNS_REQUESTS) * SNS_REQUEST,
         "SNS, emails": beyond(emails, FREE_EMAILS) * SNS_EMAIL,
         "Scheduler": beyond(runs, FREE_SCHEDULER) * SCHEDULER,
+        "CloudWatch, logs": beyond(log_gb, FREE_LOG_GB) * LOG_GB,
+    }
+
+
+def watching(free):
+    """What is there only to notice that the watch itself fell silent."""
+
+    def beyond(amount, free_of_charge):
+        return max(0, amount - free_of_charge) if free else amount
+
+    return {
         "CloudWatch, 5 metrics": beyond(METRICS, FREE_METRICS) * METRIC,
         "CloudWatch, 8 alarms": beyond(ALARMS, FREE_ALARMS) * ALARM,
-        "CloudWatch, logs": beyond(log_gb, FREE_LOG_GB) * LOG_GB,
     }
 
 
@@ -70,16 +117,70 @@ def dollars(amount):
     return "0" if amount == 0 else "< 0.01" if amount < 0.005 else f"{amount:.2f}"
 
 
-def deployment():
-    bills = {jobs: (lines(jobs, False), lines(jobs, True)) for jobs in JOBS}
-    print("| jobs listed | " + " | ".join(f"{jobs:,}" for jobs in JOBS) + " |")
-    print("|---|" + "---:|" * len(JOBS))
-    for name in bills[JOBS[0]][0]:
-        print(f"| {name} | " + " | ".join(dollars(bills[jobs][0][name]) for jobs in JOBS) + " |")
-    for title, place in (("**without free tier**", 0), ("**with free tier**", 1)):
-        sums = [dollars(sum(bills[jobs][place].values())) for jobs in JOBS]
-        print(f"| {title} | " + " | ".join(f"**{amount}**" for amount in sums) + " |")
+def table(head, rows):
+    lines = [head, *rows]
+    lines = [f"| {' | '.join(line)} |" for line in lines]
+    lines.insert(1, "|---|" + "---:|" * (len(head) - 1))
+    return "\n".join(lines)
+
+
+def bill():
+    def of(jobs, free):
+        return lines(Ours, jobs, MINUTES, free) | watching(free)
+
+    rows = [[name] + [dollars(of(jobs, False)[name]) for jobs in JOBS] for name in of(JOBS[0], False)]
+    for title, free in (("**without free tier**", False), ("**with free tier**", True)):
+        rows.append([title] + [f"**{dollars(sum(of(jobs, free).values()))}**" for jobs in JOBS])
+    return table(["jobs listed"] + [f"{jobs:,}" for jobs in JOBS], rows)
+
+
+def schedules():
+    def month(function, jobs, minutes):
+        if run_seconds(function, jobs) > 60 * minutes:
+            return "–"
+        return dollars(sum(lines(function, jobs, minutes, False).values()))
+
+    rows = []
+    for jobs in JOBS:
+        row = [f"{jobs:,}", f"{run_seconds(Ours, jobs):.1f} s", f"{run_seconds(Boto3, jobs):.1f} s"]
+        for minutes in SCHEDULES:
+            row += [month(Ours, jobs, minutes), month(Boto3, jobs, minutes)]
+        rows.append(row)
+    head = ["jobs listed", "a run", "boto3's"]
+    for minutes in SCHEDULES:
+        head += ["every minute" if minutes == 1 else f"{minutes} minutes", "boto3's"]
+    return table(head, rows)
+
+
+def most_jobs():
+    def most(latency, timeout):
+        # As src/run.rs keeps for asking and delivering.
+        seconds = timeout - min(60, timeout / 3)
+        pages = int((seconds - REST_SECONDS) / page_seconds(Ours, latency))
+        return f"{pages * 50 // 1_000 * 1_000:,}"
+
+    head = ["a page takes"] + [f"{latency} ms" for latency in PAGE_MILLISECONDS]
+    rows = [
+        [f"jobs listed at most, Timeout {timeout} s"]
+        + [most(latency / 1e3, timeout) for latency in PAGE_MILLISECONDS]
+        for timeout in TIMEOUTS
+    ]
+    return table(head, rows)
+
+
+def put_into_readme(tables):
+    """In the place of the tables with the same heads."""
+    with open("README.md") as file:
+        blocks = file.read().split("\n\n")
+    for new in tables:
+        (place,) = [n for n, block in enumerate(blocks) if block.split("\n")[0] == new.split("\n")[0]]
+        blocks[place] = new
+    with open("README.md", "w") as file:
+        file.write("\n\n".join(blocks))
 
 
 if __name__ == "__main__":
-    deployment()
+    tables = [bill(), schedules(), most_jobs()]
+    print("\n\n".join(tables))
+    if "--write" in sys.argv:
+        put_into_readme(tables)
