@@ -387,7 +387,7 @@ async fn an_item_that_is_not_filed_under_its_own_id_is_refused() {
     let (table, _) = table(&json!({"Items": [long]}));
     let why = table.load(now()).await.unwrap_err().to_string();
     assert!(
-        why.contains("its \"notice\" cannot be read") && why.len() < 300,
+        why.contains("an attribute cannot be read") && why.len() < 300,
         "{why}"
     );
 }

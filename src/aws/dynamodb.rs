@@ -399,38 +399,17 @@ fn read<T: DeserializeOwned>(name: &str, attributes: Attributes) -> Result<T, St
     if let Some((unknown, _)) = attributes.iter().find(|(_, value)| !is_known(value)) {
         return Err(makes_no_sense(name, &unreadable(unknown)));
     }
-    let suspects = attributes.clone();
     from_item(attributes).map_err(|error| {
-        // Its words may repeat what the item holds.
+        // Its words may repeat what the item holds, unless something is missing.
         debug!("item {name:?}: {error}");
-        makes_no_sense(name, &fault::<T>(&suspects))
-    })
-}
-
-/// Which attribute is at fault: the one that is missing, or the one without which the item can be read or lacks
-/// nothing else.
-fn fault<T: DeserializeOwned>(attributes: &Attributes) -> String {
-    let missing = |attributes| match from_item::<T>(attributes) {
-        Ok(_) => Some(String::new()),
-        Err(error) => {
-            let error = error.to_string();
-            Some(error.strip_prefix("missing field ")?.to_owned())
+        match error.to_string().strip_prefix("missing field ") {
+            Some(missing) => makes_no_sense(name, &format!("it has no {missing}")),
+            None => makes_no_sense(
+                name,
+                "an attribute cannot be read; at level DEBUG the log says why",
+            ),
         }
-    };
-    if let Some(name) = missing(attributes.clone()) {
-        return format!("it has no {name}");
-    }
-    let mut names: Vec<_> = attributes.keys().collect();
-    names.sort();
-    let at_fault = names.into_iter().find(|name| {
-        let mut rest = attributes.clone();
-        rest.remove(*name);
-        missing(rest).is_some_and(|missing| missing.is_empty() || missing == format!("`{name}`"))
-    });
-    match at_fault {
-        Some(name) => unreadable(name),
-        None => "it cannot be read".to_owned(),
-    }
+    })
 }
 
 fn unreadable(attribute: &str) -> String {
