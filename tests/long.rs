@@ -161,12 +161,32 @@ fn thread_time() -> Duration {
     Duration::from(clock.now().unwrap())
 }
 
+/// What makes whole runs takes ten times as long, and comes less often.
+const BY_COST: [Surface; 16] = [
+    Surface::Listing,
+    Surface::Time,
+    Surface::Payload,
+    Surface::Settings,
+    Surface::Event,
+    Surface::Time,
+    Surface::Stored,
+    Surface::Payload,
+    Surface::Settings,
+    Surface::Event,
+    Surface::Time,
+    Surface::File,
+    Surface::Payload,
+    Surface::Settings,
+    Surface::Event,
+    Surface::Time,
+];
+
 fn bad_inputs(amount: &str, first: &str) -> Result<String, String> {
     let begun = Instant::now();
     let (made, first) = on_all_cores(amount, first, |seeds| {
         let mut counts: BTreeMap<Surface, Inputs> = BTreeMap::new();
         for seed in seeds {
-            let surface = SURFACES[seed as usize % SURFACES.len()];
+            let surface = BY_COST[seed as usize % BY_COST.len()];
             let mut rng = fastrand::Rng::with_seed(seed);
             let start = rng.u64(..);
             let moves: Vec<_> = (0..rng.usize(1..10)).map(|_| rng.u64(..)).collect();

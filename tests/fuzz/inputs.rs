@@ -75,9 +75,6 @@ pub(crate) fn check(surface: Surface, input: &[u8]) {
 /// The moment of the first run: the seeds' times are around it.
 pub(crate) const NOW: &str = "2026-03-02T12:00:00Z";
 
-/// As many hours, so that what is told by then is old.
-const WEEKS: i64 = 24 * 40;
-
 fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
@@ -154,7 +151,7 @@ impl World {
     fn listing(&self, input: &[u8]) {
         self.answers(input);
         let memory = Memory::default();
-        self.runs(&self.frauddetector, &memory, &[0, 2, WEEKS], input.len())
+        self.runs(&self.frauddetector, &memory, input.len())
             .once_and_whole();
     }
 
@@ -166,7 +163,7 @@ impl World {
             assert!(!error.is_empty() && error.len() < 4_096, "{error}");
             return;
         }
-        self.runs(&a_listing(), &self.table, &[0, WEEKS], input.len());
+        self.runs(&a_listing(), &self.table, input.len());
     }
 
     /// Whatever a file holds is an error in one line that names a line of it, or is a listing like any other.
@@ -187,7 +184,7 @@ impl World {
                 assert!(known.is_none_or(|source| !source.contains(char::is_control)));
                 let latest = listing.latest_time();
                 assert!(latest.is_none() || listing.jobs().any(has_time));
-                self.runs(&listing, &Memory::default(), &[0, 2, WEEKS], input.len())
+                self.runs(&listing, &Memory::default(), input.len())
                     .once_and_whole();
             }
         }
@@ -233,23 +230,22 @@ impl World {
         }
     }
 
-    /// Runs that many hours from now.
+    /// Runs now, and again when what was told then is old.
     fn runs<L: Listing + Clone, S: Store + Clone>(
         &self,
         listing: &L,
         store: &S,
-        hours: &[i64],
         bytes: usize,
     ) -> Told {
         let source = source();
         let topic = Sns::default();
-        for hours in hours {
+        for hours in [0, 24 * 40] {
             let ports = Ports {
                 listing: listing.clone(),
                 store: store.clone(),
                 topic: topic.clone(),
                 urgent: None,
-                clock: At(now() + SignedDuration::from_hours(*hours)),
+                clock: At(now() + SignedDuration::from_hours(hours)),
             };
             let tick = Tick {
                 source: &source,
