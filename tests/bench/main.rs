@@ -35,7 +35,7 @@ use report::{Case, Results};
 
 /// Measures the function beside a boto3 function and the floor, and prints Markdown tables.
 ///
-/// Takes about 35 minutes, 15 of them for a million jobs at 20 ms a page, and before that the time of a release
+/// Takes about 15 minutes, without a million jobs at 20 ms a page, and before that the time of a release
 /// build. All figures go to target/bench.json as well.
 #[derive(Clone, Parser)]
 #[command(bin_name = "tests/run bench")]
@@ -85,6 +85,8 @@ const CHANGES: usize = 5;
 const TIME: Duration = Duration::from_secs(3_000);
 /// A listing that takes longer is measured in an idle run only.
 const SLOW: Duration = Duration::from_secs(20);
+/// A listing that takes longer is measured only if `--jobs` names it.
+const LONGEST: Duration = Duration::from_secs(60);
 /// The python of the boto3 function, and where what it compiles is kept.
 const PYTHON: &str = ".envs/boto3/bin/python";
 
@@ -134,13 +136,12 @@ fn rounds(arguments: &Arguments, case: Case) -> usize {
         .rounds
         .unwrap_or(match (arguments.quick, case.latency, case.jobs) {
             (true, ..) => 3,
-            (false, ..) if shared => 3,
-            (false, 0, ..=10_000) => 9,
-            (false, 0, ..=100_000) => 5,
-            (false, 0, _) => 3,
-            (false, _, ..=1_000) => 7,
-            (false, _, ..=10_000) => 5,
-            (false, _, ..=100_000) => 2,
+            (false, _, ..=1_000) if shared => 3,
+            (false, ..) if shared => 1,
+            (false, 0, ..=10_000) => 7,
+            (false, 0, ..=100_000) => 2,
+            (false, _, ..=1_000) => 5,
+            (false, _, ..=10_000) => 3,
             (false, ..) => 1,
         })
 }
@@ -173,6 +174,11 @@ async fn measure(arguments: &Arguments) -> Results {
                 latency,
                 memory: None,
             };
+            // A million jobs at 20 ms a page are a matter of their own.
+            let pages = u32::try_from(jobs.div_ceil(50)).unwrap();
+            if arguments.jobs.is_empty() && Duration::from_millis(latency) * pages > LONGEST {
+                continue;
+            }
             let rounds = rounds(arguments, case);
             for round in 0..rounds {
                 eprintln!("{jobs} jobs, {latency} ms: round {} of {rounds}", round + 1);
