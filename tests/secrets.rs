@@ -1,7 +1,6 @@
 //! The log above debug, and the error that Lambda is answered with, hold no credentials and nothing of what jobs
 //! contain but their ids and statuses: whatever fails, and whatever AWS says of it.
 
-use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use aws_config::retry::RetryConfig;
@@ -19,6 +18,8 @@ use fraud_job_watch::telemetry;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::invoke::Log;
+
 /// In every reason, path and credential here, and in nothing else.
 const TELL_TALE: &str = "tell-tale";
 
@@ -28,20 +29,6 @@ struct Noon;
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
         "2026-03-02T12:00:00Z".parse().unwrap()
-    }
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

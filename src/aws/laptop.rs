@@ -1,11 +1,9 @@
 //! The service as it is reached from a laptop, with whatever credentials are there.
 
-use std::error::Error as _;
-
 use aws_config::Region;
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 
-use super::{FraudDetector, loader};
+use super::{FraudDetector, causes, loader};
 
 /// Where Fraud Detector is: <https://docs.aws.amazon.com/general/latest/gr/frauddetector.html>.
 const REGIONS: [&str; 6] = [
@@ -49,13 +47,7 @@ impl FraudDetector {
             return Err(NO_CREDENTIALS.to_owned());
         };
         if let Err(error) = provider.provide_credentials().await {
-            let mut why = error.to_string();
-            let mut source = error.source();
-            while let Some(cause) = source {
-                why = format!("{why}: {cause}");
-                source = cause.source();
-            }
-            return Err(format!("{NO_CREDENTIALS} ({why})"));
+            return Err(format!("{NO_CREDENTIALS} ({})", causes(&error)));
         }
         let client = aws_sdk_frauddetector::Client::new(&config);
         Ok((Self::new(client), region))
