@@ -35,11 +35,12 @@ pub(crate) struct Live {
 
 pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
     let settings = args.watch.settings.read().map_err(BadInput)?;
-    let state = open(&args.watch)?;
     let (profile, region) = (args.profile.as_deref(), args.region.as_deref());
     let runtime = runtime()?;
     let connected = runtime.block_on(FraudDetector::connect(profile, region));
     let (service, region) = connected.map_err(|why| BadInput(vec![why]))?;
+    // Only now, so that what is refused leaves no lock behind.
+    let state = open(&args.watch)?;
     let clock = now();
     let listing = runtime.block_on(list(&service))?;
     let known = state.only_source();
