@@ -13,7 +13,7 @@ use fraud_job_watch::ports::{
 use fraud_job_watch::run::{Failure, Tick, run};
 use fraud_job_watch::settings::Settings;
 use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
-use fraud_job_watch::watch::{Baseline, Change, Item, Notice, Source};
+use fraud_job_watch::watch::{Baseline, Change, Item, Listed, Notice, Source};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -210,6 +210,39 @@ async fn a_page_that_fails_for_good_leaves_the_listing_incomplete_and_says_why()
         "REQUEST-1",
     ] {
         assert!(why.contains(part), "{part:?} is missing in {why:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_another_type_counts_as_absent() {
+    let odd = json!({
+        "jobId": "odd", "status": ["FAILED"], "startTime": {"seconds": 7}, "arn": null, "iamRoleArn": 7,
+        "processedRecordsCount": "many", "totalRecordsCount": 9_000_000_000_000_000_000_u64, "isNew": true,
+    });
+    let body = json!({"batchPredictions": [odd], "nextToken": null});
+    let (listing, _) = listing(vec![answers(200, &body)]);
+    let page = listing.page(None).await.unwrap();
+    let known = Listed {
+        job_id: Some("odd".to_owned()),
+        total_records_count: Some(9_000_000_000_000_000_000),
+        ..Listed::default()
+    };
+    assert_eq!((page.jobs, page.next), (vec![known], None));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_listing_is_an_error_which_repeats_none_of_it() {
+    for (body, why) in [
+        ("", "not JSON"),
+        ("{\"batchPredictions\": [{\"jobId\": \"secret", "not JSON"),
+        ("{\"batchPredictions\": \"secret\"}", "no listing"),
+        ("[\"secret\"]", "no listing"),
+    ] {
+        let (listing, http) = listing(vec![answers_text(200, body)]);
+        let error = listing.page(None).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{why:?} is missing in {error:?}");
+        assert!(!error.contains("secret"), "{error:?}");
+        assert_eq!(http.actual_requests().count(), 1);
     }
 }
 

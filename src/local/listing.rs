@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::message::one_line;
 use crate::ports::{self, ListingError, Page};
@@ -186,18 +186,8 @@ fn page(document: Value) -> Result<(Vec<Listed>, bool), String> {
         Some(Value::String(token)) => !token.is_empty(),
         Some(_) => return Err("nextToken is not a string".to_owned()),
     };
+    let job = |job| Listed::deserialize(job).unwrap_or_default();
     Ok((jobs.into_iter().map(job).collect(), has_next))
-}
-
-fn job(value: Value) -> Listed {
-    let Value::Object(mut members) = value else {
-        return Listed::default();
-    };
-    members.retain(|name, value| {
-        let alone = Map::from_iter([(name.clone(), value.clone())]);
-        Listed::deserialize(Value::Object(alone)).is_ok()
-    });
-    Listed::deserialize(Value::Object(members)).unwrap_or_default()
 }
 
 /// What an error says, without the place in its end.

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// The longest id that the state table can hold as a key, in bytes.
@@ -17,7 +18,7 @@ pub const REASON_BYTES: usize = 8 * 1024;
 pub const TEXT_BYTES: usize = 1_024;
 
 /// A job as it stands in a listing, member for member: `GetBatchPredictionJobs`, and what
-/// `aws frauddetector get-batch-prediction-jobs` prints.
+/// `aws frauddetector get-batch-prediction-jobs` prints. A member of another type than it should be counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(
@@ -25,20 +26,101 @@ pub const TEXT_BYTES: usize = 1_024;
     reason = "the members are the service's own, documented in its API reference"
 )]
 pub struct Listed {
+    #[serde(deserialize_with = "text")]
     pub job_id: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub arn: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub status: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub failure_reason: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub start_time: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub completion_time: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub last_heartbeat_time: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub input_path: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub output_path: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub event_type_name: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub detector_name: Option<String>,
+    #[serde(deserialize_with = "text")]
     pub detector_version: Option<String>,
+    #[serde(deserialize_with = "count")]
     pub processed_records_count: Option<i64>,
+    #[serde(deserialize_with = "count")]
     pub total_records_count: Option<i64>,
+}
+
+fn text<'de, D: Deserializer<'de>>(member: D) -> Result<Option<String>, D::Error> {
+    Ok(match member.deserialize_any(Member)? {
+        Scalar::Text(text) => Some(text),
+        _ => None,
+    })
+}
+
+fn count<'de, D: Deserializer<'de>>(member: D) -> Result<Option<i64>, D::Error> {
+    Ok(match member.deserialize_any(Member)? {
+        Scalar::Count(count) => Some(count),
+        _ => None,
+    })
+}
+
+/// What a member is, if it is what members should be.
+enum Scalar {
+    Text(String),
+    Count(i64),
+    Neither,
+}
+
+struct Member;
+
+impl<'de> Visitor<'de> for Member {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member of a job")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text))
+    }
+
+    fn visit_i64<E>(self, count: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Count(count))
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Scalar, E> {
+        Ok(i64::try_from(count).map_or(Scalar::Neither, Scalar::Count))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Neither)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Neither)
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Neither)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Scalar, A::Error> {
+        IgnoredAny.visit_seq(list).map(|_| Scalar::Neither)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Scalar, A::Error> {
+        IgnoredAny.visit_map(object).map(|_| Scalar::Neither)
+    }
 }
 
 /// Why a listed job cannot be watched.

@@ -30,7 +30,7 @@ use serde_json::Value;
 /// Where something comes in from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Surface {
-    /// The answer to `GetBatchPredictionJobs`, through the SDK's parser.
+    /// The answer to `GetBatchPredictionJobs`.
     Listing,
     /// A time as the service writes it.
     Time,
