@@ -595,15 +595,22 @@ fn live_shows_an_account_and_with_a_state_what_is_new() {
 
 #[test]
 fn live_says_what_it_lacks() {
-    for (region, part) in [
-        (None, "no region is set"),
-        (Some("eu-central-1"), "Fraud Detector is only in us-east-1"),
+    for (args, part) in [
+        (&[][..], "no region is set"),
         (
-            Some("eu-west-1"),
+            &["--region=eu-central-1"],
+            "Fraud Detector is only in us-east-1",
+        ),
+        (
+            &["--region=eu-west-1"],
             "no AWS credentials were found: give --profile NAME",
         ),
+        (
+            &["--region=eu-west-1", "--profile=nope"],
+            "no AWS credentials were found for the profile \"nope\"",
+        ),
     ] {
-        let why = refuses(live().args(region.map(|region| format!("--region={region}"))));
+        let why = refuses(live().args(args));
         assert!(why.starts_with("error: "), "{why}");
         assert!(why.contains(part), "{part} in {why}");
     }

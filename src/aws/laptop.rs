@@ -43,15 +43,19 @@ impl FraudDetector {
                 "the region is {region:?}, but Fraud Detector is only in {regions}: give one with --region"
             ));
         }
+        let missing = match profile {
+            Some(profile) => format!(
+                "no AWS credentials were found for the profile {profile:?}: sign in with `aws sso login` or `aws configure`, or give one that `aws configure list-profiles` prints"
+            ),
+            None => "no AWS credentials were found: give --profile NAME, or sign in with `aws sso login` or `aws configure`".to_owned(),
+        };
         let Some(provider) = config.credentials_provider() else {
-            return Err(NO_CREDENTIALS.to_owned());
+            return Err(missing);
         };
         if let Err(error) = provider.provide_credentials().await {
-            return Err(format!("{NO_CREDENTIALS} ({})", causes(&error)));
+            return Err(format!("{missing} ({})", causes(&error)));
         }
         let client = aws_sdk_frauddetector::Client::new(&config);
         Ok((Self::new(client), region))
     }
 }
-
-const NO_CREDENTIALS: &str = "no AWS credentials were found: give --profile NAME, or sign in with `aws sso login` or `aws configure`";
