@@ -1,5 +1,5 @@
-//! The cold start for real, with TLS: `cargo bench --all-features --bench cold -- --write`; without `--write` the
-//! README is left alone. About four minutes; shares of a processor need root.
+//! The cold start for real, with TLS: `tests/run bench cold --write`; without `--write` the README is left alone.
+//! About four minutes; shares of a processor need root.
 //!
 //! The lab's services behind TLS on loopback, with a root of its own beside the system's. First what the clients
 //! can be made of, each in new processes that read the state and list one page; then the release binary beside the
@@ -23,6 +23,7 @@ mod readme;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ use aws_config::BehaviorVersion;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use clap::Parser;
 use fraud_job_watch::aws::{FraudDetector, Table};
 use fraud_job_watch::ports::{Listing, Store};
 use jiff::Timestamp;
@@ -45,10 +47,9 @@ use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
 
 const ROUNDS: usize = 30;
-const FUNCTION: &str = "target/release/fraud-job-watch";
 const PYTHON: &str = ".envs/boto3/bin/python";
 /// What puts the tables into README.md.
-const PLACE: &str = "cargo bench --all-features --bench cold -- --write";
+const PLACE: &str = "tests/run bench cold --write";
 /// What clients trust: the system's roots and the lab's.
 const ROOTS: &str = "target/cold-roots.pem";
 /// The lab's root alone.
@@ -68,6 +69,25 @@ const VARIANTS: [&str; 6] = [
     "no TLS",
 ];
 
+/// Measures a cold start with TLS, beside a boto3 function, and prints Markdown tables.
+#[derive(Parser)]
+#[command(bin_name = "tests/run bench cold")]
+struct Arguments {
+    /// The binary to measure.
+    #[arg(
+        long,
+        default_value = "target/release/fraud-job-watch",
+        value_name = "FILE"
+    )]
+    function: PathBuf,
+    /// Puts the tables into README.md, between its two marks.
+    #[arg(long)]
+    write: bool,
+    /// What `cargo bench` adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -76,14 +96,14 @@ fn main() {
     match std::env::var("COLD_VARIANT") {
         Ok(variant) => runtime.block_on(be(variant.parse().unwrap())),
         Err(_) => {
+            let arguments = Arguments::parse();
             std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
-            let write = std::env::args().any(|argument| argument == "--write");
-            if write {
+            if arguments.write {
                 readme::look_for_a_place(PLACE);
             }
-            let tables = runtime.block_on(measure());
+            let tables = runtime.block_on(measure(&arguments.function));
             println!("{tables}");
-            if write {
+            if arguments.write {
                 readme::put(PLACE, &tables);
             }
         }
@@ -139,7 +159,7 @@ async fn be(variant: usize) {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-async fn measure() -> String {
+async fn measure(function: &Path) -> String {
     let jobs = lab::fraud_detector::FraudDetector::start();
     jobs.set_history(1_000, Duration::from_secs(2 * 24 * 60 * 60));
     let table = lab::table::Table::start();
@@ -183,7 +203,7 @@ async fn measure() -> String {
     }
 
     text.push_str(
-        "\nThe functions, with an idle run over 1,000 jobs at 0 ms; with a memory, of the share of a processor that Lambda \
+        "\nThe functions, with an idle run over 1,000 jobs at 0 ms; with a memory, at the share of a processor that Lambda \
          gives for it:\n\n\
          | function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|\n",
     );
@@ -207,14 +227,14 @@ async fn measure() -> String {
             table.set_items(Vec::new());
             let (mut starts, mut runs, mut cpus) = (Vec::new(), Vec::new(), Vec::new());
             for round in 0..=10 {
-                let path = |path: &str| std::path::absolute(path).unwrap();
+                let path = |path: &Path| std::path::absolute(path).unwrap();
                 let mut command = match boto3 {
                     true => {
-                        let mut command = Command::new(path(PYTHON));
+                        let mut command = Command::new(path(Path::new(PYTHON)));
                         command.args(["-m", "boto3_function"]);
                         command
                     }
-                    false => Command::new(path(FUNCTION)),
+                    false => Command::new(path(function)),
                 };
                 if let Some(share) = &share {
                     command = share.confine(&command);
@@ -223,8 +243,12 @@ async fn measure() -> String {
                     ("PYTHONPATH", "tests/bench"),
                     ("PYTHONPYCACHEPREFIX", "target/pycache"),
                 ];
-                let python = python
-                    .map(|(name, value)| (name.to_owned(), path(value).display().to_string()));
+                let python = python.map(|(name, value)| {
+                    (
+                        name.to_owned(),
+                        path(Path::new(value)).display().to_string(),
+                    )
+                });
                 let function = Function::run(&api, command, env.iter().cloned().chain(python));
                 lab::eventually(|| function.start_to_ready().is_some()).await;
                 let start = Instant::now();
