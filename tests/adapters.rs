@@ -219,7 +219,7 @@ async fn a_member_of_another_type_counts_as_absent() {
         "jobId": "odd", "status": ["FAILED"], "startTime": {"seconds": 7}, "arn": null, "iamRoleArn": 7,
         "processedRecordsCount": "many", "totalRecordsCount": 9_000_000_000_000_000_000_u64, "isNew": true,
     });
-    let body = json!({"batchPredictions": [odd], "nextToken": null});
+    let body = json!({"batchPredictions": [null, odd], "nextToken": null});
     let (listing, _) = listing(vec![answers(200, &body)]);
     let page = listing.page(None).await.unwrap();
     let known = Listed {
@@ -237,6 +237,8 @@ async fn an_answer_that_is_no_listing_is_an_error_which_repeats_none_of_it() {
         ("{\"batchPredictions\": [{\"jobId\": \"secret", "not JSON"),
         ("{\"batchPredictions\": \"secret\"}", "no listing"),
         ("[\"secret\"]", "no listing"),
+        ("[[], \"secret\"]", "no listing"),
+        ("{\"batchPredictions\": [[\"secret\"]]}", "no listing"),
     ] {
         let (listing, http) = listing(vec![answers_text(200, body)]);
         let error = listing.page(None).await.unwrap_err().to_string();

@@ -3,6 +3,8 @@
 //! Pages are asked for one by one here and not by the SDK's paginator, which ends without an error when the
 //! same token comes twice: a cut listing would look complete.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_frauddetector::Client;
@@ -19,7 +21,8 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::explain;
 use crate::ports::{Listing, ListingError, Page};
@@ -51,17 +54,15 @@ impl Listing for FraudDetector {
         let answer = send(request)
             .await
             .map_err(|error| ListingError(explain("GetBatchPredictionJobs", &error)))?;
-        Ok(Page {
-            jobs: answer.batch_predictions.unwrap_or_default(),
-            next: answer.next_token,
-        })
+        let (jobs, next) = answer.into_jobs();
+        Ok(Page { jobs, next })
     }
 
     async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
         let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
         match send(request).await {
             Ok(answer) => {
-                let jobs = answer.batch_predictions.unwrap_or_default();
+                let (jobs, _) = answer.into_jobs();
                 Ok(jobs.into_iter().find(|job| {
                     job.job_id
                         .as_deref()
@@ -85,11 +86,44 @@ impl Listing for FraudDetector {
 }
 
 /// An answer to `GetBatchPredictionJobs`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
-    batch_predictions: Option<Vec<Listed>>,
+    batch_predictions: Option<Vec<Option<Object<Listed>>>>,
     next_token: Option<String>,
+}
+
+impl Answer {
+    /// The jobs, and the token of the next page.
+    fn into_jobs(self) -> (Vec<Listed>, Option<String>) {
+        let listed = self.batch_predictions.unwrap_or_default();
+        let jobs = listed.into_iter().flatten().map(|Object(job)| job);
+        (jobs.collect(), self.next_token)
+    }
+}
+
+/// What is read of an object only: of an array serde would take the members in their order.
+#[derive(Debug)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
 }
 
 async fn send(
@@ -162,8 +196,9 @@ impl DeserializeResponse for Reading {
 fn read(body: &[u8]) -> Result<Answer, &'static str> {
     // As a whole, which is faster than text by text.
     let text = std::str::from_utf8(body).map_err(|_| "the answer is not UTF-8")?;
-    serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => "the answer is JSON, but no listing",
-        _ => "the answer is not JSON",
-    })
+    match serde_json::from_str(text) {
+        Ok(Object(answer)) => Ok(answer),
+        Err(error) if error.is_data() => Err("the answer is JSON, but no listing"),
+        Err(_) => Err("the answer is not JSON"),
+    }
 }

@@ -186,8 +186,15 @@ fn page(document: Value) -> Result<(Vec<Listed>, bool), String> {
         Some(Value::String(token)) => !token.is_empty(),
         Some(_) => return Err("nextToken is not a string".to_owned()),
     };
-    let job = |job| Listed::deserialize(job).unwrap_or_default();
     Ok((jobs.into_iter().map(job).collect(), has_next))
+}
+
+fn job(value: Value) -> Listed {
+    // Of an array serde would take the members in their order.
+    match value {
+        Value::Object(_) => Listed::deserialize(value).unwrap_or_default(),
+        _ => Listed::default(),
+    }
 }
 
 /// What an error says, without the place in its end.
@@ -216,7 +223,7 @@ mod tests {
     fn documents_are_pages_and_a_bad_member_is_absent() {
         let listing = Listing::parse(
             r#"{"batchPredictions": [{"jobId": "a", "status": 7, "processedRecordsCount": "many"}], "nextToken": "t"}
-               {"batchPredictions": [17, {"jobId": "b", "lastHeartbeatTime": "2026-03-02T08:00:00"}]}"#,
+               {"batchPredictions": [17, ["c"], {"jobId": "b", "lastHeartbeatTime": "2026-03-02T08:00:00"}]}"#,
         );
         let listing = listing.unwrap_or_default();
         let named = |id: &str| Listed {
@@ -229,7 +236,10 @@ mod tests {
         };
         assert_eq!(
             listing.pages,
-            [vec![named("a")], vec![Listed::default(), b]]
+            [
+                vec![named("a")],
+                vec![Listed::default(), Listed::default(), b]
+            ]
         );
         assert!(!listing.is_incomplete());
         assert_eq!(listing.latest_time(), time("2026-03-02T08:00:00Z"));
