@@ -14,6 +14,7 @@
 )]
 #![recursion_limit = "256"]
 
+mod contenders;
 #[path = "../lab/mod.rs"]
 mod lab;
 #[allow(dead_code, reason = "not all of it is looked at here")]
@@ -23,7 +24,7 @@ mod readme;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +48,6 @@ use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
 
 const ROUNDS: usize = 30;
-const PYTHON: &str = ".envs/boto3/bin/python";
 /// What puts the tables into README.md.
 const PLACE: &str = "tests/run bench cold --write";
 /// What clients trust: the system's roots and the lab's.
@@ -73,19 +73,8 @@ const VARIANTS: [&str; 6] = [
 #[derive(Parser)]
 #[command(bin_name = "tests/run bench cold")]
 struct Arguments {
-    /// The binary to measure.
-    #[arg(
-        long,
-        default_value = "target/release/fraud-job-watch",
-        value_name = "FILE"
-    )]
-    function: PathBuf,
-    /// Puts the tables into README.md, between its two marks.
-    #[arg(long)]
-    write: bool,
-    /// What `cargo bench` adds.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    common: contenders::Common,
 }
 
 fn main() {
@@ -96,14 +85,14 @@ fn main() {
     match std::env::var("COLD_VARIANT") {
         Ok(variant) => runtime.block_on(be(variant.parse().unwrap())),
         Err(_) => {
-            let arguments = Arguments::parse();
+            let Arguments { common } = Arguments::parse();
             std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
-            if arguments.write {
+            if common.write {
                 readme::look_for_a_place(PLACE);
             }
-            let tables = runtime.block_on(measure(&arguments.function));
+            let tables = runtime.block_on(measure(&common.function));
             println!("{tables}");
-            if arguments.write {
+            if common.write {
                 readme::put(PLACE, &tables);
             }
         }
@@ -227,29 +216,15 @@ async fn measure(function: &Path) -> String {
             table.set_items(Vec::new());
             let (mut starts, mut runs, mut cpus) = (Vec::new(), Vec::new(), Vec::new());
             for round in 0..=10 {
-                let path = |path: &Path| std::path::absolute(path).unwrap();
                 let mut command = match boto3 {
-                    true => {
-                        let mut command = Command::new(path(Path::new(PYTHON)));
-                        command.args(["-m", "boto3_function"]);
-                        command
-                    }
-                    false => Command::new(path(function)),
+                    true => contenders::boto3(),
+                    false => contenders::ours(function),
                 };
                 if let Some(share) = &share {
                     command = share.confine(&command);
                 }
-                let python = [
-                    ("PYTHONPATH", "tests/bench"),
-                    ("PYTHONPYCACHEPREFIX", "target/pycache"),
-                ];
-                let python = python.map(|(name, value)| {
-                    (
-                        name.to_owned(),
-                        path(Path::new(value)).display().to_string(),
-                    )
-                });
-                let function = Function::run(&api, command, env.iter().cloned().chain(python));
+                let env = env.iter().cloned().chain(contenders::boto3_env());
+                let function = Function::run(&api, command, env);
                 lab::eventually(|| function.start_to_ready().is_some()).await;
                 let start = Instant::now();
                 api.invoke(json!({}), Duration::from_secs(60))

@@ -12,6 +12,7 @@
     reason = "a measurement that cannot go on panics"
 )]
 
+mod contenders;
 mod floor;
 #[path = "../lab/mod.rs"]
 mod lab;
@@ -20,7 +21,6 @@ mod readme;
 mod report;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,19 +61,8 @@ struct Arguments {
     /// Lambda memory sizes whose share of a processor is measured; needs root.
     #[arg(long, value_delimiter = ',', value_name = "MB,…")]
     memory: Vec<u32>,
-    /// The binary to measure.
-    #[arg(
-        long,
-        default_value = "target/release/fraud-job-watch",
-        value_name = "FILE"
-    )]
-    function: PathBuf,
-    /// Puts the essential tables into README.md, between its two marks.
-    #[arg(long)]
-    write: bool,
-    /// What `cargo bench` adds.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    common: contenders::Common,
     /// To be the floor, for this address.
     #[arg(long, hide = true)]
     floor: Option<String>,
@@ -87,8 +76,6 @@ const TIME: Duration = Duration::from_secs(3_000);
 const SLOW: Duration = Duration::from_secs(20);
 /// A listing that takes longer is measured only if `--jobs` names it.
 const LONGEST: Duration = Duration::from_secs(60);
-/// The python of the boto3 function, and where what it compiles is kept.
-const PYTHON: &str = ".envs/boto3/bin/python";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Contender {
@@ -114,7 +101,7 @@ fn main() {
         return;
     }
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
-    if arguments.write {
+    if arguments.common.write {
         readme::look_for_a_place(report::PLACE);
     }
     let results = tokio::runtime::Builder::new_current_thread()
@@ -124,7 +111,7 @@ fn main() {
         .block_on(measure(&arguments));
     std::fs::write("target/bench.json", results.json().to_string()).unwrap();
     println!("{}", results.everything());
-    if arguments.write {
+    if arguments.common.write {
         readme::put(report::PLACE, &results.essentials());
     }
 }
@@ -148,7 +135,7 @@ fn rounds(arguments: &Arguments, case: Case) -> usize {
 
 async fn measure(arguments: &Arguments) -> Results {
     let mut results = Results::default();
-    results.zip_bytes = zipped(&arguments.function);
+    results.zip_bytes = zipped(&arguments.common.function);
     let sizes = match (arguments.jobs.as_slice(), arguments.quick) {
         ([], true) => vec![100, 1_000, 10_000],
         ([], false) => vec![100, 1_000, 10_000, 100_000, 1_000_000],
@@ -278,23 +265,17 @@ impl Stage {
 
     fn command(&self, contender: Contender) -> Command {
         match contender {
-            Contender::Ours => Command::new(std::path::absolute(&self.arguments.function).unwrap()),
-            Contender::Boto3 => {
-                let mut command = Command::new(std::path::absolute(PYTHON).unwrap());
-                command.args(["-m", "boto3_function"]);
-                command
-            }
+            Contender::Ours => contenders::ours(&self.arguments.common.function),
+            Contender::Boto3 => contenders::boto3(),
             Contender::Floor => unreachable!("the floor is no function"),
         }
     }
 
     /// A function process that has asked for its first event.
     async fn start(&self, contender: Contender, share: Option<&process::Share>) -> Function {
-        let path = |path: &str| std::path::absolute(path).unwrap().display().to_string();
         let mut env = self.table.env().to_vec();
         env.push(self.jobs.env());
-        env.push(("PYTHONPATH".to_owned(), path("tests/bench")));
-        env.push(("PYTHONPYCACHEPREFIX".to_owned(), path("target/pycache")));
+        env.extend(contenders::boto3_env());
         let mut command = self.command(contender);
         if let Some(share) = share {
             command = share.confine(&command);
@@ -462,7 +443,7 @@ zipped = io.BytesIO()
 with zipfile.ZipFile(zipped, 'w', zipfile.ZIP_DEFLATED) as archive:
     archive.write(sys.argv[1], 'bootstrap')
 print(len(zipped.getvalue()))";
-    let output = Command::new(PYTHON)
+    let output = Command::new(contenders::PYTHON)
         .args(["-c", script])
         .arg(binary)
         .output()

@@ -586,7 +586,7 @@ fn machine() -> String {
     let rustc = says("rustc", &["--version"]);
     let rustc = rustc.split(" (").next().unwrap_or_default().to_owned();
     let versions = "import boto3, platform; print('Python', platform.python_version() + ', boto3', boto3.__version__)";
-    let python = says(super::PYTHON, &["-c", versions]);
+    let python = says(super::contenders::PYTHON, &["-c", versions]);
     format!(
         "{cores} × {model}, {}, Linux {kernel}, {rustc}, {python}.",
         std::env::consts::ARCH
