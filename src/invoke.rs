@@ -4,6 +4,7 @@
 //! `{"test_notice": true}` publishes one sample, marked as a test, and does nothing else. With both, dry run
 //! wins. Whatever else it holds is ignored.
 
+use std::collections::BTreeSet;
 use std::iter;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,11 +16,11 @@ use tracing::{error, info};
 
 use crate::message::{Message, Telling, Told};
 use crate::ports::{
-    Claimed, Clock, Listing, Ports, PublishError, Recorded, State, Store, StoreError, Topic,
+    Claimed, Clock, Listing, Owed, Ports, PublishError, Recorded, State, Store, StoreError, Topic,
 };
 use crate::run::{Answer, Failure, Outcome, Tick, bounded, millis, run};
 use crate::settings::WatchSettings;
-use crate::watch::{Change, Item, Job, Key, Kind, Listed, Notice, NoticeId};
+use crate::watch::{Change, Item, Job, Key, Kind, Listed, Notice, NoticeId, TopicArn};
 
 /// An invocation that failed: the first of its failures, with a stable name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,13 +54,15 @@ pub async fn invoke<L: Listing, S: Store, T: Topic, C: Clock>(
         let Ports {
             listing,
             store,
+            topic,
             clock,
             ..
         } = ports;
         let ports = Ports {
             listing,
             store: ReadOnly(store),
-            topic: Collected::default(),
+            // Alone, so that what is for two topics is shown once.
+            topic: Collected::new(topic.arn().clone()),
             urgent: None,
             clock,
         };
@@ -175,6 +178,9 @@ async fn test_notice<L, S, T: Topic, C: Clock>(
         recorded_at: now,
         job: Job::read(sample).ok(),
         job_seen_at: Some(now),
+        incident: None,
+        thread: None,
+        topics: BTreeSet::new(),
         silence: None,
         found: None,
     };
@@ -236,7 +242,7 @@ impl<S: Store> Store for ReadOnly<S> {
 
     async fn claim(
         &self,
-        _: &NoticeId,
+        _: &Owed,
         _: &str,
         _: Timestamp,
         _: Timestamp,
@@ -244,27 +250,42 @@ impl<S: Store> Store for ReadOnly<S> {
         Ok(Claimed::Mine)
     }
 
-    async fn settle(&self, _: &NoticeId) -> Result<(), StoreError> {
+    async fn settle(&self, _: &Owed) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
 /// A topic that keeps what is published.
-#[derive(Debug, Default)]
-pub struct Collected(Mutex<Vec<Message>>);
+#[derive(Debug)]
+pub struct Collected {
+    topic: TopicArn,
+    messages: Mutex<Vec<Message>>,
+}
 
 impl Collected {
+    /// Stands in for that topic.
+    pub fn new(topic: TopicArn) -> Self {
+        Self {
+            topic,
+            messages: Mutex::default(),
+        }
+    }
+
     /// Takes what was published since the last time.
     pub fn take(&self) -> Vec<Message> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Topic for Collected {
+    fn arn(&self) -> &TopicArn {
+        &self.topic
+    }
+
     async fn ready(&self) {}
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {
-        self.0
+        self.messages
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(message.clone());

@@ -8,7 +8,7 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use crate::message::Message;
-use crate::watch::{Baseline, Change, Item, JobId, Key, Listed, Notice, NoticeId, Record};
+use crate::watch::{Baseline, Change, Item, JobId, Key, Listed, Notice, Record, TopicArn, Topics};
 
 /// One page of the listing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,14 +24,20 @@ pub trait Listing {
     /// The first page, or the one that `token` stands for.
     fn page(&self, token: Option<&str>) -> impl Future<Output = Result<Page, ListingError>>;
 
-    /// The job with this id; `None` if there is none.
+    /// The job with this id, or whatever the service has answered instead; `None` if there is none.
     fn ask(&self, id: &JobId) -> impl Future<Output = Result<Option<Listed>, ListingError>>;
 }
 
 /// A page or a job could not be had, after all retries.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ListingError(pub String);
+pub enum ListingError {
+    /// The call was refused for its rate: it may pass after a pause.
+    #[error("{0}")]
+    Throttled(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// Everything stored for one watch.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,13 +48,26 @@ pub struct State {
     pub records: Vec<Record>,
     /// What waits to be delivered.
     pub owed: Vec<Owed>,
+    /// What is stored and cannot be understood. It is left untouched.
+    pub unreadable: Vec<UnreadableItem>,
 }
 
-/// A notice that waits until it is delivered.
+/// A stored item, other than the watch's own, that cannot be understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnreadableItem {
+    /// Whose record it is, if it is a job's.
+    pub job: Option<JobId>,
+    /// What is wrong; it names the item.
+    pub error: StoreError,
+}
+
+/// A notice that waits until it is delivered to one topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Owed {
     /// What to tell.
     pub notice: Notice,
+    /// The topic that it is for. What is for two topics is owed twice, with one id, and each is delivered for itself.
+    pub topic: TopicArn,
     /// Its place among the notices of its job: the revision that it was recorded with, and its place there.
     pub order: (u64, u64),
 }
@@ -76,7 +95,7 @@ pub enum Claimed {
 
 /// What a watch keeps between runs. All of it survives the run; each write is all or nothing.
 pub trait Store {
-    /// Everything, possibly not the newest.
+    /// Everything, possibly not the newest. It is an error only if the watch's own item cannot be had.
     fn load(&self, now: Timestamp) -> impl Future<Output = Result<State, StoreError>>;
 
     /// One item as it is now; `None` if it is absent or expired.
@@ -94,21 +113,22 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Recorded, StoreError>>;
 
-    /// Claims an owed notice for the run `by` until `until`, if it is owed and no other run's claim lasts.
+    /// Claims an owed notice for the run `by` until `until`, if it is owed and no other run's claim lasts. With an
+    /// `until` that is not after `now` the run lets go of its claim.
     fn claim(
         &self,
-        id: &NoticeId,
+        owed: &Owed,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> impl Future<Output = Result<Claimed, StoreError>>;
 
     /// Forgets an owed notice. Doing it twice is harmless.
-    fn settle(&self, id: &NoticeId) -> impl Future<Output = Result<(), StoreError>>;
+    fn settle(&self, owed: &Owed) -> impl Future<Output = Result<(), StoreError>>;
 }
 
 /// The state could not be read or written, after all retries.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// A call failed, or an item makes no sense.
     #[error("{0}")]
@@ -120,6 +140,9 @@ pub enum StoreError {
 
 /// Where messages go.
 pub trait Topic {
+    /// Its ARN.
+    fn arn(&self) -> &TopicArn;
+
     /// Waits until a message more does not exceed the topic's rate.
     fn ready(&self) -> impl Future<Output = ()>;
 
@@ -138,6 +161,9 @@ pub enum PublishError {
     /// This message will never pass as it is.
     #[error("{0}")]
     Refused(String),
+    /// It did not pass because of the topic's rate: no other would.
+    #[error("{0}")]
+    Throttled(String),
     /// It may pass another time, or has passed and its answer was lost.
     #[error("{0}")]
     Failed(String),
@@ -162,6 +188,16 @@ pub struct Ports<L, S, T, C> {
     pub urgent: Option<T>,
     /// The time.
     pub clock: C,
+}
+
+impl<L, S, T: Topic, C> Ports<L, S, T, C> {
+    /// The topics that notices are for.
+    pub fn topics(&self) -> Topics {
+        Topics {
+            main: self.topic.arn().clone(),
+            urgent: self.urgent.as_ref().map(|topic| topic.arn().clone()),
+        }
+    }
 }
 
 /// The computer's own clock.

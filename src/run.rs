@@ -8,6 +8,7 @@ mod commit;
 mod deliver;
 mod list;
 mod outcome;
+mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -24,13 +25,16 @@ use tracing::{debug, error, warn};
 use commit::{Commit, commit};
 use list::{Listed, list};
 pub use outcome::{Answer, Failure, Gauges, Outcome};
+use pace::Pace;
 
 use crate::ports::{Clock, Listing, Owed, Page, Ports, Store, StoreError, Topic};
 use crate::settings::WatchSettings;
 use crate::watch::judge::{self, Terms, judge, judge_absence, judge_silence};
 use crate::watch::life::sign_of_life;
-use crate::watch::line::{Line, ended_lately};
-use crate::watch::{Baseline, Change, Item, Job, JobId, Phase, Record, Source, Status};
+use crate::watch::queue::Ends;
+use crate::watch::{
+    Baseline, Change, Item, Job, JobId, Phase, Queue, Record, Source, Status, Topics,
+};
 
 /// Writes under way at once.
 const WRITES: usize = 16;
@@ -87,7 +91,7 @@ pub async fn run<L: Listing, S: Store, T: Topic, C: Clock>(
 #[derive(Clone)]
 enum Question {
     Seen(Rc<Job>),
-    Silent(Rc<Job>, Rc<Option<Line>>),
+    Silent(Rc<Job>, Rc<Option<Queue>>),
     Absent,
 }
 
@@ -95,8 +99,8 @@ impl Question {
     fn judge(&self, record: Option<&Record>, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
         match (self, record) {
             (Self::Seen(job), record) => judge(record, job, now, terms),
-            (Self::Silent(job, line), Some(record)) => {
-                judge_silence(record, job, now, terms, line.as_ref().as_ref())
+            (Self::Silent(job, queue), Some(record)) => {
+                judge_silence(record, job, now, terms, queue.as_ref().as_ref())
             }
             (Self::Absent, Some(record)) => judge_absence(record, now, terms),
             (Self::Silent(..) | Self::Absent, None) => None,
@@ -129,12 +133,17 @@ struct Run<'a, L, S, T, C> {
     started: Instant,
     list_until: Option<Instant>,
     work_until: Option<Instant>,
+    /// Of the listing, and of the questions by id.
+    pace: Rc<Pace>,
+    topics: Topics,
     baseline: Option<Baseline>,
     known: BTreeMap<JobId, Known>,
+    /// What is stored and cannot be understood, and the jobs that are not judged because of it.
+    unreadable: Vec<StoreError>,
+    unjudged: BTreeSet<JobId>,
     /// The active jobs that this run saw: they are few.
     active: BTreeMap<JobId, Sighting>,
-    /// The jobs that ended just now, recorded or not: they are few.
-    ended: Vec<Job>,
+    ends: Ends,
     owed: Vec<Owed>,
     /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is owed.
     overtaken: BTreeSet<JobId>,
@@ -156,10 +165,14 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 .time_given
                 .map(|given| started + given.saturating_sub(reserve(given))),
             work_until: tick.work_until(started),
+            pace: Rc::default(),
+            topics: ports.topics(),
             baseline: None,
             known: BTreeMap::new(),
+            unreadable: Vec::new(),
+            unjudged: BTreeSet::new(),
             active: BTreeMap::new(),
-            ended: Vec::new(),
+            ends: Ends::default(),
             owed: Vec::new(),
             overtaken: BTreeSet::new(),
             answer: Answer::default(),
@@ -177,12 +190,23 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         )
     }
 
+    /// The questions by id end in the middle of what is left after the listing: delivery needs its time, however long
+    /// the service refuses to answer.
+    fn ask_until(&self) -> Option<Instant> {
+        let (list_until, work_until) = (self.list_until?, self.work_until?);
+        let left = work_until.saturating_duration_since(list_until);
+        Some(work_until.min(list_until + left / 2))
+    }
+
     fn finish(mut self, subscribers: Option<u64>) -> Outcome {
+        for failure in Failure::unreadable(std::mem::take(&mut self.unreadable)) {
+            self.fail(failure);
+        }
         let now = self.ports.clock.now();
         let age = |at: Timestamp| now.duration_since(at).max(SignedDuration::ZERO);
         let signs = self.active.values().filter_map(|Sighting { job, .. }| {
             let record = &self.known.get(&job.id)?.record;
-            (record.phase == Phase::Active).then(|| age(sign_of_life(job, Some(record), now)))
+            (record.phase == Phase::Active).then(|| age(sign_of_life(record, job, now)))
         });
         let owed = self.owed.iter().map(|owed| age(owed.notice.recorded_at));
         let gauges = Gauges {
@@ -208,8 +232,8 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
     /// Loads and lists side by side, and judges page by page. False if nothing could be judged.
     async fn load_and_list(&mut self) -> bool {
         let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
-        let ports = self.ports;
-        let listing = list(&ports.listing, &ports.clock, sender, self.list_until);
+        let (ports, pace) = (self.ports, Rc::clone(&self.pace));
+        let listing = list(&ports.listing, &ports.clock, &pace, sender, self.list_until);
         let judging = async {
             let Some(baseline) = self.load().await else {
                 // The listing ends when nobody takes its pages.
@@ -256,6 +280,10 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             );
         }
         self.owed = state.owed;
+        for item in state.unreadable {
+            self.unjudged.extend(item.job);
+            self.unreadable.push(item.error);
+        }
         if let Some(baseline) = state.baseline {
             return Some(baseline);
         }
@@ -321,7 +349,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
 
     fn read(&mut self, listed: crate::watch::Listed) -> Option<Job> {
         match Job::read(listed) {
-            Ok(job) => Some(job),
+            Ok(job) => Some(job.plausible_at(self.ports.clock.now())),
             Err(unreadable) => {
                 self.answer.unreadable += 1;
                 warn!("a listed job was passed over: {unreadable}");
@@ -347,22 +375,22 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
 
     /// Judges a job that is seen.
     async fn see(&mut self, writes: &mut Writes<'a>, job: Job, at: Timestamp, baseline: &Baseline) {
+        let end = job.end();
+        if let Some(end) = end {
+            self.ends.add(end, job.completed_at);
+        }
         while writes.jobs.contains(&job.id) {
             self.drain(writes, writes.futures.len().saturating_sub(1))
                 .await;
         }
-        let known = self.known.get_mut(&job.id);
-        if let Some(known) = known {
+        if let Some(known) = self.known.get_mut(&job.id) {
             known.seen = true;
-        } else if job.end().is_some()
-            && job.finished_at().is_some_and(|at| at <= baseline.since)
-            && !ended_lately(&job, at, self.tick.settings.policy.stall_after)
-        {
+        } else if end.is_some() && job.finished_at().is_some_and(|at| at <= baseline.since) {
             // History: by far the most, and judged as such without more ado.
             return;
         }
         let job = Rc::new(job);
-        if job.end().is_none() {
+        if end.is_none() && !job.is_unclear() {
             self.active.insert(
                 job.id.clone(),
                 Sighting {
@@ -370,11 +398,15 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                     at,
                 },
             );
-        } else if ended_lately(&job, at, self.tick.settings.policy.stall_after) {
-            self.ended.push(job.to_recognise());
         }
-        self.put(writes, job.id.clone(), Question::Seen(job), at, baseline)
-            .await;
+        if !self.unjudged.contains(&job.id) {
+            self.put(writes, job.id.clone(), Question::Seen(job), at, baseline)
+                .await;
+        }
+    }
+
+    fn terms<'t>(&'t self, baseline: &'t Baseline) -> Terms<'t> {
+        terms(self.tick, &self.topics, baseline)
     }
 
     /// Judges, and starts to write what it makes.
@@ -386,27 +418,16 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         now: Timestamp,
         baseline: &Baseline,
     ) {
-        let tick = self.tick;
-        let terms = Terms {
-            source: tick.source,
-            policy: &tick.settings.policy,
-            baseline,
-            run: tick.run,
-        };
         let record = self.known.get(&id).map(|known| &known.record);
-        let Some(change) = question.judge(record, now, &terms) else {
+        let Some(change) = question.judge(record, now, &self.terms(baseline)) else {
             return;
         };
         self.drain(writes, WRITES - 1).await;
-        let (ports, until, baseline) = (self.ports, self.work_until, baseline.clone());
+        let (ports, tick, until) = (self.ports, self.tick, self.work_until);
+        let (baseline, topics) = (baseline.clone(), self.topics.clone());
         writes.jobs.insert(id.clone());
         writes.futures.push(Box::pin(async move {
-            let terms = Terms {
-                source: tick.source,
-                policy: &tick.settings.policy,
-                baseline: &baseline,
-                run: tick.run,
-            };
+            let terms = terms(tick, &topics, &baseline);
             let anew = |item: Option<&Item>, _| {
                 let record = match item {
                     Some(Item::Job(record)) => Some(record.as_ref()),
@@ -458,28 +479,23 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
 
     fn made(&mut self, change: Change) {
         let rev = change.item.rev();
-        for (place, notice) in change.notices.into_iter().enumerate() {
+        for (place, notice) in change.notices.iter().enumerate() {
             debug!(kind = %notice.kind, event_id = %notice.id, "recorded");
             *self
                 .answer
                 .notices
                 .entry(notice.kind.to_string())
                 .or_default() += 1;
-            self.owed.push(Owed {
-                notice,
+            self.owed.extend(notice.topics.iter().map(|topic| Owed {
+                notice: notice.clone(),
+                topic: topic.clone(),
                 order: (rev, place as u64),
-            });
+            }));
         }
         match change.item {
             Item::Watch(baseline) => self.baseline = Some(baseline),
             Item::Job(record) => {
                 debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
-                if let (Phase::Ended, Status::Other(status)) = (record.phase, &record.job.status) {
-                    warn!(
-                        job = record.job.id.as_str(),
-                        status, "a job ended with an unknown status: nothing is told of it"
-                    );
-                }
                 self.known.insert(
                     record.job.id.clone(),
                     Known {
@@ -503,28 +519,39 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             .filter(|known| is_missing(known))
             .map(|known| known.record.job.id.clone())
             .collect();
-        let (ports, until) = (self.ports, self.work_until);
+        let (ports, until, pace) = (self.ports, self.ask_until(), Rc::clone(&self.pace));
         let mut answers = stream::iter(missing)
-            .map(|id| async move {
-                let at = ports.clock.now();
-                let answer = bounded(until, ports.listing.ask(&id)).await;
-                (id, at, answer)
+            .map(|id| async {
+                let ask = async || {
+                    let asked_at = ports.clock.now();
+                    Ok((asked_at, ports.listing.ask(&id).await?))
+                };
+                let answer = pace.call(until, ask).await;
+                (id, answer)
             })
             .buffered(WRITES);
         let mut writes = Writes::default();
-        while let Some((id, at, answer)) = answers.next().await {
+        while let Some((id, answer)) = answers.next().await {
             match answer {
-                Some(Ok(Some(listed))) => {
-                    if let Some(job) = self.read(listed).filter(|job| job.id == id) {
+                Some(Ok((at, Some(listed)))) => match self.read(listed) {
+                    Some(job) if job.id == id => {
                         self.see(&mut writes, job, at, &baseline).await;
                     }
-                }
+                    Some(other) => {
+                        self.answer.unreadable += 1;
+                        let (asked, got) = (id.as_str(), other.id.as_str());
+                        warn!(
+                            "asked for job {asked:?}, the service answered with {got:?}: nothing is concluded"
+                        );
+                    }
+                    None => {}
+                },
                 // A partial view draws no conclusion.
-                Some(Ok(None)) if self.answer.complete => {
+                Some(Ok((at, None))) if self.answer.complete => {
                     self.put(&mut writes, id, Question::Absent, at, &baseline)
                         .await
                 }
-                Some(Ok(None)) => {}
+                Some(Ok((_, None))) => {}
                 Some(Err(error)) => self.fail(Failure::ListingFailed(error.to_string())),
                 None => self.spent = true,
             }
@@ -533,62 +560,42 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         self.drain(&mut writes, 0).await;
     }
 
-    /// Judges the silence of the active jobs, in the order in which they started.
+    /// Judges the silence of the active jobs, now that the listing says who waits for whom.
     async fn weigh_silences(&mut self) {
         let Some(baseline) = self.baseline.clone() else {
             return;
         };
-        let tick = self.tick;
-        let stall_after = tick.settings.policy.stall_after;
-        let terms = Terms {
-            source: tick.source,
-            policy: &tick.settings.policy,
-            baseline: &baseline,
-            run: tick.run,
-        };
-        let active: Vec<_> = self
+        // Of who waits for whom only a whole listing tells.
+        let queue = Rc::new(self.answer.complete.then(|| self.queue()));
+        let mut writes = Writes::default();
+        let seen: Vec<_> = self
             .active
             .values()
-            .filter_map(|Sighting { job, at }| {
-                let record = self.known.get(&job.id).map(|known| &known.record)?;
-                (record.phase == Phase::Active).then_some((job, record, *at))
-            })
+            .map(|it| (Rc::clone(&it.job), it.at))
             .collect();
-        // A job that could not be asked for, or not be recorded, may be the one that others wait for.
-        let is_whole = self.answer.complete && !self.spent && self.failures.is_empty();
-        let mut line = is_whole.then(|| {
-            let mut line = Line::default();
-            let now = self.ports.clock.now();
-            active
-                .iter()
-                .for_each(|(job, record, at)| line.add_active(job, record, *at, stall_after));
-            self.ended
-                .iter()
-                .for_each(|job| line.add_ended(job, now, stall_after));
-            self.known
-                .values()
-                .for_each(|known| line.add_recorded(&known.record, now, stall_after));
-            line
-        });
-        let mut in_order = active;
-        in_order.sort_by_key(|(job, ..)| (job.started_at, &job.id));
-        let mut silent = Vec::new();
-        for (job, record, at) in in_order {
-            if judge_silence(record, job, at, &terms, line.as_ref()).is_some() {
-                if let (Some(line), None) = (&mut line, record.stall) {
-                    line.tell(&job.id, at);
-                }
-                silent.push((Rc::clone(job), at));
-            }
-        }
-        let line = Rc::new(line);
-        let mut writes = Writes::default();
-        for (job, at) in silent {
-            let question = Question::Silent(Rc::clone(&job), Rc::clone(&line));
+        for (job, at) in seen {
+            let question = Question::Silent(Rc::clone(&job), Rc::clone(&queue));
             self.put(&mut writes, job.id.clone(), question, at, &baseline)
                 .await;
         }
         self.drain(&mut writes, 0).await;
+    }
+
+    fn queue(&self) -> Queue {
+        let record = |id: &JobId| self.known.get(id).map(|known| &known.record);
+        let seen = self.active.values();
+        Queue::new(
+            seen.map(|Sighting { job, .. }| (job.as_ref(), record(&job.id))),
+            self.known.values().map(|known| {
+                (
+                    &known.record,
+                    self.active.contains_key(&known.record.job.id),
+                )
+            }),
+            self.ends,
+            self.ports.clock.now(),
+            self.tick.settings.policy.stall_after,
+        )
     }
 
     /// Records that the watch began, when its first listing was complete.
@@ -604,16 +611,10 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         if !self.answer.complete || self.spent || !self.failures.is_empty() {
             return;
         }
-        let tick = self.tick;
+        let (tick, topics) = (self.tick, self.topics.clone());
         let (jobs, by_status) = (self.answer.jobs, self.answer.by_status.clone());
         let change = |baseline: &Baseline, now| {
-            let terms = Terms {
-                source: tick.source,
-                policy: &tick.settings.policy,
-                baseline,
-                run: tick.run,
-            };
-            judge::began(&terms, now, jobs, &by_status)
+            judge::began(&terms(tick, &topics, baseline), now, jobs, &by_status)
         };
         let anew = |item: Option<&Item>, now| match item {
             Some(Item::Watch(baseline)) if baseline.began_at.is_none() => {
@@ -633,6 +634,16 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 self.fail(Failure::RecordFailed(format!("the watch: {error}")))
             }
         }
+    }
+}
+
+fn terms<'t>(tick: &'t Tick<'_>, topics: &'t Topics, baseline: &'t Baseline) -> Terms<'t> {
+    Terms {
+        source: tick.source,
+        policy: &tick.settings.policy,
+        topics,
+        baseline,
+        run: tick.run,
     }
 }
 

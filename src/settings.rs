@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::message::WatchName;
-use crate::watch::{Kind, Policy, Source};
+use crate::watch::{Kind, Policy, TopicArn};
 
 /// A variable: what it is for, and what holds when it is empty or not set.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ const TOPIC_ARN: Variable = Variable {
 };
 const URGENT_TOPIC_ARN: Variable = Variable {
     name: "URGENT_TOPIC_ARN",
-    meaning: "a topic for what somebody should look at: failed, stalled, vanished and reminders go there instead",
+    meaning: "a topic for what somebody should look at: failed, stalled, ended, vanished and reminders go there instead, and what closes them goes there too",
     rule: "the ARN of a standard topic",
     default: Some("none"),
     example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs-urgent",
@@ -73,16 +73,16 @@ const STALL_AFTER: Variable = Variable {
 };
 const REMIND_AFTER: Variable = Variable {
     name: "REMIND_AFTER",
-    meaning: "when a stall is told of again, and then at doubling intervals",
+    meaning: "when a stall is told of again, and then at doubling intervals of at most a day",
     rule: "`off`, or a duration from 1m to 30d",
-    default: Some("off"),
-    example: "4h",
+    default: Some("4h"),
+    example: "8h",
 };
 const NOTIFY_ON: Variable = Variable {
     name: "NOTIFY_ON",
-    meaning: "what is told",
-    rule: "some of completed, failed, stalled, recovered, canceled and vanished, with commas",
-    default: Some("completed,failed,stalled,recovered,vanished"),
+    meaning: "what is told; what closes a stall or a vanishing that was told always is",
+    rule: "some of completed, failed, stalled, recovered, canceled, ended and vanished, with commas",
+    default: Some("completed,failed,stalled,recovered,ended,vanished"),
     example: "failed,stalled",
 };
 
@@ -125,51 +125,6 @@ pub struct WatchSettings {
     pub policy: Policy,
     /// How many notices to one topic go out one by one; more become a digest.
     pub digest_above: usize,
-}
-
-/// The ARN of a standard SNS topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicArn {
-    arn: String,
-    source: Source,
-}
-
-impl TopicArn {
-    /// The ARN as text.
-    pub fn as_str(&self) -> &str {
-        &self.arn
-    }
-
-    /// The region that it names: where to publish.
-    pub fn region(&self) -> &str {
-        self.source.region()
-    }
-
-    /// The jobs of the account and region that it names.
-    pub fn source(&self) -> &Source {
-        &self.source
-    }
-
-    fn parse(arn: &str) -> Option<Self> {
-        let is_name = |text: &str| {
-            (1..=256).contains(&text.len())
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
-        let mut parts = arn.split(':');
-        let mut part = || parts.next().unwrap_or_default();
-        let (scheme, partition, service, region, account, name) =
-            (part(), part(), part(), part(), part(), part());
-        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        let fits =
-            scheme == "arn" && partition.starts_with("aws") && service == "sns" && is_name(region);
-        let source = Source::of_arn(arn).ok()?;
-        (fits && is_account && is_name(name) && parts.next().is_none()).then(|| Self {
-            arn: arn.to_owned(),
-            source,
-        })
-    }
 }
 
 /// A variable that is missing or does not follow its rule.
@@ -215,10 +170,10 @@ impl Settings {
             lookup,
             faults: Vec::new(),
         };
-        let topic = reader.take(&TOPIC_ARN, TopicArn::parse);
+        let topic = reader.take(&TOPIC_ARN, topic_arn);
         let urgent_topic = reader.take(&URGENT_TOPIC_ARN, |text| match text {
             "none" => Some(None),
-            text => TopicArn::parse(text).map(Some),
+            text => topic_arn(text).map(Some),
         });
         let table = reader.take(&STATE_TABLE, table_name);
         let watch = reader.watch();
@@ -302,6 +257,10 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             digest_above: digest_above?,
         })
     }
+}
+
+fn topic_arn(text: &str) -> Option<TopicArn> {
+    TopicArn::try_from(text.to_owned()).ok()
 }
 
 fn table_name(text: &str) -> Option<String> {

@@ -8,12 +8,12 @@ use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table, timeouts};
 use fraud_job_watch::message::{Message, Telling, Told};
 use fraud_job_watch::ports::{
-    Clock, Listing, Ports, PublishError, Recorded, Store, StoreError, SystemClock, Topic,
+    Clock, Listing, ListingError, Ports, PublishError, Recorded, Store, StoreError, SystemClock,
+    Topic,
 };
 use fraud_job_watch::run::{Failure, Tick, run};
-use fraud_job_watch::settings::Settings;
 use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
-use fraud_job_watch::watch::{Baseline, Change, Item, Listed, Notice, Source};
+use fraud_job_watch::watch::{Baseline, Change, Item, Listed, Notice, Source, TopicArn, Topics};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -94,18 +94,17 @@ pub(crate) fn table_of(events: Vec<ReplayEvent>, source: &Source) -> (Table, Sta
     (Table::new(client, "state".to_owned(), source), http)
 }
 
+fn topic_arn() -> TopicArn {
+    "arn:aws:sns:us-east-2:123456789012:jobs"
+        .to_owned()
+        .try_into()
+        .unwrap()
+}
+
 fn topic(events: Vec<ReplayEvent>) -> (SnsTopic, StaticReplayClient) {
-    let settings = Settings::read(|name| match name {
-        "TOPIC_ARN" => Some("arn:aws:sns:us-east-2:123456789012:jobs".to_owned()),
-        "STATE_TABLE" => Some("state".to_owned()),
-        _ => None,
-    });
     let http = StaticReplayClient::new(events);
     (
-        SnsTopic::new(
-            aws_sdk_sns::Client::new(&config(&http)),
-            settings.unwrap().topic,
-        ),
+        SnsTopic::new(aws_sdk_sns::Client::new(&config(&http)), topic_arn()),
         http,
     )
 }
@@ -124,7 +123,7 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
     let ports = Ports {
         listing,
         store: fraud_job_watch::invoke::ReadOnly(store),
-        topic: fraud_job_watch::invoke::Collected::default(),
+        topic: fraud_job_watch::invoke::Collected::new(topic_arn()),
         urgent: None,
         clock: SystemClock,
     };
@@ -184,6 +183,60 @@ async fn throttles_and_internal_errors_are_retried() {
         );
         assert_eq!(http.actual_requests().count(), 3);
     }
+}
+
+/// The code is in the header, as the service sends it, or in the body; of an answer from elsewhere in neither.
+#[tokio::test(start_paused = true)]
+async fn which_answers_refuse_a_call_for_its_rate() {
+    for (status, code, is_throttled) in [
+        (400, "ThrottlingException", true),
+        (400, "Throttling", true),
+        (400, "ThrottledException", true),
+        (400, "RequestThrottledException", true),
+        (400, "RequestLimitExceeded", true),
+        (400, "BandwidthLimitExceeded", true),
+        (429, "TooManyRequestsException", true),
+        (400, "TooManyRequestsException", true),
+        (503, "SlowDown", true),
+        (429, "", true),
+        (429, "Unheard-Of", true),
+        (400, "ValidationException", false),
+        (400, "AccessDeniedException", false),
+        (400, "ResourceNotFoundException", false),
+        (400, "LimitExceededException", false),
+        (500, "InternalServerException", false),
+        (503, "ServiceUnavailable", false),
+        (503, "", false),
+    ] {
+        let answers = || (0..3).map(|_| answers(status, &error(code))).collect();
+        let (listing_, _) = listing(answers());
+        let of_page = listing_.page(None).await.unwrap_err();
+        let is = matches!(of_page, ListingError::Throttled(_));
+        assert_eq!(is, is_throttled, "{status} {code}: {of_page:?}");
+        if code == "ResourceNotFoundException" {
+            continue;
+        }
+        let (listing_, _) = listing(answers());
+        let id = "job".to_owned().try_into().unwrap();
+        let of_ask = listing_.ask(&id).await.unwrap_err();
+        let is = matches!(of_ask, ListingError::Throttled(_));
+        assert_eq!(is, is_throttled, "{status} {code}: {of_ask:?}");
+    }
+}
+
+/// Three tries each are the SDK's.
+#[tokio::test(start_paused = true)]
+async fn a_page_that_the_sdk_gives_up_for_its_rate_is_asked_for_again() {
+    let throttled = || answers(400, &error("ThrottlingException"));
+    let mut events = vec![answers(200, &page(&["a"], Some("t1")))];
+    events.extend((0..7).map(|_| throttled()));
+    events.push(answers(200, &page(&["b"], None)));
+    let (outcome, http) = watch(events).await;
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    assert_eq!((outcome.answer.jobs, outcome.answer.complete), (2, true));
+    let asked = bodies(&http);
+    assert_eq!(asked.len(), 9);
+    assert!(asked[1..].iter().all(|body| body["nextToken"] == "t1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -280,6 +333,20 @@ async fn a_job_that_is_gone_is_an_error_or_an_empty_list() {
     );
 }
 
+/// Whoever takes the answer sees that it is about another job, and that the one that was asked for may be there.
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_another_job_does_not_say_that_this_one_is_gone() {
+    let id = "mine".to_owned().try_into().unwrap();
+    let (listing_, _) = listing(vec![
+        answers(200, &page(&["other"], None)),
+        answers(200, &page(&["other", "mine"], None)),
+    ]);
+    for expected in ["other", "mine"] {
+        let job = listing_.ask(&id).await.unwrap().unwrap();
+        assert_eq!(job.job_id.as_deref(), Some(expected));
+    }
+}
+
 fn began_change() -> Change {
     let Item::Watch(baseline) = first_baseline(now(), "mine").item else {
         panic!("not the watch")
@@ -289,6 +356,10 @@ fn began_change() -> Change {
     let terms = Terms {
         source: &source,
         policy: &settings.policy,
+        topics: &Topics {
+            main: topic_arn(),
+            urgent: None,
+        },
         baseline: &baseline,
         run: "mine",
     };
@@ -444,38 +515,139 @@ fn began_message() -> Message {
     Message::of(&told, &telling)
 }
 
-fn sns_error(code: &str) -> ReplayEvent {
-    let request = http::Request::builder()
-        .uri("http://localhost/")
-        .body(SdkBody::empty())
-        .unwrap();
-    let body = format!(
-        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as scripted</Message></Error>\
-         <RequestId>REQUEST-1</RequestId></ErrorResponse>"
-    );
-    ReplayEvent::new(
-        request,
-        http::Response::builder()
-            .status(400)
-            .header("x-amzn-requestid", "REQUEST-1")
-            .body(SdkBody::from(body))
-            .unwrap(),
+fn sns_error(status: u16, code: &str, message: &str) -> ReplayEvent {
+    answers_text(
+        status,
+        &format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+             <RequestId>REQUEST-1</RequestId></ErrorResponse>"
+        ),
     )
 }
 
+/// SNS's words are as people reported them.
 #[tokio::test(start_paused = true)]
-async fn a_message_that_is_refused_as_such_is_told_from_one_that_may_pass_later() {
-    let (sns, _) = topic(vec![sns_error("InvalidParameter")]);
-    let refused = sns.publish(&began_message()).await.unwrap_err();
-    assert!(
-        matches!(&refused, PublishError::Refused(why) if why.contains("REQUEST-1")),
-        "{refused:?}"
-    );
-    let (sns, _) = topic(vec![sns_error("AuthorizationError")]);
-    assert!(matches!(
-        sns.publish(&began_message()).await.unwrap_err(),
-        PublishError::Failed(_)
-    ));
+async fn only_what_is_wrong_with_the_message_itself_is_refused() {
+    #[derive(Debug, PartialEq)]
+    enum Is {
+        Refused,
+        Throttled,
+        ToBeTriedAgain,
+    }
+    let topic_reason = "Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements";
+    let required =
+        "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter";
+    let empty_attribute =
+        "The message attribute 'kind' must contain non-empty message attribute value";
+    let too_long = "1 validation error detected: Value at 'message' failed to satisfy constraint";
+    let not_an_arn =
+        "1 validation error detected: Value at 'topicArn' failed to satisfy constraint";
+    for (status, code, message, is) in [
+        (
+            400,
+            "InvalidParameter",
+            "Invalid parameter: Message too long",
+            Is::Refused,
+        ),
+        (
+            400,
+            "InvalidParameter",
+            "Invalid parameter: Subject",
+            Is::Refused,
+        ),
+        (
+            400,
+            "InvalidParameter",
+            "Invalid parameter: Message Structure - No default entry in JSON message body",
+            Is::Refused,
+        ),
+        (400, "InvalidParameterValue", empty_attribute, Is::Refused),
+        (400, "ParameterValueInvalid", empty_attribute, Is::Refused),
+        (400, "ValidationException", too_long, Is::Refused),
+        (400, "ValidationError", too_long, Is::Refused),
+        (
+            400,
+            "InvalidParameter",
+            "Invalid parameter: TopicArn",
+            Is::ToBeTriedAgain,
+        ),
+        (
+            400,
+            "InvalidParameter",
+            "Invalid parameter: TargetArn",
+            Is::ToBeTriedAgain,
+        ),
+        (400, "InvalidParameter", topic_reason, Is::ToBeTriedAgain),
+        (400, "InvalidParameter", required, Is::ToBeTriedAgain),
+        (400, "ValidationException", not_an_arn, Is::ToBeTriedAgain),
+        (404, "NotFound", "Topic does not exist", Is::ToBeTriedAgain),
+        (
+            403,
+            "AuthorizationError",
+            "User is not authorized",
+            Is::ToBeTriedAgain,
+        ),
+        (
+            400,
+            "EndpointDisabled",
+            "Endpoint is disabled",
+            Is::ToBeTriedAgain,
+        ),
+        (
+            400,
+            "PlatformApplicationDisabled",
+            "as scripted",
+            Is::ToBeTriedAgain,
+        ),
+        (403, "InvalidSecurity", "as scripted", Is::ToBeTriedAgain),
+        (
+            403,
+            "InvalidClientTokenId",
+            "The security token is invalid",
+            Is::ToBeTriedAgain,
+        ),
+        (403, "ExpiredToken", "as scripted", Is::ToBeTriedAgain),
+        (
+            403,
+            "SignatureDoesNotMatch",
+            "as scripted",
+            Is::ToBeTriedAgain,
+        ),
+        (400, "KMSAccessDenied", "as scripted", Is::ToBeTriedAgain),
+        (400, "KMSDisabled", "as scripted", Is::ToBeTriedAgain),
+        (400, "KMSInvalidState", "as scripted", Is::ToBeTriedAgain),
+        (400, "KMSNotFound", "as scripted", Is::ToBeTriedAgain),
+        (403, "KMSOptInRequired", "as scripted", Is::ToBeTriedAgain),
+        (500, "InternalError", "as scripted", Is::ToBeTriedAgain),
+        (500, "InternalFailure", "as scripted", Is::ToBeTriedAgain),
+        (503, "ServiceUnavailable", "as scripted", Is::ToBeTriedAgain),
+        (400, "Unheard-Of", "as scripted", Is::ToBeTriedAgain),
+        (400, "Throttling", "Rate exceeded", Is::Throttled),
+        (400, "ThrottlingException", "Rate exceeded", Is::Throttled),
+        (429, "Throttled", "Rate exceeded", Is::Throttled),
+        (400, "KMSThrottling", "as scripted", Is::Throttled),
+        (503, "SlowDown", "as scripted", Is::Throttled),
+    ] {
+        let tries = (0..3).map(|_| sns_error(status, code, message));
+        let (sns, _) = topic(tries.collect());
+        let error = sns.publish(&began_message()).await.unwrap_err();
+        let found = match &error {
+            PublishError::Refused(_) => Is::Refused,
+            PublishError::Throttled(_) => Is::Throttled,
+            PublishError::Failed(_) => Is::ToBeTriedAgain,
+        };
+        assert_eq!(found, is, "{status} {code}: {message}");
+        for part in [code, "Publish", "REQUEST-1"] {
+            assert!(
+                error.to_string().contains(part),
+                "{part:?} is missing in {error}"
+            );
+        }
+    }
+    // Nothing listens there.
+    let (sns, _) = topic(vec![]);
+    let error = sns.publish(&began_message()).await.unwrap_err();
+    assert!(matches!(error, PublishError::Failed(_)), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -124,15 +124,15 @@ async fn the_state_is_read_a_megabyte_at_a_time() {
 const ALLOCATIONS: [(&str, u64); 11] = [
     ("judge a job of history", 0),
     ("judge a known active job, nothing new", 0),
-    ("judge a known job that completed", 43),
-    ("read a page of 50 jobs", 889),
-    ("write a record", 508),
-    ("write a record and what is owed", 575),
-    ("judge a silence that makes a stall", 45),
-    ("read a state of 100 records", 6_980),
+    ("judge a known job that completed", 62),
+    ("read a page of 50 jobs", 894),
+    ("write a record", 539),
+    ("write a record and what is owed", 620),
+    ("judge a silence that makes a stall", 67),
+    ("read a state of 100 records", 8_159),
     ("render a notice", 526),
-    ("render a digest of 50 notices", 11_738),
-    ("an idle run over 1,000 jobs", 18_324),
+    ("render a digest of 50 notices", 11_988),
+    ("an idle run over 1,000 jobs", 18_429),
 ];
 
 #[test]

@@ -1,22 +1,24 @@
 //! What each format version stored, under `formats/`: it is still read, and what is written now has the form of the
 //! newest. Whoever changes the form so that a test here fails must raise the version, add a folder, and read both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use aws_smithy_http_client::test_util::StaticReplayClient;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::local::state::StateFile;
-use fraud_job_watch::ports::{Owed, State, Store, StoreError};
+use fraud_job_watch::ports::{Owed, State, Store, StoreError, UnreadableItem};
 use fraud_job_watch::watch::judge::Expected;
-use fraud_job_watch::watch::notice::{Found, Silence};
+use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Baseline, Change, Item, Job, Kind, Notice, NoticeId, Phase, Record, Source, Stall, Status,
+    Baseline, Change, Incident, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Record, Source,
+    Stall, Status, TopicArn,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::adapters::{answers, bodies, table_of};
+use crate::lab::topic;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -105,14 +107,18 @@ fn whole() -> Record {
         job: whole_job(),
         first_seen_at: at("2026-03-02T08:00:01Z"),
         recorded_at: at("2026-03-02T10:00:00Z"),
-        changed_at: Some(at("2026-03-02T08:40:00Z")),
+        key: at("2026-03-02T08:00:00Z"),
+        sign_at: at("2026-03-02T08:40:00Z"),
+        ahead_at: Some(at("2026-03-03T08:00:00Z")),
+        recoveries: 1,
+        episode: 2,
         stall: Some(Stall {
-            since: at("2026-03-02T08:40:00Z"),
-            told_at: at("2026-03-02T09:41:00Z"),
             reminders: 1,
             reminded_at: at("2026-03-02T10:41:00Z"),
         }),
-        patience_s: Some(7_200),
+        absent_since: Some(at("2026-03-02T10:50:00Z")),
+        heard: topics(),
+        replaced: true,
         expires: Some(1_777_629_600),
     }
 }
@@ -126,9 +132,15 @@ fn active() -> Record {
         job: bare_job("new", Status::Initializing),
         first_seen_at: at("2026-03-02T08:00:01Z"),
         recorded_at: at("2026-03-02T08:00:01Z"),
-        changed_at: None,
+        key: at("2026-03-02T08:00:01Z"),
+        sign_at: at("2026-03-02T08:00:01Z"),
+        ahead_at: None,
+        recoveries: 0,
+        episode: 0,
         stall: None,
-        patience_s: None,
+        absent_since: None,
+        heard: BTreeSet::new(),
+        replaced: false,
         expires: None,
     }
 }
@@ -149,11 +161,24 @@ fn ended() -> Record {
     }
 }
 
+/// Two, so that what is for both is stored for each.
+fn topics() -> BTreeSet<TopicArn> {
+    let urgent = "arn:aws:sns:eu-west-1:123456789012:urgent".to_owned();
+    BTreeSet::from([topic(), urgent.try_into().unwrap()])
+}
+
+fn urgent() -> TopicArn {
+    topics().last().unwrap().clone()
+}
+
 fn reminder() -> Notice {
     let job = whole_job();
-    let about = Some((&job.id, job.started_at));
+    let key = at("2026-03-02T08:00:00Z");
     Notice {
-        id: NoticeId::new(&source(), about, Kind::Reminder, "2026-03-02T08:40:00Z#1"),
+        id: NoticeId::new(&source(), Some((&job.id, key)), Kind::Reminder, "2#1"),
+        incident: Some(Incident::Open),
+        thread: Some(thread(&source(), &job.id, key)),
+        topics: topics(),
         kind: Kind::Reminder,
         source: source(),
         happened_at: at("2026-03-02T10:41:00Z"),
@@ -181,6 +206,9 @@ fn began() -> Notice {
         recorded_at: at("2026-03-02T08:00:04.25Z"),
         job: None,
         job_seen_at: None,
+        incident: None,
+        thread: None,
+        topics: BTreeSet::from([topic()]),
         silence: None,
         found: Some(Found {
             jobs: 3,
@@ -192,8 +220,16 @@ fn began() -> Notice {
     }
 }
 
+fn owed_reminder() -> Owed {
+    Owed {
+        notice: reminder(),
+        topic: topic(),
+        order: (3, 0),
+    }
+}
+
 /// What stands in the files, by their names.
-fn changes() -> Vec<(&'static str, Option<&'static str>, Change)> {
+fn changes() -> Vec<(&'static str, Vec<&'static str>, Change)> {
     let change = |item, notices| Change {
         expected: Expected::Absent,
         item,
@@ -203,20 +239,28 @@ fn changes() -> Vec<(&'static str, Option<&'static str>, Change)> {
     vec![
         (
             "watch",
-            Some("owed-began"),
+            vec!["owed-began"],
             change(Item::Watch(baseline()), vec![began()]),
         ),
         (
             "whole",
-            Some("owed"),
+            vec!["owed", "owed-urgent"],
             change(job(whole()), vec![reminder()]),
         ),
-        ("active", None, change(job(active()), vec![])),
-        ("ended", None, change(job(ended()), vec![])),
+        ("active", vec![], change(job(active()), vec![])),
+        ("ended", vec![], change(job(ended()), vec![])),
     ]
 }
 
-const NAMES: [&str; 6] = ["watch", "whole", "active", "ended", "owed", "owed-began"];
+const NAMES: [&str; 7] = [
+    "watch",
+    "whole",
+    "active",
+    "ended",
+    "owed",
+    "owed-urgent",
+    "owed-began",
+];
 
 /// Before any of it expires.
 fn now() -> Timestamp {
@@ -225,15 +269,23 @@ fn now() -> Timestamp {
 
 fn assert_is_all(mut state: State) {
     state.records.sort_by_key(|record| record.rev);
-    state.owed.sort_by_key(|owed| owed.order);
-    let owed = |notice, rev| Owed {
+    state
+        .owed
+        .sort_by_key(|owed| (owed.order, owed.topic.clone()));
+    let owed = |notice, topic, rev| Owed {
         notice,
+        topic,
         order: (rev, 0),
     };
     let expected = State {
         baseline: Some(baseline()),
         records: vec![active(), whole(), ended()],
-        owed: vec![owed(began(), 2), owed(reminder(), 3)],
+        owed: vec![
+            owed(began(), topic(), 2),
+            owed(reminder(), topic(), 3),
+            owed(reminder(), urgent(), 3),
+        ],
+        unreadable: vec![],
     };
     assert_eq!(state, expected);
 }
@@ -266,13 +318,16 @@ fn taken_apart(update: &Value) -> (Value, Vec<String>) {
 }
 
 /// What is sent for a change: the update, and what is put beside it.
-async fn sent(change: &Change) -> (Value, Vec<String>, Option<Value>) {
+async fn sent(change: &Change) -> (Value, Vec<String>, Vec<Value>) {
     let (table, http) = table(&json!({}));
     table.record(change, now()).await.unwrap();
     let body = bodies(&http).remove(0);
-    let (update, put) = match body.get("TransactItems") {
-        Some(items) => (&items[0]["Update"], Some(items[1]["Put"]["Item"].clone())),
-        None => (&body, None),
+    let (update, put) = match body.get("TransactItems").and_then(Value::as_array) {
+        Some(items) => {
+            let put = items[1..].iter().map(|item| item["Put"]["Item"].clone());
+            (&items[0]["Update"], put.collect())
+        }
+        None => (&body, Vec::new()),
     };
     let (item, removed) = taken_apart(update);
     (item, removed, put)
@@ -283,19 +338,18 @@ async fn what_is_written_has_the_form_of_version_1() {
     for (name, owed, change) in changes() {
         let (item, _, put) = sent(&change).await;
         assert_eq!(item, golden(name), "{name}");
-        let mut stored = owed.map(golden);
+        let mut stored: Vec<_> = owed.into_iter().map(golden).collect();
         // The claim comes later.
-        for attribute in ["claim_by", "claim_until"] {
-            stored
-                .as_mut()
-                .and_then(|stored| stored.as_object_mut()?.remove(attribute));
+        for stored in stored.iter_mut().filter_map(Value::as_object_mut) {
+            stored.remove("claim_by");
+            stored.remove("claim_until");
         }
         assert_eq!(put, stored, "{name}");
     }
     let (table, http) = table(&json!({}));
     let until = at("2026-03-02T10:42:40Z");
     table
-        .claim(&reminder().id, "run-3", until, now())
+        .claim(&owed_reminder(), "run-3", until, now())
         .await
         .unwrap();
     let body = bodies(&http).remove(0);
@@ -348,7 +402,7 @@ async fn an_update_removes_what_the_item_no_longer_has_and_nothing_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_needs_a_newer_reader_is_refused_with_its_name_and_both_versions() {
+async fn an_item_that_needs_a_newer_reader_is_named_with_both_versions() {
     for name in NAMES {
         let mut newer = golden(name);
         newer["reads_from"] = json!({"N": "2"});
@@ -356,8 +410,10 @@ async fn an_item_that_needs_a_newer_reader_is_refused_with_its_name_and_both_ver
         newer["rev"] = json!({"BOOL": true});
         let key = newer["item"]["S"].as_str().unwrap().to_owned();
         let (table, http) = table(&json!({"Items": [golden("watch"), newer]}));
-        let StoreError::TooNew(why) = table.load(now()).await.unwrap_err() else {
-            panic!("{name} is read");
+        let why = match table.load(now()).await {
+            Err(StoreError::TooNew(why)) if name == "watch" => why,
+            Ok(state) if name != "watch" => only_unreadable(state, &key),
+            other => panic!("{name}: {other:?}"),
         };
         let expected = format!("item {key:?} needs format 2, and this version reads 1");
         assert_eq!(why, expected);
@@ -365,9 +421,81 @@ async fn an_item_that_needs_a_newer_reader_is_refused_with_its_name_and_both_ver
     }
 }
 
+/// What is wrong with the one item that could not be understood.
+fn only_unreadable(state: State, key: &str) -> String {
+    let id = key
+        .strip_prefix("job#")
+        .map(|id| JobId::try_from(id.to_owned()).unwrap());
+    let [UnreadableItem { job, error }] = &state.unreadable[..] else {
+        panic!("{key}: {state:?}");
+    };
+    assert_eq!(*job, id, "{key}");
+    error.to_string()
+}
+
+/// Each item that cannot be decoded is passed over and named, and all others are read.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_makes_no_sense_is_named_and_all_others_are_read() {
+    for name in NAMES {
+        for (attribute, value, why) in [
+            ("rev", json!({"BOOL": true}), "an attribute cannot be read"),
+            ("notice", json!({"S": "x"}), "an attribute cannot be read"),
+            ("topic", json!({"S": "jobs"}), "an attribute cannot be read"),
+            ("phase", Value::Null, "it has no `phase`"),
+            ("since", Value::Null, "it has no `since`"),
+            ("order", Value::Null, "it has no `order`"),
+        ] {
+            let mut broken = golden(name);
+            if broken.get(attribute).is_none() {
+                continue;
+            }
+            match value {
+                Value::Null => broken.as_object_mut().unwrap().remove(attribute),
+                value => broken
+                    .as_object_mut()
+                    .unwrap()
+                    .insert(attribute.to_owned(), value),
+            };
+            let key = broken["item"]["S"].as_str().unwrap().to_owned();
+            let others = NAMES.into_iter().filter(|other| *other != name);
+            let items: Vec<_> = others.map(golden).chain([broken]).collect();
+            let (table, _) = table(&json!({ "Items": items }));
+            let said = match table.load(now()).await {
+                Err(error) if name == "watch" => error.to_string(),
+                Ok(state) if name != "watch" => {
+                    let read = state.records.len() + state.owed.len();
+                    assert_eq!(read, NAMES.len() - 2, "{name}");
+                    only_unreadable(state, &key)
+                }
+                other => panic!("{name}: {other:?}"),
+            };
+            assert!(said.contains(why), "{said}");
+            let begins: String = key.chars().take(200).collect();
+            assert!(said.contains(&format!("{begins:?}")), "{said}");
+        }
+    }
+}
+
+/// An item as large as the table takes, which is what a member of 400 KB comes to.
+#[tokio::test(start_paused = true)]
+async fn an_item_of_400_kb_is_read_or_named_and_holds_nothing_up() {
+    let huge = "x".repeat(400 * 1024);
+    for (attribute, is_read) in [("input_path", true), ("key", false)] {
+        let mut item = golden("whole");
+        item[attribute] = json!({ "S": huge });
+        let (table, _) = table(&json!({"Items": [item, golden("active")]}));
+        let state = table.load(now()).await.unwrap();
+        assert_eq!(state.records.len(), if is_read { 2 } else { 1 });
+        if !is_read {
+            let said = only_unreadable(state, "job#job");
+            assert!(said.len() < 400, "{said}");
+        }
+    }
+}
+
 /// It would be written, claimed and settled under another key, and so never be.
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_not_filed_under_its_own_id_is_refused() {
+async fn an_item_that_is_not_filed_under_its_own_id_is_passed_over() {
     for (name, key) in [
         ("whole", "job#other"),
         ("owed", "owed#0"),
@@ -376,18 +504,19 @@ async fn an_item_that_is_not_filed_under_its_own_id_is_refused() {
         let mut elsewhere = golden(name);
         elsewhere["item"] = json!({"S": key});
         let (table, _) = table(&json!({"Items": [elsewhere]}));
-        let why = table.load(now()).await.unwrap_err().to_string();
+        let why = only_unreadable(table.load(now()).await.unwrap(), key);
         assert!(why.contains("not filed under its own id"), "{why}");
     }
     // An id has the length of a hash, whoever wrote it: what is published of it has a bound.
     let mut long = golden("owed");
     let id = "0".repeat(300_000);
-    long["item"] = json!({"S": format!("owed#{id}")});
+    let key = format!("owed#{id}");
+    long["item"] = json!({ "S": key });
     long["notice"]["M"]["id"] = json!({"S": id});
     let (table, _) = table(&json!({"Items": [long]}));
-    let why = table.load(now()).await.unwrap_err().to_string();
+    let why = only_unreadable(table.load(now()).await.unwrap(), &key);
     assert!(
-        why.contains("an attribute cannot be read") && why.len() < 300,
+        why.contains("an attribute cannot be read") && why.len() < 400,
         "{why}"
     );
 }
@@ -402,8 +531,8 @@ async fn the_state_file_of_version_1_is_read_and_written_in_its_form() {
         memory.record(&change, now()).await.unwrap();
     }
     let until = at("2026-03-02T10:42:40Z");
-    let id = reminder().id;
-    memory.claim(&id, "run-3", until, now()).await.unwrap();
+    let owed = owed_reminder();
+    memory.claim(&owed, "run-3", until, now()).await.unwrap();
     state.save().unwrap();
     drop(state);
     let text = std::fs::read_to_string(&written).unwrap();
@@ -472,11 +601,11 @@ async fn an_id_made_to_collide_collides_with_nothing() {
         assert!(key.starts_with("job#"));
         take(key.to_owned(), id);
         for job in [never, once] {
-            take(fraud_job_watch::watch::notice::thread(&source(), &job), id);
+            let key = job.started_at.unwrap_or(Timestamp::UNIX_EPOCH);
+            take(thread(&source(), &job.id, key), id);
             for kind in [Kind::Failed, Kind::Completed] {
                 for episode in ["", "\"]", "failed"] {
-                    let about = Some((&job.id, job.started_at));
-                    let id_of_it = NoticeId::new(&source(), about, kind, episode);
+                    let id_of_it = NoticeId::new(&source(), Some((&job.id, key)), kind, episode);
                     take(id_of_it.to_string(), id);
                 }
             }

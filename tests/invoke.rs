@@ -14,9 +14,11 @@ use fraud_job_watch::ports::{
 use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, Tick};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
-use fraud_job_watch::watch::{JobId, Listed, Source};
+use fraud_job_watch::watch::{JobId, Listed, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+use crate::lab::topic;
 
 fn now() -> Timestamp {
     "2026-03-02T12:00:00Z".parse().unwrap()
@@ -57,10 +59,13 @@ impl Listing for TwoJobs {
 }
 
 /// A topic that refuses what has more than one form.
-#[derive(Default)]
 struct Strict(Collected);
 
 impl Topic for Strict {
+    fn arn(&self) -> &TopicArn {
+        self.0.arn()
+    }
+
     async fn ready(&self) {}
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {
@@ -85,6 +90,9 @@ async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer
     let shared = std::rc::Rc::new(topic);
     struct Shared<T>(std::rc::Rc<T>);
     impl<T: Topic> Topic for Shared<T> {
+        fn arn(&self) -> &TopicArn {
+            self.0.arn()
+        }
         async fn ready(&self) {
             self.0.ready().await;
         }
@@ -110,7 +118,7 @@ async fn a_dry_run_judges_and_answers_and_neither_writes_nor_publishes() {
         json!({"dry_run": true}),
         json!({"dry_run": true, "test_notice": true}),
     ] {
-        let (answer, topic) = ask_for(&payload, &store, Collected::default()).await;
+        let (answer, topic) = ask_for(&payload, &store, Collected::new(topic())).await;
         assert_eq!(
             store.load(now()).await.unwrap(),
             Default::default(),
@@ -134,7 +142,7 @@ async fn a_dry_run_judges_and_answers_and_neither_writes_nor_publishes() {
             (true, 0, 2, 1)
         );
     }
-    let (answer, topic) = ask_for(&json!({}), &store, Collected::default()).await;
+    let (answer, topic) = ask_for(&json!({}), &store, Collected::new(topic())).await;
     assert_eq!(
         (answer.published, answer.owed, topic.take().len()),
         (2, 0, 2),
@@ -144,8 +152,11 @@ async fn a_dry_run_judges_and_answers_and_neither_writes_nor_publishes() {
 
 #[tokio::test]
 async fn a_dry_run_shows_what_is_already_owed() {
-    struct Down;
+    struct Down(TopicArn);
     impl Topic for Down {
+        fn arn(&self) -> &TopicArn {
+            &self.0
+        }
         async fn ready(&self) {}
         async fn publish(&self, _: &Message) -> Result<(), PublishError> {
             std::future::pending().await
@@ -166,7 +177,7 @@ async fn a_dry_run_shows_what_is_already_owed() {
     let ports = Ports {
         listing: TwoJobs,
         store: store.clone(),
-        topic: Down,
+        topic: Down(topic()),
         urgent: None,
         clock: Noon,
     };
@@ -176,7 +187,7 @@ async fn a_dry_run_shows_what_is_already_owed() {
         (0, 2),
         "spent time is no error"
     );
-    let (answer, _) = ask_for(&json!({"dry_run": true}), &store, Collected::default()).await;
+    let (answer, _) = ask_for(&json!({"dry_run": true}), &store, Collected::new(topic())).await;
     assert_eq!(answer.would_publish.unwrap().len(), 2);
     assert!(answer.notices.is_empty(), "nothing of it is new");
 }
@@ -184,8 +195,12 @@ async fn a_dry_run_shows_what_is_already_owed() {
 #[tokio::test]
 async fn a_test_notice_is_marked_and_nothing_else_is_done() {
     let store = Memory::default();
-    let (answer, topic) =
-        ask_for(&json!({"test_notice": true}), &store, Collected::default()).await;
+    let (answer, topic) = ask_for(
+        &json!({"test_notice": true}),
+        &store,
+        Collected::new(topic()),
+    )
+    .await;
     let sent = topic.take();
     assert_eq!((answer.published, answer.jobs, sent.len()), (1, 0, 1));
     assert_eq!(
@@ -213,7 +228,7 @@ async fn any_payload_is_a_run() {
         json!({"detail": "{}", "source": "aws.scheduler"}),
     ];
     for payload in odd {
-        let (answer, _) = ask_for(&payload, &Memory::default(), Collected::default()).await;
+        let (answer, _) = ask_for(&payload, &Memory::default(), Collected::new(topic())).await;
         assert_eq!((answer.dry_run, answer.published), (false, 2), "{payload}");
     }
 }
@@ -221,7 +236,7 @@ async fn any_payload_is_a_run() {
 #[tokio::test]
 async fn a_message_that_is_refused_goes_out_in_its_smallest_form() {
     let store = Memory::default();
-    let (answer, topic) = ask_for(&json!({}), &store, Strict::default()).await;
+    let (answer, topic) = ask_for(&json!({}), &store, Strict(Collected::new(topic()))).await;
     assert_eq!((answer.published, answer.owed), (2, 0));
     let sent = topic.0.take();
     assert!(
@@ -275,7 +290,7 @@ async fn log_of_a_run(format: &str, level: &str) -> String {
     };
     let subscriber = telemetry::subscriber(lookup, move || log.clone());
     let guard = tracing::subscriber::set_default(subscriber);
-    ask_for(&json!({}), &Memory::default(), Collected::default()).await;
+    ask_for(&json!({}), &Memory::default(), Collected::new(topic())).await;
     drop(guard);
     let bytes = written.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -331,8 +346,11 @@ async fn the_level_and_the_format_are_obeyed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_test_notice_that_hangs_ends_in_time() {
-    struct Hangs;
+    struct Hangs(TopicArn);
     impl Topic for Hangs {
+        fn arn(&self) -> &TopicArn {
+            &self.0
+        }
         async fn ready(&self) {}
         async fn publish(&self, _: &Message) -> Result<(), PublishError> {
             std::future::pending().await
@@ -351,7 +369,7 @@ async fn a_test_notice_that_hangs_ends_in_time() {
     let ports = Ports {
         listing: TwoJobs,
         store: Memory::default(),
-        topic: Hangs,
+        topic: Hangs(topic()),
         urgent: None,
         clock: Noon,
     };

@@ -1,745 +1,760 @@
-//! The judge, as data: what is known before, what is seen now, and what is told of it.
+//! What the cases cannot show of the judge: the ids, topics and other members of notices, what the record keeps as a
+//! story goes on, and what is not written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fraud_job_watch::watch::judge::{
-    Expected, NEWS, Terms, first_baseline, judge, judge_absence, judge_silence,
+    Expected, Terms, began, first_baseline, judge, judge_absence, judge_silence,
 };
+use fraud_job_watch::watch::queue::Ends;
 use fraud_job_watch::watch::{
-    Baseline, Change, Item, Job, Kind, Line, Listed, Phase, Policy, Record, Source, Stall, Status,
+    Baseline, Change, Item, Job, Kind, Listed, Notice, Phase, Policy, Queue, Record, Source,
+    Status, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 
-const RUN: &str = "run";
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
+/// A time of one day, like "08:05" or "08:05:30".
+pub(crate) fn at(time: &str) -> Timestamp {
+    let seconds = if time.len() == 5 { ":00" } else { "" };
+    format!("2026-03-02T{time}{seconds}Z").parse().unwrap()
 }
 
-fn now() -> Timestamp {
-    at("2026-03-02T12:00:00Z")
+fn time(at: Timestamp) -> String {
+    at.strftime("%H:%M").to_string()
 }
 
-fn ago(minutes: i64) -> Timestamp {
-    now() - SignedDuration::from_mins(minutes)
+pub(crate) fn topic(name: &str) -> TopicArn {
+    let arn = format!("arn:aws:sns:eu-west-1:123456789012:{name}");
+    arn.try_into().unwrap()
 }
 
-fn source() -> Source {
-    "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
-        .parse()
-        .unwrap()
-}
-
-fn policy() -> Policy {
-    let all: BTreeSet<_> = Kind::CHOICES.into_iter().collect();
-    Policy {
-        stall_after: SignedDuration::from_hours(1),
-        remind_after: None,
-        notify_on: all,
-    }
-}
-
-/// The watch began a day ago.
-fn baseline() -> Baseline {
-    let since = ago(24 * 60);
-    Baseline {
-        rev: 2,
-        by: RUN.to_owned(),
-        since,
-        began_at: Some(since),
-    }
-}
-
-/// A job with this status that started two hours ago and last beat `heartbeat`.
-fn job(status: &str, heartbeat: Option<Timestamp>) -> Job {
+/// A job that started at 08:00.
+pub(crate) fn job(status: &str, heartbeat: &str, count: u64) -> Job {
     let listed = Listed {
-        job_id: Some("job".to_owned()),
+        job_id: Some("j".to_owned()),
         status: Some(status.to_owned()),
         ..Listed::default()
     };
-    Job {
-        started_at: Some(ago(120)),
-        heartbeat_at: heartbeat,
-        ..Job::read(listed).unwrap()
-    }
+    let mut job = Job::read(listed).unwrap();
+    job.started_at = Some(at("08:00"));
+    job.heartbeat_at = Some(at(heartbeat));
+    job.processed_records = Some(count);
+    job
 }
 
-fn finished(status: &str, at: Timestamp) -> Job {
-    Job {
-        completed_at: Some(at),
-        ..job(status, Some(at))
-    }
+fn runs(heartbeat: &str, count: u64) -> Job {
+    job("IN_PROGRESS", heartbeat, count)
 }
 
-/// The record that a judge makes of a job when it is first seen at `seen_at`.
-fn record_of(job: &Job, seen_at: Timestamp) -> Record {
-    record(&see(None, job, seen_at).expect("a job that is seen is recorded"))
+fn ended(status: &str, end: &str) -> Job {
+    but(job(status, end, 100), |job| {
+        job.completed_at = Some(at(end))
+    })
 }
 
-fn record(change: &Change) -> Record {
-    match &change.item {
-        Item::Job(record) => record.as_ref().clone(),
-        Item::Watch(_) => panic!("not a job"),
-    }
+fn but(mut job: Job, change: impl Fn(&mut Job)) -> Job {
+    change(&mut job);
+    job
 }
 
-fn see(record: Option<&Record>, job: &Job, now: Timestamp) -> Option<Change> {
-    see_by(record, job, now, &policy(), &baseline())
+/// What is told of one job, and its record, from look to look.
+pub(crate) struct Story {
+    source: Source,
+    policy: Policy,
+    topics: Topics,
+    baseline: Baseline,
+    record: Option<Record>,
+    /// The time of the look is the name of the run.
+    run: String,
 }
 
-fn see_by(
-    record: Option<&Record>,
-    job: &Job,
-    now: Timestamp,
-    policy: &Policy,
-    baseline: &Baseline,
-) -> Option<Change> {
-    judge(
-        record,
-        job,
-        now,
-        &Terms {
-            source: &source(),
-            policy,
-            baseline,
-            run: RUN,
-        },
-    )
-}
-
-/// Judges a job as a run does: when it is seen, and then its silence, with a line of its own and `others`.
-/// Answers with what is told, and what is recorded at the end.
-fn whole(
-    before: Option<&Record>,
-    job: &Job,
-    others: &[(&Job, &Record)],
-    policy: &Policy,
-) -> (Vec<Kind>, Option<Record>) {
-    let (source, baseline) = (source(), baseline());
-    let terms = Terms {
-        source: &source,
-        policy,
-        baseline: &baseline,
-        run: RUN,
-    };
-    let mut told = Vec::new();
-    let mut standing = before.cloned();
-    if let Some(change) = judge(before, job, now(), &terms) {
-        told.extend(change.notices.iter().map(|notice| notice.kind));
-        standing = Some(record(&change));
-    }
-    if let Some(known) = standing
-        .clone()
-        .filter(|known| known.phase == Phase::Active)
-    {
-        let mut line = Line::default();
-        line.add_active(job, &known, now(), policy.stall_after);
-        for (other, record) in others {
-            line.add_active(other, record, now(), policy.stall_after);
-        }
-        if let Some(change) = judge_silence(&known, job, now(), &terms, Some(&line)) {
-            told.extend(change.notices.iter().map(|notice| notice.kind));
-            standing = Some(record(&change));
+impl Story {
+    /// All is told, a stall again after an hour, and there is an urgent topic.
+    fn new() -> Self {
+        let account = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
+        let hour = SignedDuration::from_hours(1);
+        Self {
+            source: account.parse().unwrap(),
+            policy: Policy {
+                stall_after: hour,
+                remind_after: Some(hour),
+                notify_on: Kind::CHOICES.into(),
+            },
+            topics: Topics {
+                main: topic("main"),
+                urgent: Some(topic("urgent")),
+            },
+            baseline: Baseline {
+                rev: 2,
+                by: "run".to_owned(),
+                since: at("07:00"),
+                began_at: Some(at("07:01")),
+            },
+            record: None,
+            run: String::new(),
         }
     }
-    (told, standing)
-}
 
-/// Each status and none before × each status now × signs of life × before and after `since` × another job alive
-/// or not. The table below says what is told in a word for each; everything else is told nothing.
-#[test]
-fn the_whole_matrix() {
-    let active = [
-        "IN_PROGRESS_INITIALIZING",
-        "IN_PROGRESS",
-        "CANCEL_IN_PROGRESS",
-        "SOMETHING_NEW",
-    ];
-    let ended = ["COMPLETE", "FAILED", "CANCELED"];
-    // What each end is told as.
-    let end_kind = |status: &str| match status {
-        "COMPLETE" => Kind::Completed,
-        "FAILED" => Kind::Failed,
-        "CANCELED" => Kind::Canceled,
-        other => panic!("{other} is no end"),
-    };
-    let signs = [
-        ("fresh", Some(ago(5)), false),
-        ("stale", Some(ago(90)), true),
-        ("missing", None, true),
-        ("ahead", Some(ago(-60)), true),
-    ];
-    let other = job("IN_PROGRESS", Some(ago(1)));
-    let other = Job {
-        id: String::from("other").try_into().unwrap(),
-        started_at: Some(ago(130)),
-        ..other
-    };
-    let other_record = record_of(&other, ago(60));
-
-    let mut befores: Vec<(&str, Option<Record>)> = vec![("none", None)];
-    for status in active {
-        befores.push((
-            status,
-            Some(record_of(&job(status, Some(ago(110))), ago(110))),
-        ));
-    }
-    for status in ended {
-        befores.push((
-            status,
-            Some(record_of(&finished(status, ago(100)), ago(100))),
-        ));
+    /// One whose first look was at 08:05.
+    pub(crate) fn begun() -> Self {
+        let mut story = Self::new();
+        assert_eq!(story.sees("08:05", &runs("08:04", 1)), []);
+        story
     }
 
-    let mut cases = 0;
-    for (before, record) in &befores {
-        let had_ended = ended.contains(before);
-        for status in active {
-            for (sign, heartbeat, silent) in signs {
-                for alone in [true, false] {
-                    let seen = job(status, heartbeat);
-                    let others = [(&other, &other_record)];
-                    let (told, after) = whole(
-                        record.as_ref(),
-                        &seen,
-                        if alone { &[] } else { &others },
-                        &policy(),
-                    );
-                    let waits = status == "IN_PROGRESS_INITIALIZING" && sign == "missing" && !alone;
-                    // With a heartbeat that tells nothing, a status that moved is a sign of life.
-                    let moved = record.is_some()
-                        && before != &status
-                        && (sign == "missing" || sign == "ahead");
-                    let expected: &[Kind] = if had_ended || !silent || waits || moved {
-                        &[]
-                    } else {
-                        &[Kind::Stalled]
-                    };
-                    assert_eq!(
-                        told, expected,
-                        "{before} -> {status}, {sign}, alone: {alone}"
-                    );
-                    let after = after.expect("an active job is recorded");
-                    assert_eq!(after.stall.is_some(), !expected.is_empty());
-                    assert_eq!(
-                        after.phase,
-                        if had_ended {
-                            Phase::Ended
-                        } else {
-                            Phase::Active
-                        }
-                    );
-                    cases += 1;
-                }
-            }
-        }
-        for status in ended {
-            for (when, at, is_news) in [
-                ("after since", ago(10), true),
-                ("before since", ago(25 * 60), false),
-            ] {
-                let (told, after) = whole(
-                    record.as_ref(),
-                    &Job {
-                        started_at: Some(ago(120)),
-                        ..finished(status, at)
-                    },
-                    &[],
-                    &policy(),
-                );
-                // Known active: told whenever it ended. Known ended: final. Unknown: only if it is news.
-                let is_told = !had_ended && (record.is_some() || is_news);
-                let expected = if is_told {
-                    vec![end_kind(status)]
-                } else {
-                    vec![]
-                };
-                assert_eq!(told, expected, "{before} -> {status}, ended {when}");
-                assert_eq!(
-                    after.is_none(),
-                    record.is_none() && !is_news,
-                    "history is not recorded"
-                );
-                cases += 1;
-            }
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            source: &self.source,
+            policy: &self.policy,
+            topics: &self.topics,
+            baseline: &self.baseline,
+            run: &self.run,
         }
     }
-    assert_eq!(
-        cases,
-        befores.len() * (active.len() * signs.len() * 2 + ended.len() * 2)
-    );
-}
 
-#[test]
-fn news_is_at_most_30_days_old() {
-    let since = now() - NEWS - SignedDuration::from_hours(24 * 30);
-    let old = Baseline {
-        since,
-        ..baseline()
-    };
-    let told = |at| see_by(None, &finished("COMPLETE", at), now(), &policy(), &old).is_some();
-    assert!(told(now() - NEWS + SignedDuration::from_secs(1)));
-    assert!(!told(now() - NEWS));
-}
+    pub(crate) fn record(&self) -> &Record {
+        self.record.as_ref().unwrap()
+    }
 
-#[test]
-fn an_ended_job_without_times_is_silent_until_a_first_listing_was_complete() {
-    let timeless = Job {
-        started_at: None,
-        heartbeat_at: None,
-        ..job("FAILED", None)
-    };
-    let new = Baseline {
-        began_at: None,
-        ..baseline()
-    };
-    let silent = see_by(None, &timeless, now(), &policy(), &new).unwrap();
-    assert_eq!((silent.notices.len(), record(&silent).expires), (0, None));
-    assert_eq!(see(None, &timeless, now()).unwrap().notices.len(), 1);
-    assert_eq!(
-        see(Some(&record(&silent)), &timeless, now()),
-        None,
-        "recorded is known"
-    );
-}
-
-#[test]
-fn a_kind_that_was_off_is_recorded_and_not_told_later() {
-    let active = record_of(&job("IN_PROGRESS", Some(ago(60))), ago(60));
-    let off = Policy {
-        notify_on: BTreeSet::new(),
-        ..policy()
-    };
-    let ended = see_by(
-        Some(&active),
-        &finished("FAILED", ago(1)),
-        now(),
-        &off,
-        &baseline(),
-    )
-    .unwrap();
-    assert!(ended.notices.is_empty());
-    assert_eq!(
-        see(Some(&record(&ended)), &finished("FAILED", ago(1)), now()),
-        None
-    );
-}
-
-#[test]
-fn an_untold_stall_opens_no_episode() {
-    let silent = job("IN_PROGRESS", Some(ago(90)));
-    let off = Policy {
-        notify_on: BTreeSet::from([Kind::Completed]),
-        ..policy()
-    };
-    let (told, after) = whole(None, &silent, &[], &off);
-    assert_eq!((told, after.as_ref().unwrap().stall), (vec![], None));
-    let (told, _) = whole(after.as_ref(), &silent, &[], &policy());
-    assert_eq!(told, [Kind::Stalled], "told once it is asked for");
-}
-
-#[test]
-fn a_stall_is_told_once_and_its_recovery_doubles_the_patience() {
-    let silent = job("IN_PROGRESS", Some(ago(90)));
-    let (told, stalled) = whole(None, &silent, &[], &policy());
-    assert_eq!(told, [Kind::Stalled]);
-    let (told, again) = whole(stalled.as_ref(), &silent, &[], &policy());
-    assert_eq!((told, &again), (vec![], &stalled));
-
-    let beats = job("IN_PROGRESS", Some(ago(2)));
-    let (told, recovered) = whole(stalled.as_ref(), &beats, &[], &policy());
-    let recovered = recovered.unwrap();
-    assert_eq!(
-        (told, recovered.stall, recovered.patience_s),
-        (vec![Kind::Recovered], None, Some(2 * 88 * 60))
-    );
-
-    let later = |minutes| {
-        let (source, baseline, policy) = (source(), baseline(), policy());
-        let terms = Terms {
-            source: &source,
-            policy: &policy,
-            baseline: &baseline,
-            run: RUN,
+    fn take(&mut self, change: Option<Change>, told: &mut Vec<Notice>) {
+        let Some(change) = change else { return };
+        let rev = self.record.as_ref().map(|record| record.rev);
+        assert_eq!(change.expected, rev.map_or(Expected::Absent, Expected::Rev));
+        assert_eq!(change.item.key().to_string(), "job#j");
+        assert_eq!(change.item.rev(), rev.unwrap_or(0) + 1);
+        let Item::Job(next) = change.item else {
+            panic!("not a job")
         };
-        judge_silence(
-            &recovered,
-            &beats,
-            ago(2) + SignedDuration::from_mins(minutes),
-            &terms,
-            Some(&Line::default()),
+        assert_eq!(next.by, self.run);
+        self.record = Some(*next);
+        told.extend(change.notices);
+    }
+
+    /// A complete listing shows the job, alone.
+    fn sees(&mut self, time: &str, job: &Job) -> Vec<Notice> {
+        let (now, mut told) = (at(time), Vec::new());
+        self.run = time.to_owned();
+        let change = judge(self.record.as_ref(), job, now, &self.terms());
+        self.take(change, &mut told);
+        let record = self.record.as_ref();
+        let (seen, stall_after) = ([(job, record)].into_iter(), self.policy.stall_after);
+        let records = record.into_iter().map(|record| (record, true));
+        let queue = Queue::new(seen, records, Ends::default(), now, stall_after);
+        let silence = |record| judge_silence(record, job, now, &self.terms(), Some(&queue));
+        let change = record.and_then(silence);
+        self.take(change, &mut told);
+        told
+    }
+
+    /// A complete listing does not show it.
+    fn misses(&mut self, time: &str) -> Vec<Notice> {
+        let mut told = Vec::new();
+        self.run = time.to_owned();
+        let change = judge_absence(self.record(), at(time), &self.terms());
+        self.take(change, &mut told);
+        told
+    }
+
+    /// What is told and how the record stands after each look at a job that stalls twice, vanishes twice and fails.
+    /// The looks come `late` seconds later than they might.
+    fn whole(&mut self, late: i64) -> Vec<(Vec<Notice>, String)> {
+        let looks = [
+            ("08:05", Some(runs("08:04", 1))),
+            ("09:05", Some(runs("08:04", 1))),
+            ("10:05", Some(runs("08:04", 1))),
+            ("12:05", Some(runs("08:04", 1))),
+            ("12:10", Some(runs("12:09", 1))),
+            ("14:10", Some(runs("12:09", 1))),
+            ("14:15", None),
+            ("14:20", None),
+            ("14:25", Some(runs("12:09", 1))),
+            ("14:30", None),
+            ("14:35", None),
+            ("14:40", Some(ended("FAILED", "14:38"))),
+        ];
+        let mut story = Vec::new();
+        for (time, job) in looks {
+            let time = at(time) + SignedDuration::from_secs(late);
+            let time = time.strftime("%H:%M:%S").to_string();
+            let told = match job {
+                Some(job) => self.sees(&time, &job),
+                None => self.misses(&time),
+            };
+            story.push((told, stands(self.record())));
+        }
+        story
+    }
+}
+
+/// A notice in a line: its kind, when that happened, to whom, its incident and its silence.
+fn told(notices: &[Notice]) -> String {
+    let line = |notice: &Notice| {
+        let mut line = format!(
+            "{} {} to {}",
+            notice.kind,
+            time(notice.happened_at),
+            names(&notice.topics)
+        );
+        if let Some(incident) = notice.incident {
+            line += &format!(", {}", incident.as_str());
+        }
+        if let Some(seen_at) = notice.job_seen_at.filter(|at| *at != notice.recorded_at) {
+            line += &format!(", seen {}", time(seen_at));
+        }
+        if let Some(it) = &notice.silence {
+            let (lasted, allowed) = (it.lasted_s / 60, it.allowed_s / 60);
+            line += &format!(
+                ", silent since {} for {lasted} of {allowed}",
+                time(it.since)
+            );
+            line += &it
+                .waiting
+                .map_or(String::new(), |jobs| format!(", {jobs} wait"));
+            line += &it
+                .reminder
+                .map_or(String::new(), |number| format!(", no. {number}"));
+        }
+        line
+    };
+    notices.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+fn names(topics: &BTreeSet<TopicArn>) -> String {
+    let name = |topic: &TopicArn| topic.as_str().rsplit(':').next().unwrap().to_owned();
+    topics.iter().map(name).collect::<Vec<_>>().join(" and ")
+}
+
+/// Where a record stands, in a line.
+fn stands(record: &Record) -> String {
+    let mut line = format!(
+        "{:?}, sign {}, {} episodes, {} recoveries",
+        record.phase,
+        time(record.sign_at),
+        record.episode,
+        record.recoveries
+    );
+    if let Some(stall) = record.stall {
+        line += &format!(
+            ", {} reminders until {}",
+            stall.reminders,
+            time(stall.reminded_at)
+        );
+    }
+    if let Some(since) = record.absent_since {
+        line += &format!(", absent since {}", time(since));
+    }
+    if !record.heard.is_empty() {
+        line += &format!(", heard by {}", names(&record.heard));
+    }
+    if let Some(ahead) = record.ahead_at {
+        line += &format!(", ahead to {}", time(ahead));
+    }
+    if let Some(expires) = record.expires {
+        let from = Timestamp::from_second(expires - 60 * 86_400).unwrap();
+        line += &format!(", kept for 60 days from {}", time(from));
+    }
+    line
+}
+
+#[test]
+fn a_whole_story_as_it_is_told_and_kept() {
+    let line = |(notices, record): (Vec<Notice>, String)| {
+        let told = (!notices.is_empty()).then(|| told(&notices));
+        told.into_iter().chain([record])
+    };
+    let lines: Vec<_> = Story::new().whole(0).into_iter().flat_map(line).collect();
+    let right = [
+        "Active, sign 08:04, 0 episodes, 0 recoveries",
+        "stalled 09:04 to urgent, open, silent since 08:04 for 61 of 60, 0 wait",
+        "Active, sign 08:04, 1 episodes, 0 recoveries, 0 reminders until 09:05, heard by urgent",
+        "reminder 10:05 to urgent, open, silent since 08:04 for 121 of 60, 0 wait, no. 1",
+        "Active, sign 08:04, 1 episodes, 0 recoveries, 1 reminders until 10:05, heard by urgent",
+        "reminder 12:05 to urgent, open, silent since 08:04 for 241 of 60, 0 wait, no. 2",
+        "Active, sign 08:04, 1 episodes, 0 recoveries, 2 reminders until 12:05, heard by urgent",
+        "recovered 12:09 to main and urgent, resolved, silent since 08:04 for 245 of 60",
+        "Active, sign 12:09, 1 episodes, 1 recoveries",
+        "stalled 14:09 to urgent, open, silent since 12:09 for 121 of 120, 0 wait",
+        "Active, sign 12:09, 2 episodes, 1 recoveries, 0 reminders until 14:10, heard by urgent",
+        "Active, sign 12:09, 2 episodes, 1 recoveries, 0 reminders until 14:10, absent since 14:15, heard by urgent",
+        "vanished 14:20 to urgent, open, seen 14:10",
+        "Vanished, sign 12:09, 3 episodes, 1 recoveries, heard by urgent, kept for 60 days from 14:20",
+        "recovered 14:25 to main and urgent, resolved",
+        "Active, sign 14:25, 3 episodes, 1 recoveries",
+        "Active, sign 14:25, 3 episodes, 1 recoveries, absent since 14:30",
+        "vanished 14:35 to urgent, open, seen 14:25",
+        "Vanished, sign 14:25, 4 episodes, 1 recoveries, heard by urgent, kept for 60 days from 14:35",
+        "failed 14:38 to urgent, resolved",
+        "Ended, sign 14:25, 4 episodes, 1 recoveries, kept for 60 days from 14:38",
+    ];
+    assert_eq!(lines, right);
+}
+
+#[test]
+fn each_notice_of_a_job_has_its_own_id_which_is_the_same_when_it_is_judged_again() {
+    let ids = |late| -> Vec<_> {
+        let story = Story::new().whole(late);
+        story
+            .into_iter()
+            .flat_map(|(told, _)| told)
+            .map(|notice| notice.id)
+            .collect()
+    };
+    let first = ids(0);
+    assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 9);
+    assert_eq!(ids(17), first, "another run, a bit later");
+}
+
+#[test]
+fn all_notices_of_a_job_have_one_thread_and_those_of_the_next_with_its_id_another() {
+    let mut story = Story::new();
+    let told: Vec<_> = story
+        .whole(0)
+        .into_iter()
+        .flat_map(|(told, _)| told)
+        .collect();
+    let next = but(ended("FAILED", "16:04"), |job| {
+        job.started_at = Some(at("16:00"))
+    });
+    let next = &story.sees("16:05", &next)[0];
+    assert!(told.iter().all(|notice| notice.thread == told[0].thread));
+    assert_ne!(next.thread, told[0].thread);
+    assert_ne!(next.id, told[8].id);
+}
+
+#[test]
+fn ids_and_thread_hold_when_the_start_is_told_late_or_put_right() {
+    let mut story = Story::new();
+    let no_start = but(runs("08:04", 1), |job| job.started_at = None);
+    story.sees("08:05", &no_start);
+    assert_eq!(story.record().key, at("08:05"), "the first sight");
+    let stalled = story.sees("09:05", &no_start);
+    let recovered = story.sees("09:10", &runs("09:09", 1));
+    story.sees(
+        "10:10",
+        &but(runs("10:09", 1), |job| job.started_at = Some(at("07:30"))),
+    );
+    assert_eq!(story.record().job.started_at, Some(at("07:30")));
+    assert_eq!(story.record().key, at("08:05"));
+    let failed = story.sees("10:15", &ended("FAILED", "10:14"));
+    assert_eq!(stalled[0].thread, recovered[0].thread);
+    assert_eq!(stalled[0].thread, failed[0].thread);
+}
+
+#[test]
+fn what_closes_goes_to_each_topic_that_heard_and_is_still_configured() {
+    let mut story = Story::begun();
+    story.topics.urgent = None;
+    assert_eq!(
+        names(&story.sees("09:05", &runs("08:04", 1))[0].topics),
+        "main"
+    );
+    story.topics.urgent = Some(topic("urgent"));
+    assert_eq!(
+        names(&story.sees("10:05", &runs("08:04", 1))[0].topics),
+        "urgent"
+    );
+    assert_eq!(names(&story.record().heard), "main and urgent");
+    let mut other = Story {
+        record: story.record.clone(),
+        ..Story::new()
+    };
+    assert_eq!(
+        names(&story.sees("10:10", &runs("10:09", 1))[0].topics),
+        "main and urgent"
+    );
+    other.topics.main = topic("new");
+    assert_eq!(
+        names(&other.sees("10:10", &runs("10:09", 1))[0].topics),
+        "new and urgent"
+    );
+}
+
+#[test]
+fn only_what_opens_or_closes_has_an_incident() {
+    let next = but(runs("09:14", 1), |job| job.started_at = Some(at("09:10")));
+    let mut story = Story::begun();
+    assert_eq!(
+        told(&story.sees("09:15", &next)),
+        "vanished 09:15 to urgent, seen 08:05",
+        "replaced"
+    );
+    let mut story = Story::begun();
+    story.sees("09:05", &runs("08:04", 1));
+    let replaced = story.sees("09:15", &next);
+    assert_eq!(
+        told(&replaced),
+        "vanished 09:15 to urgent, resolved, seen 09:05",
+        "replaced while it stalls"
+    );
+    assert_eq!(
+        stands(story.record()),
+        "Active, sign 09:14, 0 episodes, 0 recoveries"
+    );
+    for (status, right) in [
+        ("COMPLETE", "completed 08:20 to main"),
+        ("FAILED", "failed 08:20 to urgent"),
+        ("CANCELED", "canceled 08:20 to main"),
+        ("EXPIRED", "ended 08:20 to urgent"),
+    ] {
+        assert_eq!(
+            told(&Story::begun().sees("08:30", &ended(status, "08:20"))),
+            right
+        );
+    }
+}
+
+#[test]
+fn an_end_leaves_nothing_open_in_the_record() {
+    let mut story = Story::begun();
+    story.sees(
+        "09:05",
+        &but(runs("08:04", 1), |job| job.heartbeat_at = Some(at("18:00"))),
+    );
+    story.misses("09:10");
+    let open = "0 reminders until 09:05, absent since 09:10, heard by urgent, ahead to 18:00";
+    assert!(stands(story.record()).ends_with(open));
+    story.sees("09:15", &ended("EXPIRED", "09:12"));
+    let over = "Ended, sign 08:04, 1 episodes, 0 recoveries, kept for 60 days from 09:12";
+    assert_eq!(stands(story.record()), over);
+    story.sees("09:20", &runs("08:04", 0));
+    assert_eq!(
+        stands(story.record()),
+        "Active, sign 09:20, 1 episodes, 0 recoveries"
+    );
+}
+
+#[test]
+fn of_an_incomplete_listing_nobody_knows_how_many_wait() {
+    let story = Story::begun();
+    let change = judge_silence(
+        story.record(),
+        &runs("08:04", 1),
+        at("09:05"),
+        &story.terms(),
+        None,
+    );
+    let right = "stalled 09:04 to urgent, open, silent since 08:04 for 61 of 60";
+    assert_eq!(told(&change.unwrap().notices), right);
+}
+
+#[test]
+fn history_is_not_recorded() {
+    for (end, is_news) in [("07:00", false), ("07:00:01", true)] {
+        let job = but(ended("FAILED", end), |job| job.started_at = None);
+        let mut story = Story::new();
+        assert_eq!(story.sees("08:00", &job).len(), usize::from(is_news));
+        assert_eq!(story.record.is_some(), is_news);
+    }
+}
+
+#[test]
+fn a_record_that_expired_counts_as_absent() {
+    let mut story = Story::new();
+    story.sees("08:30", &ended("COMPLETE", "08:20"));
+    let mut record = story.record().clone();
+    record.expires = Some(at("09:00").as_second());
+    let again = |now| {
+        judge(
+            Some(&record),
+            &ended("COMPLETE", "08:20"),
+            now,
+            &story.terms(),
         )
     };
-    assert_eq!(later(2 * 88), None);
-    assert_eq!(later(2 * 88 + 1).unwrap().notices[0].kind, Kind::Stalled);
+    assert_eq!(again(at("08:59:59")), None);
+    assert_eq!(again(at("09:00")).unwrap().expected, Expected::Absent);
 }
 
 #[test]
-fn a_changed_setting_closes_no_episode() {
-    let silent = job("IN_PROGRESS", Some(ago(90)));
-    let (_, stalled) = whole(None, &silent, &[], &policy());
-    let patient = Policy {
-        stall_after: SignedDuration::from_hours(3),
-        ..policy()
+fn the_record_of_an_end_without_a_time_is_kept_as_long_as_it_is_listed() {
+    let timeless = but(ended("FAILED", "08:30"), |job| {
+        (job.started_at, job.heartbeat_at, job.completed_at) = (None, None, None);
+    });
+    let mut story = Story::new();
+    story.sees("08:30", &timeless);
+    assert!(stands(story.record()).ends_with("kept for 60 days from 08:30"));
+    let day = |days: i64| at("08:30") + SignedDuration::from_hours(24 * days);
+    let again = |days| judge(Some(story.record()), &timeless, day(days), &story.terms());
+    assert_eq!(again(30), None, "there is time");
+    let Item::Job(kept) = again(31).unwrap().item else {
+        panic!("not a job")
     };
-    assert_eq!(
-        whole(stalled.as_ref(), &silent, &[], &patient),
-        (vec![], stalled.clone())
-    );
-    assert_eq!(
-        whole(stalled.as_ref(), &silent, &[], &policy()),
-        (vec![], stalled)
-    );
+    assert_eq!((kept.rev, kept.expires), (2, Some(day(91).as_second())));
 }
 
 #[test]
-fn reminders_come_at_doubling_intervals() {
-    let policy = Policy {
-        remind_after: Some(SignedDuration::from_mins(30)),
-        ..policy()
-    };
-    let (source, baseline) = (source(), baseline());
-    let terms = Terms {
-        source: &source,
-        policy: &policy,
-        baseline: &baseline,
-        run: RUN,
-    };
-    let silent = job("IN_PROGRESS", Some(ago(90)));
-    let (_, known) = whole(None, &silent, &[], &policy);
-    let mut known = known.unwrap();
-    let mut told = Vec::new();
-    for minutes in 0..=8 * 60 {
-        let now = now() + SignedDuration::from_mins(minutes);
-        if let Some(change) = judge_silence(&known, &silent, now, &terms, Some(&Line::default())) {
-            let notice = &change.notices[0];
-            told.push((
-                minutes,
-                notice.kind,
-                notice.silence.as_ref().unwrap().reminder,
-            ));
-            known = record(&change);
-        }
-    }
-    let reminder = |minutes, number| (minutes, Kind::Reminder, Some(number));
+fn a_vanishing_that_nobody_is_told_of_is_recorded_once() {
+    let mut story = Story::begun();
+    story.policy.notify_on = BTreeSet::new();
     assert_eq!(
-        told,
         [
-            reminder(30, 1),
-            reminder(90, 2),
-            reminder(210, 3),
-            reminder(450, 4)
-        ]
+            story.misses("08:10"),
+            story.misses("08:15"),
+            story.misses("08:20")
+        ],
+        [[], [], []]
+    );
+    let right = "Vanished, sign 08:04, 1 episodes, 0 recoveries, kept for 60 days from 08:15";
+    assert_eq!(
+        (story.record().rev, stands(story.record()).as_str()),
+        (3, right)
     );
 }
 
 #[test]
-fn a_count_that_moves_is_a_sign_of_life_once_the_heartbeat_is_old() {
-    let counted = |count| Job {
-        processed_records: Some(count),
-        ..job("IN_PROGRESS", Some(ago(40)))
-    };
-    let known = record_of(&counted(100), ago(40));
-    assert_eq!(
-        see(Some(&known), &counted(200), ago(20)),
-        None,
-        "the heartbeat is young: nothing is written"
-    );
-    let moved = see(Some(&known), &counted(200), now()).unwrap();
-    assert_eq!(record(&moved).changed_at, Some(now()));
-    assert!(moved.notices.is_empty());
-    assert_eq!(
-        see(Some(&record(&moved)), &counted(200), now()),
-        None,
-        "nothing moved since"
-    );
-}
-
-#[test]
-fn beats_and_counts_of_a_lively_job_write_nothing() {
-    let known = record_of(&job("IN_PROGRESS", Some(ago(100))), ago(100));
-    for status in [
-        "IN_PROGRESS",
-        "CANCEL_IN_PROGRESS",
-        "IN_PROGRESS_INITIALIZING",
-    ] {
-        for processed in [None, Some(0), Some(7)] {
-            let lively = Job {
-                processed_records: processed,
-                ..job(status, Some(ago(3)))
-            };
-            assert_eq!(see(Some(&known), &lively, now()), None);
-        }
-    }
-}
-
-#[test]
-fn an_older_view_tells_nothing_twice() {
-    let fresh = job("IN_PROGRESS", Some(ago(1)));
-    let old = job("IN_PROGRESS", Some(ago(100)));
-    let (told, stalled) = whole(Some(&record_of(&old, ago(100))), &old, &[], &policy());
-    assert_eq!(told, [Kind::Stalled]);
-    let (told, recovered) = whole(stalled.as_ref(), &fresh, &[], &policy());
-    assert_eq!(told, [Kind::Recovered]);
-    let (told, after) = whole(recovered.as_ref(), &old, &[], &policy());
-    assert_eq!(
-        (told, after),
-        (vec![], recovered),
-        "an older heartbeat is ignored"
-    );
-
-    let ended = record_of(&finished("COMPLETE", ago(1)), now());
-    assert_eq!(see(Some(&ended), &fresh, now()), None, "ended is final");
-    assert_eq!(
-        see(Some(&ended), &finished("FAILED", ago(1)), now()),
-        None,
-        "ended is final"
-    );
-    let earlier = Job {
-        started_at: Some(ago(600)),
-        ..fresh
-    };
-    assert_eq!(
-        see(Some(&ended), &earlier, now()),
-        None,
-        "an earlier start is another, older job"
-    );
-}
-
-#[test]
-fn the_same_id_with_a_later_start_is_another_job() {
-    let ended = record_of(&finished("COMPLETE", ago(90)), ago(90));
-    let reborn = Job {
-        started_at: Some(ago(10)),
-        ..finished("FAILED", ago(5))
-    };
-    let change = see(Some(&ended), &reborn, now()).unwrap();
-    assert_eq!(
-        (change.notices[0].kind, record(&change).rev),
-        (Kind::Failed, ended.rev + 1)
-    );
-    let no_start = Job {
-        started_at: None,
-        ..reborn
-    };
-    assert_eq!(
-        see(Some(&ended), &no_start, now()),
-        None,
-        "a missing start matches any"
-    );
-}
-
-#[test]
-fn a_vanished_job_that_shows_up_is_judged_as_known_active() {
-    let (source, baseline, policy) = (source(), baseline(), policy());
-    let terms = Terms {
-        source: &source,
-        policy: &policy,
-        baseline: &baseline,
-        run: RUN,
-    };
-    let active = record_of(&job("IN_PROGRESS", Some(ago(10))), ago(10));
-    let gone = judge_absence(&active, ago(6), &terms).unwrap();
-    assert_eq!(gone.notices[0].kind, Kind::Vanished);
-    let gone = record(&gone);
-    assert_eq!(judge_absence(&gone, now(), &terms), None, "told once");
-    let beating = job("IN_PROGRESS", Some(ago(7)));
-    assert_eq!(
-        see(Some(&gone), &beating, ago(1)),
-        None,
-        "a late view does not bring it back, to vanish a second time"
-    );
-
-    let back = see(Some(&gone), &job("IN_PROGRESS", Some(ago(1))), now()).unwrap();
-    assert_eq!(
-        (
-            back.notices.len(),
-            record(&back).phase,
-            record(&back).expires
-        ),
-        (0, Phase::Active, None)
-    );
-    let again = judge_absence(&record(&back), now(), &terms).unwrap();
-    let first = judge_absence(&active, ago(6), &terms).unwrap();
-    assert_ne!(
-        again.notices[0].id, first.notices[0].id,
-        "vanishing again is another event"
-    );
-    let ended = see(Some(&gone), &finished("COMPLETE", ago(1)), now()).unwrap();
-    assert_eq!(ended.notices[0].kind, Kind::Completed);
-}
-
-#[test]
-fn an_unknown_status_with_a_completion_time_has_ended_and_nothing_is_told() {
-    let active = record_of(&job("IN_PROGRESS", Some(ago(10))), ago(10));
-    let change = see(Some(&active), &finished("ARCHIVED", ago(1)), now()).unwrap();
-    assert_eq!(
-        (change.notices.len(), record(&change).phase),
-        (0, Phase::Ended)
-    );
-    assert_eq!(
-        record(&change).job.status,
-        Status::Other("ARCHIVED".to_owned())
-    );
-}
-
-#[test]
-fn an_expired_record_counts_as_absent() {
-    let expired = Record {
-        expires: Some(ago(1).as_second()),
-        ..record_of(&finished("COMPLETE", ago(90)), ago(90))
-    };
-    let change = see(Some(&expired), &finished("COMPLETE", ago(90)), now()).unwrap();
-    assert_eq!(change.expected, Expected::Absent);
-}
-
-#[test]
-fn a_stall_says_how_many_started_later_and_have_not_begun_and_they_are_not_told_apart() {
-    let (source, baseline, policy) = (source(), baseline(), policy());
-    let terms = Terms {
-        source: &source,
-        policy: &policy,
-        baseline: &baseline,
-        run: RUN,
-    };
-    let named = |id: &str, minutes: i64, job: Job| Job {
-        id: id.to_owned().try_into().unwrap(),
-        started_at: Some(ago(minutes)),
-        ..job
-    };
-    let first = named("first", 300, job("IN_PROGRESS", Some(ago(90))));
-    let second = named("second", 200, job("IN_PROGRESS_INITIALIZING", None));
-    let third = named(
-        "third",
-        100,
-        job("IN_PROGRESS_INITIALIZING", Some(ago(100))),
-    );
-    let mut line = Line::default();
-    for job in [&first, &second, &third] {
-        line.add_active(job, &record_of(job, ago(60)), now(), policy.stall_after);
-    }
-    let stall = judge_silence(
-        &record_of(&first, ago(60)),
-        &first,
-        now(),
-        &terms,
-        Some(&line),
-    )
-    .unwrap();
-    assert_eq!(stall.notices[0].silence.as_ref().unwrap().waiting, Some(2));
-    line.tell(&first.id, now());
-    for job in [&second, &third] {
-        assert_eq!(
-            judge_silence(&record_of(job, ago(60)), job, now(), &terms, Some(&line)),
-            None
+fn a_job_that_beats_costs_no_write() {
+    let mut story = Story::begun();
+    for minute in 6..60 {
+        story.sees(
+            &format!("08:{minute:02}"),
+            &runs(&format!("08:{:02}", minute - 1), minute),
         );
     }
-    let told_before = Record {
-        stall: Some(Stall {
-            since: ago(300),
-            told_at: ago(250),
-            reminders: 0,
-            reminded_at: ago(250),
-        }),
-        ..record_of(&first, ago(300))
-    };
-    let mut line = Line::default();
-    line.add_active(&first, &told_before, now(), policy.stall_after);
-    let late = judge_silence(
-        &record_of(&second, ago(60)),
-        &second,
-        now(),
-        &terms,
-        Some(&line),
-    )
-    .unwrap();
+    assert_eq!(story.record().rev, 1);
+}
+
+#[test]
+fn of_a_job_that_does_not_a_sample_is_written_at_most_each_quarter_of_stall_after() {
+    for heartbeat in [Some("08:00:30"), None, Some("18:00")] {
+        let (mut story, mut written) = (Story::new(), Vec::new());
+        for minute in 5..60 {
+            let job = but(runs("08:00", minute), |job| {
+                job.heartbeat_at = heartbeat.map(at)
+            });
+            let rev = story.record.as_ref().map(|record| record.rev);
+            story.sees(&format!("08:{minute:02}"), &job);
+            if rev != Some(story.record().rev) {
+                written.push(minute);
+                assert_eq!(story.record().job.processed_records, Some(minute));
+            }
+        }
+        assert_eq!(written, [5, 21, 37, 53], "{heartbeat:?}");
+    }
+}
+
+#[test]
+fn what_must_not_be_forgotten_is_written_once() {
+    type Edit = fn(&mut Job);
+    let changes: [(&str, Edit); 3] = [
+        ("08:50", |job| job.status = Status::CancelInProgress),
+        ("08:50", |job| job.heartbeat_at = Some(at("18:00"))),
+        ("09:06", |job| job.started_at = Some(at("07:00"))),
+    ];
+    for (time, change) in changes {
+        let (mut story, seen) = (Story::begun(), but(runs("08:45", 1), change));
+        for _ in 0..2 {
+            story.sees(time, &seen);
+            assert_eq!(story.record().rev, 2, "{seen:?} at {time}");
+        }
+    }
+}
+
+#[test]
+fn a_view_from_before_brings_nothing_back() {
+    let mut story = Story::begun();
+    story.misses("08:10");
+    story.misses("08:15");
     assert_eq!(
-        late.notices[0].kind,
-        Kind::Stalled,
-        "the notice of the first did not count it"
+        story.sees("08:15", &runs("08:14", 2)),
+        [],
+        "listed before it was found to be gone"
+    );
+    assert_eq!(
+        (story.record().phase, story.record().rev),
+        (Phase::Vanished, 3)
+    );
+    let mut story = Story::begun();
+    story.sees("08:30", &ended("EXPIRED", "08:20"));
+    assert_eq!(
+        story.sees("08:30", &runs("08:19", 2)),
+        [],
+        "listed before it ended so"
+    );
+    assert_eq!(
+        (story.record().phase, story.record().rev),
+        (Phase::Ended, 2)
     );
 }
 
 #[test]
-fn a_waiting_job_is_given_time_to_begin_when_the_one_before_it_ends() {
-    let (source, baseline, policy) = (source(), baseline(), policy());
-    let terms = Terms {
-        source: &source,
-        policy: &policy,
-        baseline: &baseline,
-        run: RUN,
-    };
-    let waiting = job("IN_PROGRESS_INITIALIZING", None);
-    let known = record_of(&waiting, ago(120));
-    let before = |ended| {
-        let job = Job {
-            id: String::from("before").try_into().unwrap(),
-            started_at: Some(ago(300)),
-            ..finished("COMPLETE", ended)
-        };
-        let mut line = Line::default();
-        line.add_ended(&job, now(), policy.stall_after);
-        judge_silence(&known, &waiting, now(), &terms, Some(&line)).is_some()
-    };
-    assert!(!before(ago(59)));
-    assert!(before(ago(61)));
-    assert!(
-        judge_silence(&known, &waiting, now(), &terms, None).is_none(),
-        "a partial view draws no conclusion"
+fn facts_only_go_forward_in_the_record_and_in_what_is_told() {
+    let best = but(runs("08:30", 50), |job| {
+        job.total_records = Some(100);
+        job.detector = Some("payments".to_owned());
+    });
+    let mut story = Story::new();
+    story.sees(
+        "08:31",
+        &but(best.clone(), |job| job.completed_at = Some(at("08:30"))),
+    );
+    assert_eq!(story.record().job, best, "an active job has no end");
+    let mut ahead = Story::new();
+    ahead.sees("08:31", &runs("18:00", 50));
+    assert_eq!(ahead.record().job.heartbeat_at, None, "it is kept apart");
+    let older = job("PAUSED", "08:10", 20);
+    let stalled = story.sees("09:40", &older)[0].job.clone().unwrap();
+    assert_eq!(
+        stalled,
+        but(best.clone(), |job| job.status = older.status.clone())
+    );
+    assert_eq!(
+        story.record().job,
+        best,
+        "with the last status that is known here"
+    );
+    story.sees("10:40", &job("IN_PROGRESS_INITIALIZING", "08:00", 0));
+    assert_eq!(story.record().job, best);
+    let failed = story.sees("10:50", &ended("FAILED", "10:49"))[0]
+        .job
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (failed.detector, failed.total_records),
+        (best.detector, Some(100))
+    );
+    let kept = &story.record().job;
+    assert_eq!(
+        (&kept.detector, kept.heartbeat_at),
+        (&None, None),
+        "no more than to know it again"
     );
 }
 
 #[test]
-fn the_first_run_is_quiet_by_itself() {
-    let Item::Watch(new) = first_baseline(now(), RUN).item else {
+fn a_start_told_more_precisely_does_not_move_it() {
+    let mut story = Story::begun();
+    let canceled = job("CANCEL_IN_PROGRESS", "08:20", 1);
+    story.sees(
+        "08:20",
+        &but(canceled, |job| job.started_at = Some(at("08:00:50"))),
+    );
+    assert_eq!(story.record().rev, 2);
+    assert_eq!(
+        story.record().job.started_at,
+        Some(at("08:00")),
+        "nor bit by bit"
+    );
+}
+
+#[test]
+fn a_heartbeat_ahead_is_never_shown() {
+    let mut story = Story::begun();
+    let ahead = runs("18:00", 1);
+    for time in ["09:05", "11:00", "19:00"] {
+        let told = story.sees(time, &ahead);
+        let heartbeats = [&story.record().job, told[0].job.as_ref().unwrap()];
+        assert_eq!(
+            heartbeats.map(|job| job.heartbeat_at),
+            [Some(at("08:04")); 2],
+            "{time}"
+        );
+    }
+    let told = story.sees("19:05", &runs("19:04", 1));
+    let heartbeats = [&story.record().job, told[0].job.as_ref().unwrap()];
+    assert_eq!(
+        heartbeats.map(|job| job.heartbeat_at),
+        [Some(at("19:04")); 2]
+    );
+}
+
+#[test]
+fn a_status_is_kept_until_a_view_has_one_that_says_more() {
+    let mut story = Story::begun();
+    let stalled = story.sees("09:05", &job("", "08:04", 1));
+    assert_eq!(stalled[0].job.as_ref().unwrap().status, Status::InProgress);
+    let reminder = story.sees("10:05", &job("IN_PROGRESS_INITIALIZING", "08:04", 1));
+    assert_eq!(reminder[0].job.as_ref().unwrap().status, Status::InProgress);
+    let mut story = Story::new();
+    for unknown in ["PAUSED", "PAUSING"] {
+        story.sees("08:05", &job(unknown, "08:04", 1));
+        assert_eq!(story.record().job.status.name(), unknown, "none was known");
+    }
+}
+
+#[test]
+fn that_a_job_was_replaced_is_stored_and_else_nothing_of_it() {
+    let stored = |story: &Story| serde_json::to_value(story.record()).unwrap()["replaced"].clone();
+    let mut story = Story::begun();
+    assert_eq!(stored(&story), serde_json::Value::Null);
+    story.sees(
+        "08:15",
+        &but(runs("08:14", 1), |job| job.started_at = Some(at("08:10"))),
+    );
+    assert_eq!(stored(&story), true);
+}
+
+#[test]
+fn only_an_active_job_of_this_record_can_be_silent() {
+    let story = Story::begun();
+    let silent = |record: &Record, job: &Job| {
+        judge_silence(record, job, at("12:00"), &story.terms(), None).is_some()
+    };
+    let (active, seen) = (story.record(), runs("08:04", 1));
+    assert!(silent(active, &seen));
+    for over in ["COMPLETE", ""] {
+        let over = Status::from(over.to_owned());
+        let over = but(seen.clone(), |job| {
+            (job.status, job.completed_at) = (over.clone(), Some(at("08:04")));
+        });
+        assert!(!silent(active, &over));
+    }
+    assert!(!silent(
+        active,
+        &but(seen.clone(), |job| job.started_at = Some(at("09:00")))
+    ));
+    let over = Record {
+        phase: Phase::Ended,
+        ..active.clone()
+    };
+    assert!(!silent(&over, &seen));
+}
+
+#[test]
+fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
+    let Item::Watch(first) = first_baseline(at("08:00"), "run").item else {
         panic!("not the watch")
     };
-    for status in ["COMPLETE", "FAILED", "CANCELED"] {
-        assert_eq!(
-            see_by(None, &finished(status, ago(2)), now(), &policy(), &new),
-            None
-        );
-    }
-}
-
-#[test]
-fn a_count_that_moves_is_a_sign_of_life_whatever_the_heartbeat_is() {
-    let counted = |heartbeat, count| Job {
-        processed_records: Some(count),
-        ..job("IN_PROGRESS", heartbeat)
+    assert_eq!(
+        (first.rev, first.since, first.began_at),
+        (1, at("07:59"), None)
+    );
+    let story = Story {
+        baseline: first,
+        ..Story::new()
     };
-    let known = record_of(&counted(Some(ago(100)), 100), ago(90));
-    let far_ahead = now() + SignedDuration::from_hours(1);
-    for heartbeat in [None, Some(far_ahead), Some(ago(100))] {
-        let (told, standing) = whole(Some(&known), &counted(heartbeat, 200), &[], &policy());
-        assert_eq!(told, [], "{heartbeat:?}");
-        assert_eq!(standing.unwrap().changed_at, Some(now()), "{heartbeat:?}");
-        let (told, _) = whole(Some(&known), &counted(heartbeat, 100), &[], &policy());
-        assert_eq!(told, [Kind::Stalled], "{heartbeat:?}");
-    }
-}
-
-#[test]
-fn who_waited_for_a_job_that_ended_at_an_unknown_time_is_given_time() {
-    let ended = Job {
-        heartbeat_at: None,
-        ..job("COMPLETE", None)
+    let by_status = |statuses: u64| -> BTreeMap<_, _> {
+        (1..=statuses).map(|n| (format!("S{n:02}"), n)).collect()
     };
-    let active = record_of(&job("IN_PROGRESS", None), ago(110));
-    let stall_after = policy().stall_after;
-    for (seen_at, waits) in [(ago(5), true), (ago(100), false)] {
-        let record = record(&see(Some(&active), &ended, seen_at).unwrap());
-        let mut line = Line::default();
-        line.add_recorded(&record, now(), stall_after);
-        let next = Job {
-            started_at: Some(ago(119)),
-            heartbeat_at: Some(ago(119)),
-            ..job("IN_PROGRESS_INITIALIZING", None)
-        };
-        let next = Job {
-            id: serde_json::from_value("next".into()).unwrap(),
-            ..next
-        };
-        assert_eq!(line.waits(&next), waits, "ended {seen_at}");
-    }
+    let change = began(&story.terms(), at("08:01"), 9, &by_status(2));
+    assert_eq!(
+        (change.item.key().to_string(), change.item.rev()),
+        ("watch".to_owned(), 2)
+    );
+    let Item::Watch(next) = &change.item else {
+        panic!("not the watch")
+    };
+    assert_eq!(
+        (change.expected, next.rev, next.began_at),
+        (Expected::Rev(1), 2, Some(at("08:01")))
+    );
+    let found = change.notices[0].found.as_ref().unwrap();
+    assert_eq!(told(&change.notices), "began 08:01 to main");
+    assert_eq!(
+        (found.jobs, found.since, found.stall_after_s),
+        (9, at("07:59"), 3_600)
+    );
+    assert_eq!(
+        (&found.by_status, found.notify_on.len()),
+        (&by_status(2), 7)
+    );
+    let again = began(&story.terms(), at("08:06"), 10, &by_status(2));
+    assert_eq!(again.notices[0].id, change.notices[0].id, "judged again");
+
+    // Statuses are the service's text: the 20 that are most frequent are told apart.
+    let many = began(&story.terms(), at("08:01"), 300, &by_status(24));
+    let counts = &many.notices[0].found.as_ref().unwrap().by_status;
+    assert_eq!(
+        (counts.len(), counts["(others)"], counts["S05"]),
+        (21, 1 + 2 + 3 + 4, 5)
+    );
 }

@@ -26,11 +26,13 @@ use fuzz::inputs::{SURFACES, Surface};
 use fuzz::mutation::{mutated, seeds};
 use lab::mishaps::{Case, Day, MISHAPS, calm, doubled, matrix, play_all, stuck};
 use lab::proxy::Mishap;
-use simulation::{Tally, plan::Plan, shrink, simulate};
+use simulation::{days, plan::Plan, shrink, simulate, tally::Tally};
 
 const USAGE: &str = "\
 simulate [SEEDS|TIME [FIRST]]   so many stories by chance, from the seed FIRST on; 100000 unless told
 simulate seed SEED              one of them, told whole; if it fails, cut down to what it takes
+days [SEEDS|TIME [FIRST]]       days of true work and true silences by chance, and what must be told of them; likewise
+days seed SEED                  one of them
 kill                            the real process, killed and cut off at each of its calls on three days
 fuzz [CASES|TIME [FIRST]]       so many bad inputs by chance, from the seed FIRST on; 1000000 unless told
 fuzz seeds DIR                  writes good inputs into the directory, for the coverage-guided form to begin with";
@@ -39,13 +41,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
-        ["simulate", "seed", seed] => match seed.parse() {
-            Ok(seed) => tell(seed),
-            Err(_) => Err(format!("{seed:?} is no seed, like 4711")),
-        },
-        ["simulate"] => stories("100000", "0"),
-        ["simulate", amount] => stories(amount, "0"),
-        ["simulate", amount, first] => stories(amount, first),
+        ["simulate", rest @ ..] => simulations(Plan::of, rest),
+        ["days", rest @ ..] => simulations(days::plan, rest),
         ["kill"] => Ok(kill()),
         ["fuzz"] => bad_inputs("1000000", "0"),
         ["fuzz", "seeds", directory] => write_seeds(Path::new(directory)),
@@ -84,21 +81,34 @@ impl Amount {
     }
 }
 
-fn tell(seed: u64) -> Result<String, String> {
-    let plan = Plan::of(seed);
-    let ending = simulation::play(&plan, None, true);
+fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
+    match args {
+        ["seed", seed] => match seed.parse() {
+            Ok(seed) => tell(&plan_of(seed)),
+            Err(_) => Err(format!("{seed:?} is no seed, like 4711")),
+        },
+        [] => stories(plan_of, "100000", "0"),
+        [amount] => stories(plan_of, amount, "0"),
+        [amount, first] => stories(plan_of, amount, first),
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+fn tell(plan: &Plan) -> Result<String, String> {
+    let seed = plan.seed;
+    let ending = simulation::play(plan, None, true);
     match ending.violations.as_slice() {
         [] => Ok(format!(
             "{}\nseed {seed} breaks no rule",
             ending.trace.join("\n")
         )),
-        _ => Err(shrink::story(&plan, None, &ending)),
+        _ => Err(shrink::story(plan, None, &ending)),
     }
 }
 
-fn stories(amount: &str, first: &str) -> Result<String, String> {
+fn stories(plan_of: fn(u64) -> Plan, amount: &str, first: &str) -> Result<String, String> {
     let begun = Instant::now();
-    let (tallies, first) = on_all_cores(amount, first, |seeds| simulate(seeds))?;
+    let (tallies, first) = on_all_cores(amount, first, |seeds| simulate(plan_of, seeds))?;
     let mut all = Tally::default();
     tallies.into_iter().for_each(|tally| all.merge(tally));
     let took = begun.elapsed().as_secs();

@@ -6,11 +6,14 @@ use std::sync::LazyLock;
 
 use cloudevents::AttributesReader as _;
 use fraud_job_watch::message::{
-    Body, Digest, Message, PUBLISH_BYTES, Subject, Telling, Told, WatchName, schema,
+    Body, Digest, JobNow, Message, PUBLISH_BYTES, Subject, Telling, Told, WatchName, schema,
 };
 use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
-use fraud_job_watch::watch::notice::{Found, Silence};
-use fraud_job_watch::watch::{Item, Job, Kind, Listed, Notice, NoticeId, Policy, Source, Status};
+use fraud_job_watch::watch::notice::{Found, Silence, thread};
+use fraud_job_watch::watch::{
+    Incident, Item, Job, JobId, Kind, Listed, Notice, NoticeId, Policy, Source, Status, TopicArn,
+    Topics,
+};
 use jiff::{SignedDuration, Timestamp};
 use jsonschema::Validator;
 use proptest::prelude::*;
@@ -38,7 +41,8 @@ fn listed() -> Listed {
     }
 }
 
-fn notice(kind: Kind) -> Notice {
+/// A notice as the judge makes one, of a job of which nothing was told before.
+pub(crate) fn notice(kind: Kind) -> Notice {
     let source: Source = "arn:aws:frauddetector:us-east-2:123456789012:batch-prediction"
         .parse()
         .unwrap();
@@ -75,6 +79,7 @@ fn notice(kind: Kind) -> Notice {
             )
         }
         Kind::Canceled => (Some(end("CANCELED")), None),
+        Kind::Ended => (Some(end("ARCHIVED")), None),
         Kind::Stalled => (Some(listed()), Some(silence)),
         Kind::Reminder => (
             Some(listed()),
@@ -96,11 +101,26 @@ fn notice(kind: Kind) -> Notice {
     Notice {
         id: NoticeId::new(
             &source,
-            job.as_ref().map(|job| (&job.id, job.started_at)),
+            job.as_ref().map(|job| (&job.id, START.parse().unwrap())),
             kind,
-            "episode",
+            "1",
         ),
         kind,
+        incident: match kind {
+            Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(Incident::Open),
+            Kind::Recovered => Some(Incident::Resolved),
+            Kind::Began
+            | Kind::Completed
+            | Kind::Failed
+            | Kind::Canceled
+            | Kind::Ended
+            | Kind::Test => None,
+        },
+        thread: job
+            .as_ref()
+            .filter(|_| kind != Kind::Test)
+            .map(|job| thread(&source, &job.id, at(START))),
+        topics: BTreeSet::new(),
         source,
         happened_at: at("2026-03-02T11:26:41Z"),
         recorded_at: at("2026-03-02T12:00:00Z"),
@@ -117,28 +137,76 @@ fn notice(kind: Kind) -> Notice {
     }
 }
 
-const KINDS: [Kind; 9] = [
+const START: &str = "2026-03-02T08:00:00Z";
+
+pub(crate) const KINDS: [Kind; 10] = [
     Kind::Began,
     Kind::Completed,
     Kind::Failed,
     Kind::Stalled,
     Kind::Recovered,
     Kind::Canceled,
+    Kind::Ended,
     Kind::Vanished,
     Kind::Reminder,
     Kind::Test,
 ];
+
+/// The same, but it closes what was told before.
+pub(crate) fn closing(notice: Notice) -> Notice {
+    Notice {
+        incident: Some(Incident::Resolved),
+        ..notice
+    }
+}
+
+/// A completed job that did not process all of its records.
+fn completed_in_part() -> Notice {
+    let mut notice = notice(Kind::Completed);
+    notice.job.as_mut().unwrap().processed_records = Some(4_600);
+    notice
+}
+
+/// A job that was told to have vanished is listed again.
+fn listed_again() -> Notice {
+    Notice {
+        silence: None,
+        ..notice(Kind::Recovered)
+    }
+}
+
+/// Another job has taken the id of an active one.
+fn replaced() -> Notice {
+    Notice {
+        incident: None,
+        ..notice(Kind::Vanished)
+    }
+}
+
+/// What a kind can also be, by a name.
+fn variants() -> Vec<(&'static str, Notice)> {
+    vec![
+        ("completed in part", completed_in_part()),
+        ("completed, closing", closing(notice(Kind::Completed))),
+        ("failed, closing", closing(notice(Kind::Failed))),
+        ("canceled, closing", closing(notice(Kind::Canceled))),
+        ("ended, closing", closing(notice(Kind::Ended))),
+        ("recovered, listed again", listed_again()),
+        ("vanished, replaced", replaced()),
+        ("vanished, replaced, closing", closing(replaced())),
+    ]
+}
 
 fn name() -> WatchName {
     "payments".parse().unwrap()
 }
 
 /// Told at 12:01, a minute after it was recorded.
-fn message(notice: &Notice) -> Message {
+pub(crate) fn message(notice: &Notice) -> Message {
     message_at(notice, None, "2026-03-02T12:01:00Z")
 }
 
-fn message_at(notice: &Notice, job_now: Option<&Job>, now: &str) -> Message {
+fn message_at(notice: &Notice, job_now: Option<JobNow<'_>>, now: &str) -> Message {
     let telling = Telling {
         name: Some(&name()),
         now: at(now),
@@ -146,7 +214,7 @@ fn message_at(notice: &Notice, job_now: Option<&Job>, now: &str) -> Message {
     Message::of(&Told { notice, job_now }, &telling)
 }
 
-fn digests(notices: &[Notice]) -> Vec<Digest> {
+pub(crate) fn digests(notices: &[Notice]) -> Vec<Digest> {
     let told: Vec<_> = notices
         .iter()
         .map(|notice| Told {
@@ -187,13 +255,32 @@ fn every_kind_in_every_form() {
     }
 }
 
+/// Up to the facts, which are those of the kind.
+#[test]
+fn what_a_kind_can_also_be() {
+    let mut seen = String::new();
+    for (name, notice) in variants() {
+        let message = message(&notice);
+        let (first, _) = message.form("email").split_once("\n\nJob: ").unwrap();
+        let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+        let subject = message.subject.as_ref().unwrap();
+        let title = chat["content"]["title"].as_str().unwrap();
+        let sms = message.form("sms");
+        seen.push_str(&format!(
+            "== {name}\n{subject}\n{title}\n{sms}\n\n{first}\n\n"
+        ));
+    }
+    insta::assert_snapshot!("variants", seen);
+}
+
 #[test]
 fn a_digest_in_every_form() {
     let mut notices: Vec<_> = KINDS.map(notice).into_iter().collect();
+    notices.extend(variants().into_iter().map(|(_, notice)| notice));
     notices.extend((1..=3).map(|number| named(&format!("nightly-{number}"), Kind::Completed)));
     let mut digest = digests(&notices).remove(0).message;
     // Each is a golden of its own.
-    digest.event["data"]["events"] = "12 events".into();
+    digest.event["data"]["events"] = format!("{} events", notices.len()).into();
     insta::assert_snapshot!("digest", forms(&digest));
 }
 
@@ -204,7 +291,8 @@ fn named(id: &str, kind: Kind) -> Notice {
         ..sample.job.unwrap()
     };
     Notice {
-        id: NoticeId::new(&sample.source, Some((&job.id, job.started_at)), kind, ""),
+        id: NoticeId::new(&sample.source, Some((&job.id, at(START))), kind, ""),
+        thread: Some(thread(&sample.source, &job.id, at(START))),
         job: Some(job),
         ..sample
     }
@@ -223,22 +311,33 @@ fn a_late_notice_says_so_and_what_has_become_of_its_job() {
         started_at: Some(at("2026-03-02T13:00:00Z")),
         ..job.clone()
     };
+    let canceling = Job {
+        status: Status::CancelInProgress,
+        ..job.clone()
+    };
+    let unknown = notice(Kind::Ended).job.unwrap().to_recognise();
+    let (same, other) = (JobNow::Same, JobNow::Another(&another));
     let cases = [
-        (Kind::Stalled, None),
-        (Kind::Stalled, Some(&job)),
-        (Kind::Stalled, Some(&ended)),
-        (Kind::Stalled, Some(&alive)),
-        (Kind::Stalled, Some(&another)),
-        (Kind::Reminder, Some(&alive)),
-        (Kind::Recovered, Some(&ended)),
-        (Kind::Vanished, Some(&alive)),
-        (Kind::Vanished, Some(&ended)),
-        (Kind::Failed, Some(&another)),
-        (Kind::Completed, Some(&ended)),
+        (notice(Kind::Stalled), None),
+        (notice(Kind::Stalled), Some(same(&job))),
+        (notice(Kind::Stalled), Some(same(&canceling))),
+        (notice(Kind::Stalled), Some(same(&ended))),
+        (notice(Kind::Stalled), Some(same(&alive))),
+        (notice(Kind::Stalled), Some(other)),
+        (notice(Kind::Reminder), Some(same(&alive))),
+        (notice(Kind::Recovered), Some(same(&ended))),
+        (notice(Kind::Vanished), Some(same(&alive))),
+        (notice(Kind::Vanished), Some(same(&ended))),
+        (notice(Kind::Failed), Some(other)),
+        (notice(Kind::Completed), Some(same(&ended))),
+        (notice(Kind::Ended), Some(same(&unknown))),
+        (notice(Kind::Ended), Some(same(&ended))),
+        (notice(Kind::Ended), Some(same(&job))),
+        (replaced(), Some(other)),
     ];
     let mut seen = String::new();
-    for (kind, job_now) in cases {
-        let message = message_at(&notice(kind), job_now, "2026-03-02T15:00:00Z");
+    for (notice, job_now) in cases {
+        let message = message_at(&notice, job_now, "2026-03-02T15:00:00Z");
         let email = message.form("email");
         let (first, _) = email.split_once("\n\nJob: ").unwrap();
         seen.push_str(&format!("{first}\n\n{}\n\n----\n", message.form("sms")));
@@ -250,7 +349,7 @@ fn a_late_notice_says_so_and_what_has_become_of_its_job() {
 fn an_event_is_the_same_however_late_it_is_told() {
     let notice = notice(Kind::Stalled);
     let ended = Job::read(listed()).unwrap().to_recognise();
-    let late = message_at(&notice, Some(&ended), "2026-03-05T12:00:00Z");
+    let late = message_at(&notice, Some(JobNow::Same(&ended)), "2026-03-05T12:00:00Z");
     assert_eq!(late.form("default"), message(&notice).form("default"));
 }
 
@@ -294,6 +393,40 @@ fn an_end_is_expected_only_where_it_can_be_said() {
 }
 
 #[test]
+fn a_subject_gives_the_id_its_room_first() {
+    let id = "registrations-of-new-customers-2026-03-02T08-00-00Z-of-eu-west-1";
+    let long = "a".repeat(40);
+    let subject = |name: Option<&str>, notice: &Notice, detector: &str| {
+        let name = name.map(|name| name.parse().unwrap());
+        let telling = Telling {
+            name: name.as_ref(),
+            now: at("2026-03-02T12:01:00Z"),
+        };
+        let mut notice = notice.clone();
+        let job = notice.job.as_mut().unwrap();
+        job.id = id.to_owned().try_into().unwrap();
+        job.detector = Some(detector.to_owned());
+        let told = Told {
+            notice: &notice,
+            job_now: None,
+        };
+        Message::of(&told, &telling).subject.unwrap().to_string()
+    };
+    let seen = [
+        subject(None, &notice(Kind::Failed), "signup"),
+        subject(None, &notice(Kind::Failed), "detector_of_new_customers"),
+        subject(Some("payments"), &notice(Kind::Failed), "signup"),
+        subject(Some("payments"), &notice(Kind::Failed), "detector_of_new"),
+        subject(Some(&long), &notice(Kind::Reminder), "signup"),
+        subject(None, &completed_in_part(), "signup"),
+        subject(Some("payments"), &completed_in_part(), "signup"),
+        subject(Some(&long), &completed_in_part(), "signup"),
+    ];
+    assert!(seen.iter().all(|subject| subject.len() <= 99));
+    insta::assert_snapshot!("subjects", seen.join("\n"));
+}
+
+#[test]
 fn a_jobs_whole_story_is_one_thread() {
     let thread = |notice: &Notice| {
         let chat: Value = serde_json::from_str(message(notice).form("https")).unwrap();
@@ -304,9 +437,6 @@ fn a_jobs_whole_story_is_one_thread() {
         .map(|kind| thread(&notice(kind)).unwrap().to_string())
         .into();
     assert_eq!(threads.len(), 1, "{threads:?}");
-    let mut again = notice(Kind::Stalled);
-    again.job.as_mut().unwrap().started_at = Some(at("2026-03-03T08:00:00Z"));
-    assert!(!threads.contains(&thread(&again).unwrap().to_string()));
     let other = thread(&named("another", Kind::Stalled)).unwrap();
     assert!(!threads.contains(&other.to_string()));
     assert_eq!(thread(&notice(Kind::Began)), None);
@@ -519,9 +649,15 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
     let Item::Watch(baseline) = first_baseline(at("2026-03-02T11:59:00Z"), "run").item else {
         panic!("not the watch")
     };
+    let topic = |name| TopicArn::try_from(format!("arn:aws:sns:us-east-2:123456789012:{name}"));
+    let topics = Topics {
+        main: topic("jobs").unwrap(),
+        urgent: None,
+    };
     let terms = Terms {
         source: &source,
         policy: &policy,
+        topics: &topics,
         baseline: &baseline,
         run: "run",
     };
@@ -554,27 +690,59 @@ fn the_smallest_forms_name_every_notice() {
     assert_eq!(smallest.body, Body::Plain(lines.join("\n")));
 }
 
+/// It is what subscribers filter by, so a message without it would be lost to who does.
+#[test]
+fn every_message_has_its_severity_as_an_attribute() {
+    let severity = |message: &Message| {
+        let found = message
+            .attributes
+            .iter()
+            .find(|(key, _)| *key == "severity");
+        found.map(|(_, value)| value.clone())
+    };
+    let all = KINDS.map(notice);
+    for one in &all {
+        let expected = Some(one.kind.severity().as_str().to_owned());
+        assert_eq!(severity(&message(one)), expected, "{}", one.kind);
+        let smallest = Message::smallest(one, Some(&name()));
+        assert_eq!(severity(&smallest), expected, "{}, smallest", one.kind);
+        for other in &all {
+            let many = [one.clone(), other.clone()];
+            let is_bad = |notice: &Notice| notice.kind.severity().as_str() == "error";
+            let worst = if many.iter().any(is_bad) {
+                "error"
+            } else {
+                "info"
+            };
+            let digest = digests(&many).remove(0).message;
+            assert_eq!(severity(&digest).as_deref(), Some(worst), "{many:?}");
+            let smallest = Message::smallest_digest(&[one, other], Some(&name()));
+            assert_eq!(severity(&smallest).as_deref(), Some(worst), "{many:?}");
+        }
+    }
+}
+
 #[test]
 fn the_same_id_for_the_same_thing_and_another_for_any_other() {
     let source: Source = "arn:aws:frauddetector:us-east-2:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let id = |job: &str, start: Option<&str>, kind, episode| {
-        let job = job.to_owned().try_into().unwrap();
-        NoticeId::new(&source, Some((&job, start.map(at))), kind, episode)
+    let id = |job: &str, start: &str, kind, episode| {
+        let job: JobId = job.to_owned().try_into().unwrap();
+        NoticeId::new(&source, Some((&job, at(start))), kind, episode)
     };
-    let start = Some("2026-03-02T08:00:00Z");
+    let start = START;
     let one = id("a", start, Kind::Stalled, "e");
     assert_eq!(one, id("a", start, Kind::Stalled, "e"));
     assert_eq!(one.as_str().len(), 64);
     for other in [
         id("b", start, Kind::Stalled, "e"),
-        id("a", None, Kind::Stalled, "e"),
+        id("a", "2026-03-02T08:00:01Z", Kind::Stalled, "e"),
         id("a", start, Kind::Recovered, "e"),
         id("a", start, Kind::Stalled, "f"),
         id(
             "a\",\"2026-03-02T08:00:00Z\",\"stalled\",\"e",
-            None,
+            start,
             Kind::Stalled,
             "",
         ),
@@ -737,6 +905,9 @@ proptest! {
         path in proptest::option::of(texts()),
         detector in proptest::option::of(texts()),
         kind in proptest::sample::select(&KINDS),
+        incident in proptest::sample::select(&[None, Some(Incident::Open), Some(Incident::Resolved)]),
+        processed in proptest::option::of(0..=i64::MAX),
+        total in proptest::option::of(0..=i64::MAX),
     ) {
         let id = id.chars().take(250).collect();
         let listed = Listed {
@@ -749,18 +920,73 @@ proptest! {
             detector_version: detector.clone(),
             arn: detector.clone(),
             detector_name: detector,
+            processed_records_count: processed,
+            total_records_count: total,
             ..listed()
         };
         let job = Job::read(listed).unwrap();
         let sample = notice(kind);
         let job = sample.job.as_ref().map(|_| job);
-        let notice = Notice { job: job.clone(), ..sample };
+        let notice = Notice { job: job.clone(), incident, ..sample };
         assert_harmless(&message(&notice));
-        assert_harmless(&message_at(&notice, job.as_ref(), "2026-04-02T12:01:00Z"));
+        let now = job.as_ref().map(JobNow::Same);
+        assert_harmless(&message_at(&notice, now, "2026-04-02T12:01:00Z"));
         let several = [notice.clone(), notice];
         for digest in digests(&several) {
             assert_harmless(&digest.message);
         }
+    }
+
+    /// Jobs whose long ids differ near one end are told apart wherever one is named, whatever else there is to say.
+    #[test]
+    fn both_ends_of_a_long_id_are_shown(
+        id in "[0-9a-z][0-9a-z_-]{24,300}",
+        place in 0_usize..12,
+        from_its_end in any::<bool>(),
+        name in proptest::option::of("[ -Z^-~]{1,40}"),
+        detector in proptest::option::of("[0-9a-z_-]{1,300}"),
+        sample in (0..KINDS.len() + 1),
+        counts in (0..i64::from(i32::MAX), 0..=i64::from(i32::MAX)),
+    ) {
+        let name: Option<WatchName> = name.map(|name| name.parse().unwrap());
+        let telling = Telling { name: name.as_ref(), now: at("2026-03-02T12:01:00Z") };
+        let place = if from_its_end { id.len() - 1 - place } else { place };
+        let mut other = id.clone();
+        let with = if id.as_bytes()[place] == b'x' { "y" } else { "x" };
+        other.replace_range(place..=place, with);
+        let sample = KINDS.get(sample).map_or_else(completed_in_part, |kind| notice(*kind));
+        prop_assume!(sample.job.is_some());
+        let notice = |id: &str| {
+            let mut notice = sample.clone();
+            let job = notice.job.as_mut().unwrap();
+            job.id = id.to_owned().try_into().unwrap();
+            job.detector.clone_from(&detector);
+            job.processed_records = Some(counts.0 as u64);
+            job.total_records = Some(counts.1 as u64);
+            notice
+        };
+        let notices = [notice(&id), notice(&other)];
+        let [one, two] = notices.each_ref().map(|notice| {
+            let message = Message::of(&Told { notice, job_now: None }, &telling);
+            let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+            let title = chat["content"]["title"].as_str().unwrap().to_owned();
+            let subject = message.subject.as_ref().unwrap().to_string();
+            (subject, title, message.form("sms").to_owned())
+        });
+        prop_assert!(one.0 != two.0, "{:?} is the subject of both", one.0);
+        prop_assert!(one.1 != two.1, "{:?} is the title of both", one.1);
+        prop_assert!(one.2 != two.2, "{:?} is the line of both", one.2);
+        for subject in [&one.0, &two.0] {
+            prop_assert!(subject.len() <= 99, "{subject:?}");
+            prop_assert!(!subject.ends_with("..."), "cut at its end: {subject:?}");
+            let lead = name.as_ref().map(|name| format!("[{name}] ")).unwrap_or_default();
+            prop_assert!(subject.starts_with(lead.trim_end()), "{subject:?}");
+        }
+        let told = notices.each_ref().map(|notice| Told { notice, job_now: None });
+        let digest = Message::digests(&told, &telling).remove(0).message;
+        let email = digest.form("email");
+        let lines: BTreeSet<_> = email.lines().filter(|line| line.contains(": ")).collect();
+        prop_assert_eq!(lines.len(), email.lines().filter(|line| line.contains(": ")).count());
     }
 
     #[test]

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use crate::lab::fraud_detector::{Fault, FraudDetector, job, with};
 
-const DAY: [&str; 6] = [
+const DAY: [&str; 7] = [
     "events/day/01-quiet-start.json",
     "events/day/02-completed.json",
     "events/day/03-failed.json",
     "events/day/04-stalled.json",
     "events/day/05-recovered.json",
-    "events/day/06-vanished.json",
+    "events/day/06-missing.json",
+    "events/day/07-vanished.json",
 ];
 
 fn preview() -> Command {
@@ -229,10 +230,20 @@ fn nothing_is_concluded_from_an_incomplete_listing() {
     let cut = json!({"batchPredictions": seen, "nextToken": "more"});
     let cut = desk.put("cut.json", cut.to_string());
     let rest = desk.put("rest.json", json!({"batchPredictions": seen}).to_string());
-    let without_vanished = [vec!["began"], vec![]];
-    assert_eq!(told(preview().args([&whole, &cut])), without_vanished);
-    let with_vanished = [vec!["began"], vec!["vanished"]];
-    assert_eq!(told(preview().args([&whole, &rest])), with_vanished);
+    let later = |file: &PathBuf, minute: u8| {
+        let file = file.to_str().unwrap();
+        format!("{file}@2026-03-02T08:{minute}:00Z")
+    };
+    let whole = whole.to_str().unwrap();
+    let looks = |second: &PathBuf, third: &PathBuf| {
+        let (second, third) = (later(second, 31), later(third, 32));
+        told(preview().args([whole, &second, &third]))
+    };
+    let without_vanished = [vec!["began"], vec![], vec![]];
+    assert_eq!(looks(&cut, &cut), without_vanished);
+    assert_eq!(looks(&rest, &cut), without_vanished, "only one look");
+    let with_vanished = [vec!["began"], vec![], vec!["vanished"]];
+    assert_eq!(looks(&rest, &rest), with_vanished);
     let never_whole = [Vec::<String>::new(), vec![]];
     assert_eq!(told(preview().args([&cut, &cut])), never_whole);
     assert!(shows(preview().arg(&cut)).contains("INCOMPLETE"));
@@ -242,13 +253,15 @@ fn nothing_is_concluded_from_an_incomplete_listing() {
 fn a_listing_without_jobs_belongs_to_the_watch_before_it() {
     let desk = Desk::new();
     let none = desk.put("none.json", json!({"batchPredictions": []}).to_string());
-    let none = format!("{}@2026-03-02T12:00:00Z", none.to_str().unwrap());
-    let expected = [vec!["began"], vec!["vanished"]];
-    assert_eq!(told(preview().args([DAY[0], &none])), expected);
+    let at = |time: &str| format!("{}@2026-03-02T{time}Z", none.to_str().unwrap());
+    let (none, again) = (at("12:00:00"), at("12:05:00"));
+    let expected = [vec!["began"], vec![], vec!["vanished"]];
+    assert_eq!(told(preview().args([DAY[0], &none, &again])), expected);
     let state = desk.path("state.json");
     let with_state = |listing: &str| told(preview().arg(listing).arg("--state").arg(&state));
     assert_eq!(with_state(DAY[0]), [["began"]]);
-    assert_eq!(with_state(&none), [["vanished"]]);
+    assert_eq!(with_state(&none), [[""; 0]]);
+    assert_eq!(with_state(&again), [["vanished"]]);
 }
 
 #[test]
@@ -262,7 +275,8 @@ fn with_a_state_file_each_thing_is_told_once() {
         &["failed"],
         &["stalled"],
         &["recovered"],
-        &["vanished", "completed"],
+        &["completed"],
+        &["vanished"],
     ];
     for (listing, kinds) in DAY.into_iter().zip(kinds) {
         assert_eq!(once(listing), [kinds], "{listing}");

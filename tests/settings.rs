@@ -29,10 +29,13 @@ fn empty_counts_as_not_set_and_the_defaults_hold() {
         settings.watch.policy.stall_after,
         SignedDuration::from_hours(1)
     );
-    assert_eq!(settings.watch.policy.remind_after, None);
+    assert_eq!(
+        settings.watch.policy.remind_after,
+        Some(SignedDuration::from_hours(4))
+    );
     assert_eq!(settings.watch.name, None);
     assert!(!settings.watch.policy.notify_on.contains(&Kind::Canceled));
-    assert_eq!(settings.watch.policy.notify_on.len(), 5);
+    assert_eq!(settings.watch.policy.notify_on.len(), 6);
 }
 
 #[test]

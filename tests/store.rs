@@ -2,14 +2,15 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use fraud_job_watch::aws::Table;
-use fraud_job_watch::ports::{Claimed, Recorded, Store, StoreError};
+use fraud_job_watch::ports::{Claimed, Recorded, Store, StoreError, UnreadableItem};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::judge::{Terms, first_baseline, judge};
-use fraud_job_watch::watch::{Baseline, Change, Item, Job, Key, Listed, Source};
+use fraud_job_watch::watch::{Baseline, Change, Item, Job, JobId, Key, Listed, Source, Topics};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::lab::emulators::World;
+use crate::lab::topic;
 
 fn source() -> Source {
     "arn:aws:frauddetector:us-east-1:123456789012:batch-prediction"
@@ -61,6 +62,10 @@ fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
         &Terms {
             source: &source(),
             policy: &policy,
+            topics: &Topics {
+                main: topic(),
+                urgent: None,
+            },
             baseline: &baseline,
             run: by,
         },
@@ -122,25 +127,25 @@ async fn eight_runs_race_for_one_claim_and_one_wins() {
     let table = table(&world);
     let owed = change(None, &job("job", "COMPLETE"), "run");
     table.record(&owed, now()).await.unwrap();
-    let id = owed.notices[0].id.clone();
+    let owed = table.load(now()).await.unwrap().owed.remove(0);
     let until = now() + SignedDuration::from_secs(60);
     for round in 0..25 {
         // Each round begins when the claim of the one before has ended.
         let now = now() + SignedDuration::from_mins(2 * round);
         let until = until + SignedDuration::from_mins(2 * round);
         let runs: Vec<_> = (0..8).map(|run| format!("{round}-{run}")).collect();
-        let claims = join_all(runs.iter().map(|run| table.claim(&id, run, until, now))).await;
+        let claims = join_all(runs.iter().map(|run| table.claim(&owed, run, until, now))).await;
         let won: Vec<_> = (0..8)
             .filter(|run| *claims[*run].as_ref().unwrap() == Claimed::Mine)
             .collect();
         assert_eq!(won.len(), 1, "round {round}: {claims:?}");
-        let again = table.claim(&id, &runs[won[0]], until, now).await.unwrap();
+        let again = table.claim(&owed, &runs[won[0]], until, now).await.unwrap();
         assert_eq!(again, Claimed::Mine, "a claim that is mine already");
     }
-    table.settle(&id).await.unwrap();
-    table.settle(&id).await.unwrap();
+    table.settle(&owed).await.unwrap();
+    table.settle(&owed).await.unwrap();
     assert_eq!(
-        table.claim(&id, "late", until, now()).await.unwrap(),
+        table.claim(&owed, "late", until, now()).await.unwrap(),
         Claimed::Gone
     );
 }
@@ -241,10 +246,14 @@ async fn attributes_of_a_later_version_survive_and_its_items_are_refused_untouch
         .await
         .unwrap();
     let before = get().await.unwrap().item.unwrap();
-    let refused = table.load(now()).await.unwrap_err();
+    let state = table.load(now()).await.unwrap();
+    let [UnreadableItem { job, error }] = &state.unreadable[..] else {
+        panic!("{state:?}");
+    };
+    assert_eq!(job.as_ref().map(JobId::as_str), Some("job"));
     assert!(
-        matches!(&refused, StoreError::TooNew(why) if why.contains("job#job")),
-        "{refused:?}"
+        matches!(error, StoreError::TooNew(why) if why.contains("job#job")),
+        "{error:?}"
     );
     assert_eq!(get().await.unwrap().item.unwrap(), before);
 }

@@ -10,23 +10,29 @@
 #![recursion_limit = "256"]
 
 mod adapters;
+mod cases;
 mod counted;
 mod formats;
 mod fuzz;
 mod fuzzed;
 mod invoke;
+mod job;
 mod judge;
 mod kill;
 mod lab;
 mod lab_itself;
 mod messages;
+mod notice;
+mod pager;
 mod preview;
 mod promise;
+mod queue;
 mod runs;
 mod secrets;
 mod settings;
 mod simulation;
 mod store;
+mod throttled;
 mod whole;
 #[path = "bench/work.rs"]
 mod work;

@@ -1,7 +1,7 @@
 //! The store: one DynamoDB table, one partition for each watch, so that the state is one Query.
 //!
 //! The partition key `watch` is the watch's source; the sort key `item` is `watch`, `job#<id>` or
-//! `owed#<notice id>`. Each item says in `reads_from` which format version can read it. Items are updated, not
+//! `owed#<notice id>#<topic>`. Each item says in `reads_from` which format version can read it. Items are updated, not
 //! replaced, so that attributes which a later version added survive.
 
 use std::collections::HashMap;
@@ -18,9 +18,9 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 use tracing::debug;
 
 use super::explain;
-use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError};
+use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError, UnreadableItem};
 use crate::watch::judge::Expected;
-use crate::watch::{Change, Item, Key, Notice, NoticeId, Source};
+use crate::watch::{Change, Item, JobId, Key, Notice, Source, TopicArn};
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -28,7 +28,7 @@ type Attributes = HashMap<String, AttributeValue>;
 const FORMAT: u64 = 1;
 
 /// What an item may hold besides its key: an update removes what the new item does not have.
-const OPTIONAL: [&str; 18] = [
+const OPTIONAL: [&str; 20] = [
     "began_at",
     "started_at",
     "heartbeat_at",
@@ -43,9 +43,11 @@ const OPTIONAL: [&str; 18] = [
     "input_path",
     "output_path",
     "arn",
-    "changed_at",
+    "ahead_at",
     "stall",
-    "patience_s",
+    "absent_since",
+    "heard",
+    "replaced",
     "expires",
 ];
 
@@ -121,11 +123,19 @@ impl Table {
             .map_err(|error| StoreError::Failed(error.to_string()))
     }
 
-    fn owe(&self, notice: &Notice, rev: u64, place: usize) -> Result<Put, StoreError> {
-        let mut item = self.key(&owed_key(&notice.id));
+    fn owe(
+        &self,
+        notice: &Notice,
+        topic: &TopicArn,
+        rev: u64,
+        place: usize,
+    ) -> Result<Put, StoreError> {
+        let mut item = self.key(&owed_key(notice, topic));
         let encoded =
             to_attribute_value(notice).map_err(|error| StoreError::Failed(error.to_string()))?;
         item.insert("notice".to_owned(), encoded);
+        let topic = AttributeValue::S(topic.to_string());
+        item.insert("topic".to_owned(), topic);
         item.insert(
             "order".to_owned(),
             AttributeValue::L(vec![number(rev), number(place as u64)]),
@@ -163,12 +173,19 @@ impl Store for Table {
                 .await
                 .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
             for attributes in page.items.unwrap_or_default() {
-                match decode(attributes)? {
-                    Some(Stored::Item(Item::Watch(baseline))) => state.baseline = Some(baseline),
-                    Some(Stored::Item(Item::Job(record))) if record.has_expired(now) => {}
-                    Some(Stored::Item(Item::Job(record))) => state.records.push(*record),
-                    Some(Stored::Owed(owed)) => state.owed.push(*owed),
-                    None => {}
+                let name = name_of(&attributes).unwrap_or_default().to_owned();
+                match decode(attributes) {
+                    Ok(Some(Stored::Item(Item::Watch(watch)))) => state.baseline = Some(watch),
+                    Ok(Some(Stored::Item(Item::Job(record)))) if record.has_expired(now) => {}
+                    Ok(Some(Stored::Item(Item::Job(record)))) => state.records.push(*record),
+                    Ok(Some(Stored::Owed(owed))) => state.owed.push(*owed),
+                    Ok(None) => {}
+                    Err(error) if name == WATCH => return Err(error),
+                    Err(error) => {
+                        let id = name.strip_prefix(JOB);
+                        let job = id.and_then(|id| JobId::try_from(id.to_owned()).ok());
+                        state.unreadable.push(UnreadableItem { job, error });
+                    }
                 }
             }
             start = page.last_evaluated_key.filter(|key| !key.is_empty());
@@ -228,8 +245,10 @@ impl Store for Table {
         let mut request = self.client.transact_write_items();
         request = request.transact_items(TransactWriteItem::builder().update(update).build());
         for (place, notice) in change.notices.iter().enumerate() {
-            let put = self.owe(notice, change.item.rev(), place)?;
-            request = request.transact_items(TransactWriteItem::builder().put(put).build());
+            for topic in &notice.topics {
+                let put = self.owe(notice, topic, change.item.rev(), place)?;
+                request = request.transact_items(TransactWriteItem::builder().put(put).build());
+            }
         }
         match request.send().await {
             Ok(_) => Ok(Recorded::Done),
@@ -262,17 +281,18 @@ impl Store for Table {
 
     async fn claim(
         &self,
-        id: &NoticeId,
+        owed: &Owed,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let millis = |at: Timestamp| AttributeValue::N(at.as_millisecond().to_string());
+        let key = owed_key(&owed.notice, &owed.topic);
         let request = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(self.key(&owed_key(id))))
+            .set_key(Some(self.key(&key)))
             .update_expression("SET #by = :by, #until = :until")
             .condition_expression("attribute_exists(#item) AND (attribute_not_exists(#until) OR #until <= :now OR #by = :by)")
             .expression_attribute_names("#item", "item")
@@ -294,15 +314,15 @@ impl Store for Table {
                     })
                 }
                 Some(_) | None => Err(StoreError::Failed(explain(
-                    &format!("UpdateItem of {:?}", owed_key(id)),
+                    &format!("UpdateItem of {key:?}"),
                     &error,
                 ))),
             },
         }
     }
 
-    async fn settle(&self, id: &NoticeId) -> Result<(), StoreError> {
-        let key = owed_key(id);
+    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
+        let key = owed_key(&owed.notice, &owed.topic);
         let request = self
             .client
             .delete_item()
@@ -323,8 +343,20 @@ enum Stored {
     Owed(Box<Owed>),
 }
 
-fn owed_key(id: &NoticeId) -> String {
-    format!("owed#{id}")
+// How the sort keys of each sort of item begin.
+const WATCH: &str = "watch";
+const JOB: &str = "job#";
+const OWED: &str = "owed#";
+
+fn owed_key(notice: &Notice, topic: &TopicArn) -> String {
+    format!("{OWED}{}#{topic}", notice.id)
+}
+
+fn name_of(attributes: &Attributes) -> Option<&str> {
+    match attributes.get("item") {
+        Some(AttributeValue::S(name)) => Some(name),
+        Some(_) | None => None,
+    }
 }
 
 fn number(n: u64) -> AttributeValue {
@@ -354,9 +386,8 @@ fn standing(attributes: Option<Attributes>, now: Timestamp) -> Result<Option<Ite
 
 /// Reads an item; `None` if it is of a sort that this version does not know and need not.
 fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreError> {
-    let name = match attributes.get("item") {
-        Some(AttributeValue::S(name)) => name.clone(),
-        Some(_) | None => return Err(StoreError::Failed("an item without a sort key".to_owned())),
+    let Some(name) = name_of(&attributes).map(str::to_owned) else {
+        return Err(StoreError::Failed("an item without a sort key".to_owned()));
     };
     let needs = match attributes.get("reads_from") {
         Some(AttributeValue::N(needs)) => needs.parse().unwrap_or(u64::MAX),
@@ -368,24 +399,33 @@ fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreError> {
             brief(&name)
         )));
     }
-    let stored = if name == "watch" {
+    let stored = if name == WATCH {
         Stored::Item(Item::Watch(read(&name, attributes)?))
-    } else if name.starts_with("job#") {
+    } else if name.starts_with(JOB) {
         Stored::Item(Item::Job(read(&name, attributes)?))
-    } else if name.starts_with("owed#") {
+    } else if name.starts_with(OWED) {
         #[derive(serde::Deserialize)]
         struct OwedItem {
             notice: Notice,
+            topic: TopicArn,
             order: (u64, u64),
         }
-        let OwedItem { notice, order } = read(&name, attributes)?;
-        Stored::Owed(Box::new(Owed { notice, order }))
+        let OwedItem {
+            notice,
+            topic,
+            order,
+        } = read(&name, attributes)?;
+        Stored::Owed(Box::new(Owed {
+            notice,
+            topic,
+            order,
+        }))
     } else {
         return Ok(None);
     };
     let key = match &stored {
         Stored::Item(item) => item.key().to_string(),
-        Stored::Owed(owed) => owed_key(&owed.notice.id),
+        Stored::Owed(owed) => owed_key(&owed.notice, &owed.topic),
     };
     // Under another's key it would be written, claimed and settled in vain.
     if key != name {
@@ -431,7 +471,7 @@ fn makes_no_sense(name: &str, why: &str) -> StoreError {
     ))
 }
 
-/// The beginning of a name: a job's id may be long.
+/// The beginning of a name: it may be long.
 fn brief(name: &str) -> String {
-    name.chars().take(100).collect()
+    name.chars().take(200).collect()
 }

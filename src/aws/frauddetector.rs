@@ -24,7 +24,7 @@ use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponse
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::explain;
+use super::{explain, is_throttled};
 use crate::ports::{Listing, ListingError, Page};
 use crate::watch::{JobId, Listed};
 
@@ -53,7 +53,7 @@ impl Listing for FraudDetector {
             .set_next_token(token.map(str::to_owned));
         let answer = send(request)
             .await
-            .map_err(|error| ListingError(explain("GetBatchPredictionJobs", &error)))?;
+            .map_err(|error| not_had("GetBatchPredictionJobs", &error))?;
         let (jobs, next) = answer.into_jobs();
         Ok(Page { jobs, next })
     }
@@ -62,12 +62,12 @@ impl Listing for FraudDetector {
         let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
         match send(request).await {
             Ok(answer) => {
-                let (jobs, _) = answer.into_jobs();
-                Ok(jobs.into_iter().find(|job| {
-                    job.job_id
-                        .as_deref()
-                        .is_none_or(|found| found == id.as_str())
-                }))
+                let (mut jobs, _) = answer.into_jobs();
+                let is_it = |job: &Listed| job.job_id.as_deref() == Some(id.as_str());
+                let place = jobs.iter().position(is_it);
+                // An answer about another job does not say that this one is gone.
+                let place = place.or_else(|| (!jobs.is_empty()).then_some(0));
+                Ok(place.map(|place| jobs.swap_remove(place)))
             }
             // Whether a job that is gone is an error or an empty list is documented nowhere.
             Err(error)
@@ -79,7 +79,7 @@ impl Listing for FraudDetector {
             }
             Err(error) => {
                 let doing = format!("GetBatchPredictionJobs of {:?}", id.as_str());
-                Err(ListingError(explain(&doing, &error)))
+                Err(not_had(&doing, &error))
             }
         }
     }
@@ -123,6 +123,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
 
         deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+fn not_had(
+    doing: &str,
+    error: &SdkError<GetBatchPredictionJobsError, HttpResponse>,
+) -> ListingError {
+    let why = explain(doing, error);
+    match is_throttled(error) {
+        true => ListingError::Throttled(why),
+        false => ListingError::Failed(why),
     }
 }
 

@@ -24,8 +24,8 @@ use tracing::debug;
 
 use crate::message::one_line;
 use crate::ports::{Ports, SystemClock};
-use crate::settings::{Settings, TopicArn};
-use crate::watch::Source;
+use crate::settings::Settings;
+use crate::watch::{Source, TopicArn};
 
 pub use dynamodb::Table;
 pub use frauddetector::FraudDetector;
@@ -117,6 +117,22 @@ where
     };
     let why: String = one_line(&why).chars().take(EXPLANATION).collect();
     format!("{doing}: {why} (request id {request})")
+}
+
+/// Whether a call was refused for its rate. Services agree neither on the code nor on the status: of most it is 400.
+fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    const OTHERS: [&str; 4] = [
+        "BandwidthLimitExceeded",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "TooManyRequestsException",
+    ];
+    const TOO_MANY_REQUESTS: u16 = 429;
+    let status = error.raw_response().map(|it| it.status().as_u16());
+    status == Some(TOO_MANY_REQUESTS)
+        || error
+            .code()
+            .is_some_and(|code| code.contains("Throttl") || OTHERS.contains(&code))
 }
 
 /// As many characters of an explanation are shown.

@@ -4,16 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::error::ProvideErrorMetadata;
+use aws_sdk_sns::config::http::HttpResponse;
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::operation::publish::PublishError as SnsError;
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::explain;
+use super::{explain, is_throttled};
 use crate::message::{Body, Message};
 use crate::ports::{PublishError, Topic};
-use crate::settings::TopicArn;
+use crate::watch::TopicArn;
 
 /// More than ten messages a second make SNS deactivate an email subscription; half of that leaves room for a
 /// second run.
@@ -40,6 +42,10 @@ impl SnsTopic {
 }
 
 impl Topic for SnsTopic {
+    fn arn(&self) -> &TopicArn {
+        &self.topic
+    }
+
     async fn ready(&self) {
         // A turn is taken only when its time has come: who leaves the queue takes none.
         loop {
@@ -104,16 +110,39 @@ impl Topic for SnsTopic {
             Ok(_) => Ok(()),
             Err(error) => {
                 let why = explain("Publish", &error);
-                Err(match error.code() {
-                    Some(
-                        "InvalidParameter"
-                        | "InvalidParameterValue"
-                        | "ParameterValueInvalid"
-                        | "ValidationError",
-                    ) => PublishError::Refused(why),
-                    Some(_) | None => PublishError::Failed(why),
+                Err(if is_throttled(&error) {
+                    PublishError::Throttled(why)
+                } else if is_about_the_message(&error) {
+                    PublishError::Refused(why)
+                } else {
+                    PublishError::Failed(why)
                 })
             }
         }
     }
+}
+
+/// Whether SNS will never take this message, whenever it is sent. Its codes for that are also those of a topic's ARN
+/// that it does not like, such as one of another region, of which only its words tell.
+fn is_about_the_message(error: &SdkError<SnsError, HttpResponse>) -> bool {
+    let is_of_parameter = matches!(
+        error.code(),
+        Some(
+            "InvalidParameter"
+                | "InvalidParameterValue"
+                | "ParameterValueInvalid"
+                | "ValidationError"
+                | "ValidationException"
+        )
+    );
+    let words = error.message().unwrap_or_default();
+    let is_of_topic = [
+        "parameter: TopicArn",
+        "parameter: TargetArn",
+        "at 'topicArn'",
+        "at 'targetArn'",
+    ]
+    .iter()
+    .any(|of| words.contains(of));
+    is_of_parameter && !is_of_topic
 }

@@ -135,7 +135,7 @@ impl Listing {
 
     fn missing(&self) -> ListingError {
         let pages = self.pages.len();
-        ListingError(format!(
+        ListingError::Failed(format!(
             "the file ends with a nextToken: what follows page {pages} is missing"
         ))
     }
@@ -147,7 +147,7 @@ impl ports::Listing for Listing {
             None => 0,
             Some(token) => token
                 .parse()
-                .map_err(|_| ListingError(format!("no page {token:?}")))?,
+                .map_err(|_| ListingError::Failed(format!("no page {token:?}")))?,
         };
         let jobs = match self.pages.get(number) {
             Some(jobs) => jobs.as_slice(),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::listing::{BadFile, without_place};
 use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError};
 use crate::watch::judge::Expected;
-use crate::watch::{Baseline, Change, Item, JobId, Key, Notice, NoticeId, Record, Source};
+use crate::watch::{Baseline, Change, Item, JobId, Key, Notice, Record, Source, TopicArn};
 
 /// The format version that this one writes, and the newest that it reads.
 const FORMAT: u64 = 1;
@@ -31,13 +31,15 @@ struct Items {
     watch: Option<Baseline>,
     #[serde(default)]
     jobs: BTreeMap<JobId, Record>,
+    /// By notice and topic.
     #[serde(default)]
-    owed: BTreeMap<NoticeId, OwedItem>,
+    owed: BTreeMap<String, OwedItem>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct OwedItem {
     notice: Notice,
+    topic: TopicArn,
     order: (u64, u64),
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claim: Option<Claim>,
@@ -90,6 +92,7 @@ impl Store for Memory {
         let records = items.jobs.values();
         let owed = items.owed.values().map(|item| Owed {
             notice: item.notice.clone(),
+            topic: item.topic.clone(),
             order: item.order,
         });
         Ok(State {
@@ -99,6 +102,7 @@ impl Store for Memory {
                 .cloned()
                 .collect(),
             owed: owed.collect(),
+            unreadable: Vec::new(),
         })
     }
 
@@ -124,25 +128,29 @@ impl Store for Memory {
             }
         }
         for (place, notice) in change.notices.iter().enumerate() {
-            let owed = OwedItem {
-                notice: notice.clone(),
-                order: (change.item.rev(), place as u64),
-                claim: None,
-            };
-            items.owed.insert(notice.id.clone(), owed);
+            for topic in &notice.topics {
+                let owed = OwedItem {
+                    notice: notice.clone(),
+                    topic: topic.clone(),
+                    order: (change.item.rev(), place as u64),
+                    claim: None,
+                };
+                items.owed.insert(place_of(notice, topic), owed);
+            }
         }
         Ok(Recorded::Done)
     }
 
     async fn claim(
         &self,
-        id: &NoticeId,
+        owed: &Owed,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let mut items = self.0.borrow_mut();
-        let Some(owed) = items.owed.get_mut(id) else {
+        let place = place_of(&owed.notice, &owed.topic);
+        let Some(owed) = items.owed.get_mut(&place) else {
             return Ok(Claimed::Gone);
         };
         let is_held = |claim: &Claim| claim.until > now && claim.by != by;
@@ -156,10 +164,15 @@ impl Store for Memory {
         Ok(Claimed::Mine)
     }
 
-    async fn settle(&self, id: &NoticeId) -> Result<(), StoreError> {
-        self.0.borrow_mut().owed.remove(id);
+    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
+        let place = place_of(&owed.notice, &owed.topic);
+        self.0.borrow_mut().owed.remove(&place);
         Ok(())
     }
+}
+
+fn place_of(notice: &Notice, topic: &TopicArn) -> String {
+    format!("{}#{topic}", notice.id)
 }
 
 /// The state of all watches.

@@ -16,8 +16,9 @@ use super::listing::Listing;
 use super::state::Memory;
 use crate::message::{Message, in_words, one_line};
 use crate::run::Answer;
-use crate::watch::life::sign_of_life;
-use crate::watch::{Job, Status};
+use crate::watch::Job;
+use crate::watch::job::End;
+use crate::watch::life::{first_sign, sign_of_life};
 
 /// As many jobs that ended, and of which nothing is told, are shown.
 const ENDED_ROWS: usize = 10;
@@ -119,7 +120,11 @@ pub fn seen(listing: &Listing, memory: &Memory, now: Timestamp, messages: &[Mess
             told.entry(id).or_default().push(event);
         }
     }
-    let read = |listed: &crate::watch::Listed| Job::read(listed.clone()).ok();
+    let read = |listed: &crate::watch::Listed| {
+        Job::read(listed.clone())
+            .ok()
+            .map(|job| job.plausible_at(now))
+    };
     let jobs: BTreeMap<_, _> = listing
         .jobs()
         .filter_map(read)
@@ -129,7 +134,10 @@ pub fn seen(listing: &Listing, memory: &Memory, now: Timestamp, messages: &[Mess
         .into_values()
         .map(|job| {
             let last_sign_at = match job.end() {
-                None => Some(sign_of_life(&job, memory.job(&job.id).as_ref(), now)),
+                None => Some(match memory.job(&job.id) {
+                    Some(record) => sign_of_life(&record, &job, now),
+                    None => first_sign(&job, now),
+                }),
                 Some(_) => job.finished_at(),
             };
             let events = told.get(job.id.as_str()).map(Vec::as_slice);
@@ -140,7 +148,8 @@ pub fn seen(listing: &Listing, memory: &Memory, now: Timestamp, messages: &[Mess
             Seen {
                 last_sign_at,
                 told: data("kind").map(str::to_owned).collect(),
-                is_bad: job.status == Status::Failed || data("severity").any(|it| it == "error"),
+                is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
+                    || data("severity").any(|it| it == "error"),
                 job,
             }
         })

@@ -8,12 +8,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::text::{WatchName, fit, put};
+use super::text::{WatchName, fit, fit_ends, put};
 use super::words::{self, Place, Words};
 use super::{Many, Told, event};
-use crate::watch::notice::thread;
-use crate::watch::{Kind, Notice};
+use crate::watch::Notice;
 
+/// As many characters a title may have.
+const TITLE: usize = 250;
 /// As many characters a description may have.
 const DESCRIPTION: usize = 8_000;
 /// Facts that stand in the title or in the context already.
@@ -28,6 +29,10 @@ impl Place for Chat {
     fn theirs(&self, text: &str, most: usize) -> (String, bool) {
         plain_or_code(text, most)
     }
+
+    fn id(&self, id: &str, most: usize) -> String {
+        plain_or_ends(id, most)
+    }
 }
 
 /// A notice.
@@ -39,44 +44,43 @@ pub(super) fn notification(notice: &Notice, words: &Words, name: Option<&WatchNa
     lines.extend(facts.map(|(label, value)| format!("*{label}:* {}", value.at(&Chat))));
     let job = notice.job.as_ref();
     let what = match job {
-        Some(job) => {
-            let detector = job.detector.as_ref();
-            let detector = detector.map(|detector| format!(" ({})", plain_or_code(detector, 60).0));
-            format!(
-                "{}{}",
-                plain_or_code(job.id.as_str(), 90).0,
-                detector.unwrap_or_default()
-            )
-        }
+        Some(job) => plain_or_ends(job.id.as_str(), 90),
         None => format!(
             "batch prediction jobs in {}",
             plain_or_code(notice.source.region(), 40).0
         ),
     };
-    let title = title(name, &format!("{}: {what}", words::label(notice.kind)));
+    let mut title = title(name, &format!("{}: {what}", words::full_label(notice)));
+    if let Some(detector) = job.and_then(|job| job.detector.as_ref()) {
+        let room = TITLE - title.chars().count().min(TITLE);
+        let detector = plain_or_code(detector, room.saturating_sub(3).min(60)).0;
+        title.push_str(&format!(" ({detector})"));
+    }
     let context = [
         ("event_id", Some(notice.id.to_string())),
         ("kind", Some(notice.kind.to_string())),
         ("severity", Some(notice.kind.severity().as_str().to_owned())),
         (
+            "incident",
+            notice.incident.map(|incident| incident.as_str().to_owned()),
+        ),
+        ("thread", notice.thread.clone()),
+        (
             "job_id",
-            job.map(|job| plain_or_code(job.id.as_str(), 1_000).0),
+            job.map(|job| plain_or_ends(job.id.as_str(), 1_000)),
         ),
         (
             "detector",
             job.and_then(|job| Some(plain_or_code(job.detector.as_ref()?, 250).0)),
         ),
     ];
-    let thread = job
-        .filter(|_| notice.kind != Kind::Test)
-        .map(|job| thread(&notice.source, job));
     document(Parts {
         id: notice.id.as_str(),
         title,
         description: lines.join("\n"),
         next_steps: &words.steps,
         kind: notice.kind.as_str(),
-        thread,
+        thread: notice.thread.clone(),
         context: &context,
     })
 }
@@ -91,7 +95,7 @@ pub(super) fn notification_of_many(
     let mut room = DESCRIPTION - AFTER_LIST;
     let mut left_out = worst_first.len();
     for told in worst_first {
-        let label = words::label(told.notice.kind);
+        let label = words::label_of(told.notice);
         let line = format!("• *{label}* {}\n", words::line(told, now).at(&Chat));
         let Some(left) = room.checked_sub(line.chars().count()) else {
             break;
@@ -114,7 +118,7 @@ pub(super) fn notification_of_many(
         id: many.id.as_str(),
         title: title(many.name, &words::of_many(many.notices)),
         description,
-        next_steps: &[words::step_for_many(many.severity).to_owned()],
+        next_steps: &words::steps_for_many(many),
         kind: event::DIGEST,
         thread: None,
         context: &[
@@ -164,7 +168,7 @@ fn document(parts: Parts<'_>) -> Value {
     })
 }
 
-/// At most 250 characters: the name takes at most 60, and what follows no more than 180.
+/// The name takes at most 60 characters, and what follows no more than 180: a label and an id, or a digest's counts.
 fn title(name: Option<&WatchName>, what: &str) -> String {
     match name {
         // The operator's own text: an emoji is welcome, a mention is not.
@@ -176,18 +180,11 @@ fn title(name: Option<&WatchName>, what: &str) -> String {
 /// Text from outside in at most `most` characters, and whether that is all of it: as it is if it cannot be more
 /// than a name, or else in a code span.
 fn plain_or_code(text: &str, most: usize) -> (String, bool) {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let is_name = text.chars().all(is_plain)
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric());
-    if is_name && text.len() <= most {
+    if is_name(text) && text.len() <= most {
         return (text.to_owned(), true);
     }
     // Three are the two backticks and what tells that it is cut.
-    let (span, whole) = fit(text, most.saturating_sub(3), |c, line| match c {
-        '`' => line.push('\''),
-        c => escape(c, line),
-    });
+    let (span, whole) = fit(text, most.saturating_sub(3), in_code);
     let span = match (span.trim().is_empty(), whole) {
         // A span must hold something.
         (true, true) => "`(empty)`".to_owned(),
@@ -195,6 +192,28 @@ fn plain_or_code(text: &str, most: usize) -> (String, bool) {
         (_, false) => format!("`{span}…`"),
     };
     (span, whole)
+}
+
+/// The same of an id, of which both ends stay if it is cut.
+fn plain_or_ends(id: &str, most: usize) -> String {
+    match plain_or_code(id, most) {
+        (whole, true) => whole,
+        (_, false) => format!("`{}`", fit_ends(id, most.saturating_sub(2), "…", in_code)),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.chars().all(is_plain)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn in_code(c: char, line: &mut String) {
+    match c {
+        '`' => line.push('\''),
+        c => escape(c, line),
+    }
 }
 
 fn escape(c: char, line: &mut String) {

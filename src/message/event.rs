@@ -1,7 +1,7 @@
 //! The machine's form: CloudEvents 1.0 in JSON. The types are the contract: the schemas under `events/` are made
 //! from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Many;
 use super::text::WatchName;
 use crate::watch::notice::{Found, Silence};
-use crate::watch::{Job, Kind, Notice, NoticeId, Severity, Source};
+use crate::watch::{Incident, Job, Kind, Notice, NoticeId, Severity, Source};
 
 /// The kind of a digest.
 pub(super) const DIGEST: &str = "digest";
@@ -75,7 +75,15 @@ pub(super) struct NoticeData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::watch::job::Time>"))]
     job_seen_at: Option<Timestamp>,
-    /// The silence, of stalled, reminder and recovered.
+    /// What it does to the incident of its job: `open` opens it, or says that it goes on; `resolved` closes it. Absent
+    /// if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<Incident>,
+    /// The same for all notices of a job, and for no others: what a pager can take to know an incident again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<NoticeId>"))]
+    thread: Option<String>,
+    /// The silence, of stalled, of reminder, and of recovered from a stall.
     #[serde(skip_serializing_if = "Option::is_none")]
     silence: Option<Silence>,
     /// What was found, of began.
@@ -129,6 +137,8 @@ pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeDa
             watch: name.map(ToString::to_string),
             job: notice.job.clone(),
             job_seen_at: notice.job_seen_at,
+            incident: notice.incident,
+            thread: notice.thread.clone(),
             silence: notice.silence.clone(),
             found: notice.found.clone(),
         },
@@ -187,6 +197,8 @@ pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), 
         watch: Option<String>,
         job: Option<Job>,
         job_seen_at: Option<Timestamp>,
+        incident: Option<Incident>,
+        thread: Option<String>,
         silence: Option<Silence>,
         found: Option<Found>,
     }
@@ -212,6 +224,9 @@ pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), 
             recorded_at: data.recorded_at,
             job: data.job,
             job_seen_at: data.job_seen_at,
+            incident: data.incident,
+            thread: data.thread,
+            topics: BTreeSet::new(),
             silence: data.silence,
             found: data.found,
         })

@@ -38,7 +38,8 @@ pub struct Message {
     pub subject: Option<Subject>,
     /// The forms.
     pub body: Body,
-    /// What subscribers can filter by; an absent value is left out.
+    /// What goes with it; an absent value is left out. `severity` is on every message, so that subscribers can filter by
+    /// it.
     pub attributes: Vec<(&'static str, String)>,
     /// The event, also for those who print it instead of publishing.
     pub event: Value,
@@ -67,9 +68,18 @@ pub struct Telling<'a> {
 pub struct Told<'a> {
     /// What to tell.
     pub notice: &'a Notice,
-    /// The job as it was recorded after the notice was; `None` if it was not. A notice that waited may speak of
-    /// a job that has moved on.
-    pub job_now: Option<&'a Job>,
+    /// What was recorded under the job's id after the notice was; `None` if nothing was. A notice that waited may
+    /// speak of a job that has moved on.
+    pub job_now: Option<JobNow<'a>>,
+}
+
+/// What is recorded under the id of a notice's job.
+#[derive(Clone, Copy, Debug)]
+pub enum JobNow<'a> {
+    /// The same job.
+    Same(&'a Job),
+    /// Another, which has taken its id.
+    Another(&'a Job),
 }
 
 /// Notices that go out in one publish.
@@ -121,6 +131,7 @@ impl Message {
             body: Body::Plain(named(notice, name)),
             attributes: vec![
                 ("kind", notice.kind.as_str().to_owned()),
+                ("severity", notice.kind.severity().as_str().to_owned()),
                 ("event_id", notice.id.as_str().to_owned()),
             ],
             event: value_of(&event::event(notice, name)),
@@ -160,7 +171,7 @@ impl Message {
         let notices: Vec<_> = told.iter().map(|told| told.notice).collect();
         let many = Many::new(&notices, telling.name)?;
         let mut worst_first = told.to_vec();
-        worst_first.sort_by_key(|told| words::rank(told.notice.kind));
+        worst_first.sort_by_key(|told| words::rank(told.notice));
         let event = event::event_of_many(&many);
         let chat = chat::notification_of_many(&many, &worst_first, telling.now);
         Some(Self {
@@ -174,11 +185,7 @@ impl Message {
                 ("sms", sms::line_of_many(&many)),
                 ("https", chat.to_string()),
             ]),
-            attributes: vec![
-                ("kind", event::DIGEST.to_owned()),
-                ("severity", many.severity.as_str().to_owned()),
-                ("event_id", many.id.to_string()),
-            ],
+            attributes: many.attributes(),
             event: value_of(&event),
         })
     }
@@ -187,12 +194,10 @@ impl Message {
     pub fn smallest_digest(notices: &[&Notice], name: Option<&WatchName>) -> Self {
         let lines: Vec<_> = notices.iter().map(|notice| named(notice, name)).collect();
         let many = Many::new(notices, name);
-        let mut attributes = vec![("kind", event::DIGEST.to_owned())];
-        attributes.extend(many.as_ref().map(|many| ("event_id", many.id.to_string())));
         Self {
             subject: None,
             body: Body::Plain(lines.join("\n")),
-            attributes,
+            attributes: many.as_ref().map(Many::attributes).unwrap_or_default(),
             event: many.map_or(Value::Null, |many| value_of(&event::event_of_many(&many))),
         }
     }
@@ -258,6 +263,14 @@ impl<'a> Many<'a> {
             },
             id: NoticeId::of_digest(notices.iter().map(|notice| &notice.id)),
         })
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("kind", event::DIGEST.to_owned()),
+            ("severity", self.severity.as_str().to_owned()),
+            ("event_id", self.id.to_string()),
+        ]
     }
 }
 

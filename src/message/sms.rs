@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::text::{WatchName, fit};
+use super::text::{WatchName, fit, fit_ends};
 use super::words::{self, Place};
 use super::{Many, Told};
 
@@ -18,16 +18,20 @@ impl Place for Sms {
     fn theirs(&self, text: &str, most: usize) -> (String, bool) {
         fit(text, most, put)
     }
+
+    fn id(&self, id: &str, most: usize) -> String {
+        fit_ends(id, most, "..", put)
+    }
 }
 
 /// A notice in one line.
 pub(super) fn line(told: &Told<'_>, name: Option<&WatchName>, now: Timestamp) -> String {
     let notice = told.notice;
     let mut line = name.map(|name| format!("{name}: ")).unwrap_or_default();
-    line.push_str(words::label(notice.kind));
+    line.push_str(words::label_of(notice));
     if let Some(job) = &notice.job {
         line.push(' ');
-        line.push_str(&middle_out(job.id.as_str()));
+        line.push_str(&Sms.id(job.id.as_str(), ID));
     }
     let asides: Vec<_> = words::asides(told, now)
         .iter()
@@ -58,18 +62,6 @@ fn within(line: &str) -> String {
             format!("{}...", start.trim_end())
         }
     }
-}
-
-/// Both ends of an id that is long: names often differ only at their end.
-fn middle_out(id: &str) -> String {
-    let length = id.chars().count();
-    if length <= ID {
-        return id.to_owned();
-    }
-    let half = (ID - 2) / 2;
-    let start: String = id.chars().take(half).collect();
-    let end: String = id.chars().skip(length - half).collect();
-    format!("{start}..{end}")
 }
 
 /// What is not a single character there becomes a `?`; brackets become round.

@@ -39,15 +39,11 @@ impl fmt::Display for WatchName {
 pub struct Subject(String);
 
 impl Subject {
+    /// As many characters it may have.
+    pub const MOST: usize = 99;
+
     /// Makes a subject of any text: what is not printable ASCII becomes `?`, what is too long is cut.
     pub fn new(text: &str) -> Self {
-        let printable = |c: char| {
-            if c.is_ascii_graphic() || c == ' ' {
-                c
-            } else {
-                '?'
-            }
-        };
         let begins = |c: &char| c.is_ascii_alphanumeric() || *c == '[';
         let whole: String = text
             .chars()
@@ -57,8 +53,11 @@ impl Subject {
         let whole = whole.trim_end();
         Self(match whole.len() {
             0 => "Notice".to_owned(),
-            1..=99 => whole.to_owned(),
-            _ => whole.chars().take(96).chain("...".chars()).collect(),
+            1..=Self::MOST => whole.to_owned(),
+            _ => {
+                let start = whole.chars().take(Self::MOST - 3);
+                start.chain("...".chars()).collect()
+            }
         })
     }
 
@@ -71,6 +70,14 @@ impl Subject {
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A character as it stands in a subject.
+pub(super) fn printable(c: char) -> char {
+    match c.is_ascii_graphic() || c == ' ' {
+        true => c,
+        false => '?',
     }
 }
 
@@ -122,6 +129,35 @@ pub(super) fn fit(text: &str, most: usize, put: impl Fn(char, &mut String)) -> (
         fitting.push_str(&written);
     }
     (fitting, true)
+}
+
+/// As much of both ends of `text` as takes at most `most` characters when `put` has written each, and `gap` for what is
+/// left out between them. Ids often differ only at one end.
+pub(super) fn fit_ends(
+    text: &str,
+    most: usize,
+    gap: &str,
+    put: impl Fn(char, &mut String),
+) -> String {
+    if let (whole, true) = fit(text, most, &put) {
+        return whole;
+    }
+    let room = most.saturating_sub(gap.chars().count());
+    let (mut fitting, _) = fit(text, room / 2, &put);
+    fitting.push_str(gap);
+    let mut room = room - room / 2;
+    let mut end = Vec::new();
+    for c in text.chars().rev() {
+        let mut written = String::new();
+        put(c, &mut written);
+        match room.checked_sub(written.chars().count()) {
+            Some(left) => room = left,
+            None => break,
+        }
+        end.push(written);
+    }
+    fitting.extend(end.into_iter().rev());
+    fitting
 }
 
 /// A duration in words, by its two largest units: `2 h 5 min`.

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::text::{ago, at, in_words};
-use super::{Told, WatchName};
-use crate::watch::{Job, Kind, Notice, Severity, Source, Status};
+use super::{JobNow, Many, Told, WatchName};
+use crate::watch::job::{JobId, Stage};
+use crate::watch::{Incident, Job, Kind, Notice, Severity, Source, Status};
 
 /// Text in which what comes from outside stays apart, until a [`Place`] escapes it.
 #[derive(Clone, Debug, Default)]
@@ -20,12 +21,21 @@ enum Piece {
         /// How many bytes it had, if that is said when it is cut.
         bytes: Option<u64>,
     },
+    /// An id from outside, of which both ends are shown if it is cut.
+    Id {
+        id: String,
+        /// How many characters of it are shown.
+        most: usize,
+    },
 }
 
 /// Where text goes.
 pub(super) trait Place {
     /// Text from outside, escaped, in at most `most` characters; and whether that is all of it.
     fn theirs(&self, text: &str, most: usize) -> (String, bool);
+
+    /// The id of a job, escaped, in at most `most` characters; both of its ends if it is cut.
+    fn id(&self, id: &str, most: usize) -> String;
 }
 
 /// As many characters of a failure reason are shown; the event has more.
@@ -58,6 +68,14 @@ impl Text {
         self
     }
 
+    fn and_id(mut self, id: &JobId, most: usize) -> Self {
+        self.0.push(Piece::Id {
+            id: id.as_str().to_owned(),
+            most,
+        });
+        self
+    }
+
     pub(super) fn and_all(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
@@ -80,6 +98,7 @@ impl Text {
             .iter()
             .map(|piece| match piece {
                 Piece::Ours(text) => text.clone(),
+                Piece::Id { id, most } => place.id(id, *most),
                 Piece::Theirs { text, most, bytes } => {
                     let (shown, whole) = place.theirs(text, *most);
                     match bytes {
@@ -142,49 +161,89 @@ pub(super) fn label(kind: Kind) -> &'static str {
         Kind::Stalled => "STALLED",
         Kind::Recovered => "Recovered",
         Kind::Canceled => "Canceled",
+        Kind::Ended => "UNKNOWN END",
         Kind::Vanished => "VANISHED",
         Kind::Reminder => "STILL STALLED",
         Kind::Test => "TEST",
     }
 }
 
+/// How a notice is called where people read it.
+pub(super) fn label_of(notice: &Notice) -> &'static str {
+    match lacking(notice) {
+        Some(_) => "Completed in part",
+        None => label(notice.kind),
+    }
+}
+
+/// The same where there is room: of a completed job that lacks records it has the counts.
+pub(super) fn full_label(notice: &Notice) -> String {
+    let count = lacking(notice).and(notice.job.as_ref()).and_then(count);
+    let label = label(notice.kind);
+    match count {
+        Some(count) => format!("{label}, {count}"),
+        None => label.to_owned(),
+    }
+}
+
+/// How many records a completed job did not process, if there are any.
+fn lacking(notice: &Notice) -> Option<u64> {
+    let job = notice.job.as_ref()?;
+    let lacking = job.total_records?.checked_sub(job.processed_records?)?;
+    (notice.kind == Kind::Completed && lacking > 0).then_some(lacking)
+}
+
 /// From the worst to the least.
-pub(super) fn rank(kind: Kind) -> u8 {
-    match kind {
+pub(super) fn rank(notice: &Notice) -> u8 {
+    match notice.kind {
         Kind::Failed => 0,
         Kind::Stalled => 1,
         Kind::Reminder => 2,
         Kind::Vanished => 3,
-        Kind::Recovered => 4,
-        Kind::Canceled => 5,
-        Kind::Completed => 6,
-        Kind::Began => 7,
-        Kind::Test => 8,
+        Kind::Ended => 4,
+        Kind::Completed if lacking(notice).is_some() => 5,
+        Kind::Recovered => 6,
+        Kind::Canceled => 7,
+        Kind::Completed => 8,
+        Kind::Began => 9,
+        Kind::Test => 10,
     }
 }
 
 /// `12 notices: 2 failed, 1 stalled, 9 completed`, the worst first.
 pub(super) fn of_many(notices: &[&Notice]) -> String {
-    let mut kinds: Vec<_> = notices.iter().map(|notice| notice.kind).collect();
-    kinds.sort_by_key(|kind| rank(*kind));
-    let counted = |same: &[Kind]| {
-        let name = match (same.first()?, same.len()) {
+    let mut worst_first = notices.to_vec();
+    worst_first.sort_by_key(|notice| rank(notice));
+    let counted = |same: &[&Notice]| {
+        let first = same.first()?;
+        let name = match (first.kind, same.len()) {
             (Kind::Reminder, 1) => "reminder",
             (Kind::Reminder, _) => "reminders",
+            (Kind::Ended, 1) => "unknown end",
+            (Kind::Ended, _) => "unknown ends",
+            (Kind::Completed, _) if lacking(first).is_some() => "completed in part",
             (kind, _) => kind.as_str(),
         };
         Some(format!("{} {name}", same.len()))
     };
-    let counts: Vec<_> = kinds.chunk_by(|a, b| a == b).filter_map(counted).collect();
+    let alike = worst_first.chunk_by(|a, b| rank(a) == rank(b));
+    let counts: Vec<_> = alike.filter_map(counted).collect();
     format!("{} notices: {}", notices.len(), counts.join(", "))
 }
 
-/// What to do about many notices, the worst of which is this bad.
-pub(super) fn step_for_many(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "Nothing to do, unless you wait for one of these.",
-        Severity::Error => "Look first at what failed, stalled or vanished: it stands first.",
-    }
+/// What to do about many notices.
+pub(super) fn steps_for_many(many: &Many<'_>) -> Vec<String> {
+    let has_lacking = many.notices.iter().any(|notice| lacking(notice).is_some());
+    let first = match (many.severity, has_lacking) {
+        (Severity::Info, false) => Some("Nothing to do, unless you wait for one of these."),
+        (Severity::Info, true) => None,
+        (Severity::Error, _) => Some(
+            "Look first at what failed, stalled, vanished or has an unknown end: it stands first.",
+        ),
+    };
+    let second = has_lacking.then_some("Look at what completed in part: it lacks records.");
+    let steps = first.into_iter().chain(second);
+    steps.map(str::to_owned).collect()
 }
 
 /// A notice in a line, where many share a message: `FAILED job (detector): what matters`.
@@ -193,7 +252,7 @@ pub(super) fn line(told: &Told<'_>, now: Timestamp) -> Text {
     let mut line = Text::default();
     match &notice.job {
         Some(job) => {
-            line = line.and_theirs(job.id.as_str(), BRIEF);
+            line = line.and_id(&job.id, BRIEF);
             if let Some(detector) = &job.detector {
                 line = line.and(" (").and_theirs(detector, BRIEF).and(")");
             }
@@ -224,6 +283,7 @@ pub(super) fn brief(notice: &Notice, reason: usize) -> Text {
     let job = notice.job.as_ref();
     let progress = job.and_then(count);
     let lasted = lasted(notice);
+    let closes = closes(notice).then(|| "closes an earlier report".to_owned());
     let list = |parts: [Option<String>; 3]| {
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         match parts.is_empty() {
@@ -237,9 +297,21 @@ pub(super) fn brief(notice: &Notice, reason: usize) -> Text {
             Some(found) => Text::ours(format!("{} found", counted(found.jobs, "job"))),
             None => Text::ours("the watch began"),
         },
-        Kind::Completed | Kind::Canceled => list([after, progress, None]),
+        Kind::Completed if lacking(notice).is_some() => {
+            let only = progress.map(|progress| format!("only {progress}"));
+            list([only, after, closes])
+        }
+        Kind::Completed | Kind::Canceled => list([after, progress, closes]),
+        Kind::Ended => {
+            let status = Text::ours("status ");
+            let status = match job {
+                Some(job) => status.and_theirs(job.status.as_str(), BRIEF),
+                None => status.and("unknown"),
+            };
+            status.and(", ").and_all(list([after, progress, closes]))
+        }
         Kind::Failed => {
-            let after = list([after, progress, None]);
+            let after = list([after, progress, closes]);
             match job.filter(|job| job.failure_reason.is_some()) {
                 Some(job) => after.and(": ").and_reason(job, reason),
                 None => after.and(", no reason given"),
@@ -255,52 +327,70 @@ pub(super) fn brief(notice: &Notice, reason: usize) -> Text {
                 behind.map(|count| format!("{} waiting behind it", counted(count, "job"))),
             ])
         }
-        Kind::Recovered => list([
-            lasted.map(|lasted| format!("it was silent for {lasted}")),
-            progress,
-            None,
-        ]),
-        Kind::Vanished => list([
-            Some("outcome never seen".to_owned()),
-            notice
-                .job_seen_at
-                .map(|seen| format!("last recorded {}", at(seen))),
-            None,
-        ]),
+        Kind::Recovered => {
+            let silent = lasted.map(|lasted| format!("it was silent for {lasted}"));
+            let recovered = silent.unwrap_or_else(|| "listed again".to_owned());
+            list([Some(recovered), progress, None])
+        }
+        Kind::Vanished => {
+            let outcome = match is_replaced(notice) {
+                true => "another job has its id, outcome never seen",
+                false => "outcome never seen",
+            };
+            let seen = notice.job_seen_at;
+            let seen = seen.map(|seen| format!("last recorded {}", at(seen)));
+            list([Some(outcome.to_owned()), seen, closes])
+        }
         Kind::Test => Text::ours("nothing has happened to any job"),
     }
+}
+
+/// Whether another job took the id of one that vanished.
+fn is_replaced(notice: &Notice) -> bool {
+    notice.kind == Kind::Vanished && notice.incident != Some(Incident::Open)
+}
+
+/// Whether it ends what was told before, other than by a recovery, which says so anyway.
+fn closes(notice: &Notice) -> bool {
+    notice.kind != Kind::Recovered && notice.incident == Some(Incident::Resolved)
 }
 
 /// What has become of a job since a notice of it was recorded.
 enum Since<'a> {
     /// It has ended.
     Ended(&'a Job),
-    /// A silent one shows life.
+    /// A silent one shows life, or one with an unknown end goes on.
     Alive,
     /// A vanished one is listed again.
     Back,
     /// Another job with its id has started.
-    Another(Timestamp),
+    Another(Option<Timestamp>),
 }
 
 fn since<'a>(told: &Told<'a>) -> Option<Since<'a>> {
-    let (then, now) = (told.notice.job.as_ref()?, told.job_now?);
-    if let (Some(before), Some(after)) = (then.started_at, now.started_at)
-        && after > before
-    {
-        return Some(Since::Another(after));
-    }
+    let then = told.notice.job.as_ref()?;
+    let now = match told.job_now? {
+        JobNow::Same(job) => job,
+        // It says that itself.
+        JobNow::Another(_) if is_replaced(told.notice) => return None,
+        JobNow::Another(job) => return Some(Since::Another(job.started_at)),
+    };
     let has_ended = now.end().is_some();
     match told.notice.kind {
         Kind::Stalled | Kind::Reminder | Kind::Recovered | Kind::Vanished if has_ended => {
             Some(Since::Ended(now))
         }
         Kind::Stalled | Kind::Reminder => {
+            // That it is being canceled is no sign of life.
+            let stages = (then.status.stage(), now.status.stage());
             let moved = now.heartbeat_at > then.heartbeat_at
-                || now.status != then.status
-                || now.processed_records != then.processed_records;
+                || now.processed_records > then.processed_records
+                || stages == (Some(Stage::Waits), Some(Stage::Runs));
             moved.then_some(Since::Alive)
         }
+        Kind::Ended if now.status == then.status => None,
+        Kind::Ended if has_ended => Some(Since::Ended(now)),
+        Kind::Ended => Some(Since::Alive),
         Kind::Vanished => Some(Since::Back),
         Kind::Began
         | Kind::Completed
@@ -323,10 +413,13 @@ fn moved_on(since: &Since<'_>) -> Text {
         }
         Since::Alive => Text::ours("Since then the job has shown life again."),
         Since::Back => Text::ours("Since then the job has been listed again."),
-        Since::Another(started) => Text::ours(format!(
-            "Since then another job with the same id has started, {}.",
-            at(*started)
-        )),
+        Since::Another(started) => {
+            let when = started.map(|started| format!(", {}", at(started)));
+            let when = when.unwrap_or_default();
+            Text::ours(format!(
+                "Since then another job with the same id has started{when}."
+            ))
+        }
     }
 }
 
@@ -341,7 +434,7 @@ fn headline(notice: &Notice) -> Text {
     let Some(job) = &notice.job else {
         return began(notice);
     };
-    let named = Text::ours("Batch prediction job ").and_theirs(job.id.as_str(), TEXT);
+    let named = Text::ours("Batch prediction job ").and_id(&job.id, TEXT);
     let after = took(notice)
         .map(|took| format!(" after {}", in_words(took)))
         .unwrap_or_default();
@@ -362,40 +455,60 @@ fn headline(notice: &Notice) -> Text {
         .unwrap_or_default();
     let behind = match notice.silence.as_ref().and_then(|silence| silence.waiting) {
         None | Some(0) => String::new(),
-        Some(1) => " 1 job that started later has not begun.".to_owned(),
-        Some(more) => format!(" {more} jobs that started later have not begun."),
+        Some(1) => " 1 job is waiting behind it.".to_owned(),
+        Some(more) => format!(" {more} jobs are waiting behind it."),
+    };
+    let closes = match closes(notice) {
+        true => " This closes the earlier report that it was stalled or had vanished.",
+        false => "",
     };
     match notice.kind {
         Kind::Began => began(notice),
         Kind::Completed => match progress {
-            Some(progress) => named.and(format!(" completed{after}: {progress}.")),
-            None => named.and(format!(" completed{after}.")),
+            Some(progress) if lacking(notice).is_some() => named.and(format!(
+                " completed{after}, but only {progress} were processed.{closes}"
+            )),
+            Some(progress) => named.and(format!(" completed{after}: {progress}.{closes}")),
+            None => named.and(format!(" completed{after}.{closes}")),
         },
         Kind::Failed => {
-            let failed = named.and(format!(" failed{after}{so_far}. "));
+            let failed = named.and(format!(" failed{after}{so_far}.{closes} "));
             match &job.failure_reason {
                 Some(_) => failed.and("AWS says: ").and_reason(job, REASON),
                 None => failed.and("AWS gave no reason."),
             }
         }
-        Kind::Canceled => named.and(format!(" was canceled{after}{so_far}.")),
+        Kind::Canceled => named.and(format!(" was canceled{after}{so_far}.{closes}")),
+        Kind::Ended => named
+            .and(format!(" ended{after}{so_far}, with the status "))
+            .and_theirs(job.status.as_str(), TEXT)
+            .and(format!(
+                ", which this version of fraud-job-watch does not know: it may mean success or failure.{closes}"
+            )),
         Kind::Stalled => named.and(format!(
             " is active, but has shown no sign of life for {lasted}{silent_since}.{got_to}{behind}"
         )),
         Kind::Reminder => named.and(format!(
             " is still stalled: no sign of life for {lasted}{silent_since}.{got_to}{behind}"
         )),
+        Kind::Recovered if notice.silence.is_none() => {
+            named.and(format!(
+                " is listed again{so_far}. This closes the earlier report that it had vanished."
+            ))
+        }
         Kind::Recovered => named.and(format!(
-            " shows life again{so_far}. Its stall was told: it was silent for {lasted}{silent_since}."
+            " shows life again{so_far}. It was silent for {lasted}{silent_since}. This closes the earlier report that it was stalled."
         )),
         Kind::Vanished => {
+            let gone = match is_replaced(notice) {
+                true => "was active, and another job has started under its id.",
+                false => "was active and is gone: two runs found it neither in the listing nor by its id.",
+            };
             let seen = notice
                 .job_seen_at
                 .map(|seen| format!(" It was last recorded {}.", at(seen)))
                 .unwrap_or_default();
-            named.and(format!(
-                " was active and is gone: it is neither listed nor found by its id. Its outcome was never seen.{seen}"
-            ))
+            named.and(format!(" {gone} Its outcome was never seen.{seen}{closes}"))
         }
         Kind::Test => Text::ours(
             "This is a test: nothing has happened to any job. What follows looks like what you would get.",
@@ -435,6 +548,15 @@ fn steps(notice: &Notice, since: Option<&Since<'_>>) -> Vec<String> {
     if let Some(over) = over {
         return vec![over.to_owned()];
     }
+    let lacking = lacking(notice).map(|lacking| {
+        format!(
+            "{} not processed. Compare the output with the input, and run what is missing in another job.",
+            match lacking {
+                1 => "1 record was".to_owned(),
+                more => format!("{more} records were"),
+            }
+        )
+    });
     let steps: &[&str] = match notice.kind {
         Kind::Began => &["Nothing to do. What ended before the watch began is not told."],
         Kind::Completed => {
@@ -446,16 +568,27 @@ fn steps(notice: &Notice, since: Option<&Since<'_>>) -> Vec<String> {
             "One job runs at a time: while this one is stalled, others may be held up.",
             "If your jobs are often silent for so long, raise STALL_AFTER.",
         ],
+        Kind::Recovered if notice.silence.is_none() => {
+            &["Nothing to do. Its silence counts from when it was listed again."]
+        }
         Kind::Recovered => &[
-            "Nothing to do. From now on this job is called stalled only after at least twice that silence.",
+            "Nothing to do. Each recovery doubles how long this job may be silent before it is called stalled, up to four times STALL_AFTER.",
         ],
         Kind::Canceled => &["Nothing to do, if it was meant. The output may be partial."],
+        Kind::Ended => &[
+            "Look in the console how the job ended, and whether its output is whole.",
+            "If a status that is known follows, that is told too. A newer version of fraud-job-watch may know this one.",
+        ],
+        Kind::Vanished if is_replaced(notice) => &[
+            "Look whether the output of the job that is gone is there. If not, start it again, under an id of its own.",
+        ],
         Kind::Vanished => &[
             "If nobody deleted it on purpose, look whether its output is there. If not, start the job again.",
         ],
         Kind::Test => &["Nothing to do."],
     };
-    steps.iter().map(|step| (*step).to_owned()).collect()
+    let steps = steps.iter().map(|step| (*step).to_owned());
+    lacking.into_iter().chain(steps).collect()
 }
 
 fn facts(told: &Told<'_>, name: Option<&WatchName>, now: Timestamp) -> Vec<(&'static str, Text)> {
@@ -465,7 +598,7 @@ fn facts(told: &Told<'_>, name: Option<&WatchName>, now: Timestamp) -> Vec<(&'st
     let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
     let theirs = |text: &Option<String>| text.as_deref().map(Text::theirs);
     if let Some(job) = &notice.job {
-        put("Job", Some(Text::theirs(job.id.as_str())));
+        put("Job", Some(Text::default().and_id(&job.id, TEXT)));
         put("Status", Some(Text::theirs(&job.status.to_string())));
         let pace = pace(notice)
             .map(|pace| format!(", {} on average", in_time(pace)))
@@ -488,11 +621,10 @@ fn facts(told: &Told<'_>, name: Option<&WatchName>, now: Timestamp) -> Vec<(&'st
                 .map(|number| Text::ours(number.to_string())),
         );
         put(
-            "Behind it",
+            "Waiting behind it",
             silence.waiting.map(|count| match count {
-                0 => Text::ours("no job that started later"),
-                1 => Text::ours("1 job that started later and has not begun"),
-                more => Text::ours(format!("{more} jobs that started later and have not begun")),
+                0 => Text::ours("no job"),
+                more => Text::ours(counted(more, "job")),
             }),
         );
     }
@@ -590,7 +722,9 @@ fn progress(job: &Job) -> Option<String> {
 fn pace(notice: &Notice) -> Option<f64> {
     let job = notice.job.as_ref()?;
     let until = match notice.kind {
-        Kind::Completed | Kind::Failed | Kind::Canceled | Kind::Test => job.completed_at?,
+        Kind::Completed | Kind::Failed | Kind::Canceled | Kind::Ended | Kind::Test => {
+            job.completed_at?
+        }
         Kind::Stalled | Kind::Reminder => notice.silence.as_ref()?.since,
         Kind::Recovered | Kind::Vanished => notice.job_seen_at?,
         Kind::Began => return None,

@@ -1,7 +1,9 @@
 //! Delivery: everything owed, topic by topic; claim, publish, settle.
 //!
-//! What goes to one topic of one job's story goes out in the order in which it was recorded. More notices than
-//! the operator wants one by one become digests. A notice is settled only when the message that carries it is out.
+//! What goes to one topic of one job's story goes out in the order in which it was recorded; a story that is held up
+//! holds up no other, and a topic no other. More notices than the operator wants one by one become digests. A notice
+//! is settled only when the message that carries it is out. What could not be published is let go of, so that it goes
+//! out with the next run, however soon that is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,9 +14,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Failure, Run, WRITES, bounded};
-use crate::message::{Digest, Message, Telling, Told};
-use crate::ports::{Claimed, Clock, Listing, Owed, PublishError, Store, StoreError, Topic};
-use crate::watch::{Job, JobId, Notice, Severity};
+use crate::message::{Digest, JobNow, Message, Telling, Told};
+use crate::ports::{Claimed, Clock, Listing, Owed, PublishError, Store, Topic};
+use crate::watch::notice::thread;
+use crate::watch::{JobId, Notice, Severity};
 
 /// How long a claim lasts, unless the run ends sooner.
 const CLAIM: Duration = Duration::from_secs(60);
@@ -23,41 +26,104 @@ const CLAIM_MARGIN: Duration = Duration::from_secs(5);
 /// What is kept of the time to settle in, so that a run whose time ends repeats nothing. Of short runs, less.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// As many jobs are named of a digest that did not go out.
+const JOBS_NAMED: usize = 5;
+
 /// Notices that go out in one message.
 type Batch = Vec<Owed>;
 
 /// Whose story a notice belongs to.
 type Story = Option<JobId>;
 
-impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
-    /// Delivers everything owed, what is urgent first.
+/// What became of what was owed to one topic.
+#[derive(Default)]
+struct Delivered {
+    /// How many notices were published.
+    published: u64,
+    /// What is still owed.
+    owed: Vec<Owed>,
+    /// The stories whose next notice could not go out: what follows must wait.
+    held: BTreeSet<Story>,
+    /// The topic refuses messages for their rate, so in this run nothing more goes to it.
+    is_throttled: bool,
+    failures: Vec<Failure>,
+}
+
+impl Delivered {
+    /// They stay owed, and what follows them waits.
+    fn hold(&mut self, batch: Batch) {
+        self.held.extend(batch.iter().map(story));
+        self.owed.extend(batch);
+    }
+
+    fn fail(&mut self, why: String) {
+        self.failures.push(Failure::PublishFailed(why));
+    }
+}
+
+impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
+    /// Delivers everything owed: to both topics side by side, so that neither waits for the other.
     pub(super) async fn deliver(&mut self) {
         // Another run recorded something of these jobs meanwhile, and this one may not know all that is owed of
         // them: the next run does.
         let overtaken = |owed: &Owed| story(owed).is_some_and(|id| self.overtaken.contains(&id));
-        let (waits, mut owed) = std::mem::take(&mut self.owed)
+        let (waits, owed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.owed)
             .into_iter()
             .partition(overtaken);
         self.owed = waits;
-        if let Some(topic) = &self.ports.urgent {
-            let is_urgent = |owed: &Owed| owed.notice.kind.severity() == Severity::Error;
-            let (urgent, rest) = owed.into_iter().partition(is_urgent);
-            self.deliver_to(topic, urgent).await;
-            owed = rest;
+        let (mut urgent, mut main, mut unconfigured) = (Vec::new(), Vec::new(), Vec::new());
+        for item in owed {
+            let notice = &item.notice;
+            let severity = notice.kind.severity();
+            match self.topics.route(&item.topic, &notice.topics, severity) {
+                Some(topic) if topic == self.topics.main => main.push(item),
+                Some(_) => urgent.push(item),
+                None => unconfigured.push(item),
+            }
         }
-        self.deliver_to(&self.ports.topic, owed).await;
+        let to_urgent = async {
+            match &self.ports.urgent {
+                Some(topic) => self.deliver_to(topic, urgent).await,
+                None => Delivered::default(),
+            }
+        };
+        let to_main = self.deliver_to(&self.ports.topic, main);
+        let (urgent, main) = tokio::join!(biased; to_urgent, to_main);
+        for delivered in [urgent, main] {
+            self.answer.published += delivered.published;
+            self.owed.extend(delivered.owed);
+            for failure in delivered.failures {
+                self.fail(failure);
+            }
+        }
+        for item in unconfigured {
+            self.drop_unconfigured(item).await;
+        }
     }
 
-    async fn deliver_to(&mut self, topic: &'a T, owed: Vec<Owed>) {
-        // The stories whose next notice could not go out: what follows must wait.
-        let mut held = BTreeSet::new();
+    /// Forgets what is for a topic that is no longer configured, while another one has it.
+    async fn drop_unconfigured(&mut self, owed: Owed) {
+        let topic = &owed.topic;
+        warn!(
+            "the {} is not delivered to {topic}: that topic is no longer configured",
+            one_named(&owed.notice)
+        );
+        let forgotten = bounded(self.work_until, self.ports.store.settle(&owed)).await;
+        if !matches!(forgotten, Some(Ok(()))) {
+            self.owed.push(owed);
+        }
+    }
+
+    async fn deliver_to(&self, topic: &T, owed: Vec<Owed>) -> Delivered {
+        let mut delivered = Delivered::default();
         for batch in self.batches(in_order(owed)) {
             let (waits, goes): (Vec<_>, Vec<_>) = batch
                 .into_iter()
-                .partition(|owed| held.contains(&story(owed)));
-            self.owed.extend(waits);
-            self.deliver_batch(topic, goes, &mut held).await;
+                .partition(|owed| delivered.held.contains(&story(owed)));
+            delivered.owed.extend(waits);
+            self.deliver_batch(topic, goes, &mut delivered).await;
         }
+        delivered
     }
 
     /// One by one, or in as few digests as there must be.
@@ -74,14 +140,15 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             .collect()
     }
 
-    async fn deliver_batch(&mut self, topic: &'a T, batch: Batch, held: &mut BTreeSet<Story>) {
-        let Some(publish_until) = self.publish_until() else {
-            return self.hold(batch, held);
+    async fn deliver_batch(&self, topic: &T, batch: Batch, delivered: &mut Delivered) {
+        let publish_until = self.publish_until().filter(|_| !delivered.is_throttled);
+        let Some(publish_until) = publish_until else {
+            return delivered.hold(batch);
         };
-        let mine = self.claim(batch, publish_until, held).await;
+        let mine = self.claim(batch, publish_until, delivered).await;
         // Whoever was held up meanwhile may find the time spent, with the answers there.
         if Instant::now() >= publish_until {
-            return self.hold(mine, held);
+            return delivered.hold(mine);
         }
         let messages = Message::digests(&self.told(&mine), &self.telling());
         let mut mine: Vec<_> = mine.into_iter().map(Some).collect();
@@ -90,26 +157,55 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 .into_iter()
                 .filter_map(|place| mine.get_mut(place)?.take())
                 .collect();
+            if delivered.is_throttled {
+                self.let_go(&carried).await;
+                delivered.hold(carried);
+                continue;
+            }
             match bounded(Some(publish_until), self.publish(topic, &message, &carried)).await {
-                Some(Ok(())) => self.settle(carried, held).await,
-                Some(Err(PublishError::Refused(why))) => {
-                    self.fail(Failure::PublishFailed(format!(
-                        "{} refused: {why}",
-                        named(&carried)
-                    )));
-                    // What follows need not wait for what will never pass.
-                    self.owed.extend(carried);
-                }
-                Some(Err(PublishError::Failed(why))) => {
-                    self.fail(Failure::PublishFailed(format!(
-                        "{}: {why}",
-                        named(&carried)
-                    )));
-                    self.hold(carried, held);
-                }
-                None => self.hold(carried, held),
+                Some(Ok(())) => self.settle(carried, delivered).await,
+                Some(Err(error)) => self.not_published(topic, carried, &error, delivered).await,
+                None => delivered.hold(carried),
             }
         }
+    }
+
+    async fn not_published(
+        &self,
+        topic: &T,
+        batch: Batch,
+        error: &PublishError,
+        delivered: &mut Delivered,
+    ) {
+        self.let_go(&batch).await;
+        let what = format!("{} to {}", named(&batch), topic.arn());
+        match error {
+            PublishError::Refused(why) => {
+                delivered.fail(format!("{what} refused: {why}"));
+                // What follows need not wait for what will never pass.
+                delivered.owed.extend(batch);
+            }
+            PublishError::Throttled(why) => {
+                delivered.fail(format!("{what}, and what follows it there: {why}"));
+                delivered.is_throttled = true;
+                delivered.hold(batch);
+            }
+            PublishError::Failed(why) => {
+                delivered.fail(format!("{what}: {why}"));
+                delivered.hold(batch);
+            }
+        }
+    }
+
+    /// Ends the claims. If that fails they end by themselves.
+    async fn let_go(&self, batch: &[Owed]) {
+        let (ports, run, until) = (self.ports, self.tick.run, self.work_until);
+        let now = self.now();
+        stream::iter(batch)
+            .map(|owed| bounded(until, ports.store.claim(owed, run, now, now)))
+            .buffer_unordered(WRITES)
+            .for_each(async |_| {})
+            .await;
     }
 
     /// What is published now ends before this: before its claim does, and early enough to be settled in time.
@@ -129,10 +225,10 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
     /// Claims what is owed: story beside story, and of each one notice after the other, up to the first that is
     /// not to be had.
     async fn claim(
-        &mut self,
+        &self,
         batch: Batch,
         publish_until: Instant,
-        held: &mut BTreeSet<Story>,
+        delivered: &mut Delivered,
     ) -> Batch {
         let mut stories: BTreeMap<Story, Batch> = BTreeMap::new();
         for owed in batch {
@@ -152,7 +248,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 for owed in story {
                     let claim = match goes_on {
                         true => {
-                            let claim = ports.store.claim(&owed.notice.id, run, until, now);
+                            let claim = ports.store.claim(&owed, run, until, now);
                             bounded(Some(publish_until), claim).await
                         }
                         false => None,
@@ -170,11 +266,13 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             match claim {
                 Some(Ok(Claimed::Mine)) => mine.push(owed),
                 Some(Ok(Claimed::Gone)) => {}
-                Some(Ok(Claimed::Held)) | None => self.hold(vec![owed], held),
+                Some(Ok(Claimed::Held)) | None => delivered.hold(vec![owed]),
                 Some(Err(error)) => {
-                    let what = format!("the {} not claimed: {error}", one_named(&owed.notice));
-                    self.fail(Failure::PublishFailed(what));
-                    self.hold(vec![owed], held);
+                    delivered.fail(format!(
+                        "the {} not claimed: {error}",
+                        one_named(&owed.notice)
+                    ));
+                    delivered.hold(vec![owed]);
                 }
             }
         }
@@ -208,12 +306,12 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
     }
 
     /// Settles what was published. What cannot be settled stays owed, and is repeated.
-    async fn settle(&mut self, batch: Batch, held: &mut BTreeSet<Story>) {
-        self.answer.published += batch.len() as u64;
+    async fn settle(&self, batch: Batch, delivered: &mut Delivered) {
+        delivered.published += batch.len() as u64;
         let (ports, until) = (self.ports, self.work_until);
         let settled: Vec<_> = stream::iter(batch)
             .map(|owed| async move {
-                let settled = bounded(until, ports.store.settle(&owed.notice.id)).await;
+                let settled = bounded(until, ports.store.settle(&owed)).await;
                 (owed, settled)
             })
             .buffered(WRITES)
@@ -223,25 +321,15 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             match settled {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
-                    self.not_settled(&owed.notice, &error);
-                    self.hold(vec![owed], held);
+                    delivered.fail(format!(
+                        "the {} published, but not settled, so it is repeated: {error}",
+                        one_named(&owed.notice)
+                    ));
+                    delivered.hold(vec![owed]);
                 }
-                None => self.hold(vec![owed], held),
+                None => delivered.hold(vec![owed]),
             }
         }
-    }
-
-    fn not_settled(&mut self, notice: &Notice, error: &StoreError) {
-        self.fail(Failure::PublishFailed(format!(
-            "the {} published, but not settled, so it is repeated: {error}",
-            one_named(notice)
-        )));
-    }
-
-    /// They stay owed, and what follows them waits.
-    fn hold(&mut self, batch: Batch, held: &mut BTreeSet<Story>) {
-        held.extend(batch.iter().map(story));
-        self.owed.extend(batch);
     }
 
     fn told<'b>(&'b self, owed: &'b [Owed]) -> Vec<Told<'b>> {
@@ -253,11 +341,15 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
     }
 
     /// What was recorded under the job's id since the notice was.
-    fn job_since(&self, owed: &Owed) -> Option<&Job> {
+    fn job_since(&self, owed: &Owed) -> Option<JobNow<'_>> {
         let id = story(owed)?;
         let record = &self.known.get(&id)?.record;
         let (rev, _) = owed.order;
-        (record.rev > rev).then_some(&record.job)
+        let is_same = owed.notice.thread == Some(thread(self.tick.source, &id, record.key));
+        (record.rev > rev).then_some(match is_same {
+            true => JobNow::Same(&record.job),
+            false => JobNow::Another(&record.job),
+        })
     }
 
     fn telling(&self) -> Telling<'_> {
@@ -297,7 +389,15 @@ fn in_order(owed: Vec<Owed>) -> Vec<Owed> {
 fn named(batch: &[Owed]) -> String {
     match batch {
         [one] => format!("the {}", one_named(&one.notice)),
-        many => format!("a digest of {} notices", many.len()),
+        many => {
+            let stories: BTreeSet<_> = many.iter().filter_map(story).collect();
+            let jobs: Vec<_> = stories.iter().map(JobId::as_str).take(JOBS_NAMED).collect();
+            let more = match stories.len().saturating_sub(JOBS_NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("a digest of {} notices of jobs {jobs:?}{more}", many.len())
+        }
     }
 }
 

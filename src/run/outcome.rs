@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::ports::StoreError;
 
+/// As many stored items are named that could not be read.
+const ITEMS: usize = 50;
+
 /// What a run says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Answer {
@@ -48,6 +51,16 @@ pub enum Failure {
         "the state was written by a newer version and is left untouched; deploy that version again: {0}"
     )]
     StateTooNew(String),
+    /// Stored items could not be understood.
+    #[error(
+        "stored items could not be read and were passed over, with their jobs; all else was done; mend or delete them: {0}"
+    )]
+    ItemsUnreadable(String),
+    /// Stored items were written by a newer version.
+    #[error(
+        "stored items were written by a newer version and were passed over, with their jobs; all else was done; deploy that version again: {0}"
+    )]
+    ItemsTooNew(String),
     /// A page or a job could not be had.
     #[error("not all jobs could be seen; what was seen stands, and the next run lists again: {0}")]
     ListingFailed(String),
@@ -71,13 +84,37 @@ impl Failure {
     /// Its name in the answer of the Lambda.
     pub fn error_type(&self) -> &'static str {
         match self {
-            Self::StateUnreadable(_) => "StateUnreadable",
-            Self::StateTooNew(_) => "StateTooNew",
+            Self::StateUnreadable(_) | Self::ItemsUnreadable(_) => "StateUnreadable",
+            Self::StateTooNew(_) | Self::ItemsTooNew(_) => "StateTooNew",
             Self::ListingFailed(_) => "ListingFailed",
             Self::ListingLooped(_) => "ListingLooped",
             Self::RecordFailed(_) => "RecordFailed",
             Self::PublishFailed(_) | Self::TestFailed(_) => "PublishFailed",
         }
+    }
+
+    /// What to say of stored items that were passed over: each is named, up to a bound.
+    pub(super) fn unreadable(items: Vec<StoreError>) -> impl Iterator<Item = Self> {
+        let (mut broken, mut newer) = (Vec::new(), Vec::new());
+        for error in items {
+            match error {
+                StoreError::Failed(text) => broken.push(text),
+                StoreError::TooNew(text) => newer.push(text),
+            }
+        }
+        let listed = |texts: Vec<String>| {
+            let more = texts.len().saturating_sub(ITEMS);
+            let named: Vec<_> = texts.into_iter().take(ITEMS).collect();
+            match (named.join("; "), more) {
+                (named, _) if named.is_empty() => None,
+                (named, 0) => Some(named),
+                (named, more) => Some(format!("{named}; and {more} more")),
+            }
+        };
+        let broken = listed(broken).map(Self::ItemsUnreadable);
+        broken
+            .into_iter()
+            .chain(listed(newer).map(Self::ItemsTooNew))
     }
 
     pub(super) fn load(error: StoreError) -> Self {

@@ -10,12 +10,17 @@ use jiff::Timestamp;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::life::is_ahead;
+
 /// The longest id that the state table can hold as a key, in bytes.
 pub const ID_BYTES: usize = 1_000;
 /// A failure reason is cut to this many bytes.
 pub const REASON_BYTES: usize = 8 * 1024;
 /// Any other text of a job is cut to this many bytes.
 pub const TEXT_BYTES: usize = 1_024;
+
+/// 2019-01-01, in seconds since 1970. The service came later.
+const EARLIEST: i64 = 1_546_300_800;
 
 /// A job as it stands in a listing, member for member: `GetBatchPredictionJobs`, and what
 /// `aws frauddetector get-batch-prediction-jobs` prints. A member of another type than it should be counts as absent.
@@ -181,7 +186,7 @@ impl fmt::Display for JobId {
     }
 }
 
-/// The status of a job. One that is not known here is a value like any other.
+/// The status of a job, read whatever its case. One that is not known here is a value like any other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[expect(missing_docs, reason = "the statuses are the service's own")]
@@ -197,7 +202,43 @@ pub enum Status {
     Other(String),
 }
 
+/// How far an active job has come. It only goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// IN_PROGRESS_INITIALIZING: accepted, and not begun.
+    Waits,
+    /// IN_PROGRESS.
+    Runs,
+    /// CANCEL_IN_PROGRESS.
+    IsCanceled,
+}
+
+/// The statuses that are known here.
+const KNOWN: [Status; 6] = [
+    Status::Initializing,
+    Status::InProgress,
+    Status::CancelInProgress,
+    Status::Canceled,
+    Status::Complete,
+    Status::Failed,
+];
+
 impl Status {
+    /// How far an active job with this status has come; `None` of any other.
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Initializing => Some(Stage::Waits),
+            Self::InProgress => Some(Stage::Runs),
+            Self::CancelInProgress => Some(Stage::IsCanceled),
+            Self::Canceled | Self::Complete | Self::Failed | Self::Other(_) => None,
+        }
+    }
+
+    /// Whether the service says nothing.
+    pub fn is_missing(&self) -> bool {
+        self.as_str().is_empty()
+    }
+
     /// The service's own spelling.
     pub fn as_str(&self) -> &str {
         match self {
@@ -222,15 +263,10 @@ impl Status {
 
 impl From<String> for Status {
     fn from(text: String) -> Self {
-        match text.as_str() {
-            "IN_PROGRESS_INITIALIZING" => Self::Initializing,
-            "IN_PROGRESS" => Self::InProgress,
-            "CANCEL_IN_PROGRESS" => Self::CancelInProgress,
-            "CANCELED" => Self::Canceled,
-            "COMPLETE" => Self::Complete,
-            "FAILED" => Self::Failed,
-            _ => Self::Other(cut(text, TEXT_BYTES).0),
-        }
+        let known = KNOWN
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(&text));
+        known.unwrap_or_else(|| Self::Other(cut(text, TEXT_BYTES).0))
     }
 }
 
@@ -356,14 +392,54 @@ impl Job {
         })
     }
 
-    /// How the job ended, or `None` while it is active. An unknown status is active until it has a completion time.
+    /// The job without times that cannot be: before 2019, when the service did not exist, or ahead of `now`, or an end
+    /// before its start. Only of an active job a heartbeat may be ahead: it is kept to know it again.
+    pub fn plausible_at(mut self, now: Timestamp) -> Self {
+        let can_be = |at: &Timestamp| at.as_second() >= EARLIEST && !is_ahead(*at, now);
+        self.started_at = self.started_at.filter(can_be);
+        self.completed_at = self
+            .completed_at
+            .filter(|end| can_be(end) && self.started_at.is_none_or(|start| *end >= start));
+        let is_active = self.end().is_none();
+        self.heartbeat_at = self
+            .heartbeat_at
+            .filter(|at| at.as_second() >= EARLIEST && (is_active || can_be(at)));
+        self
+    }
+
+    /// How the job ended, or `None` if it did not, or if that cannot be told. A status that is not known here is an end
+    /// if the job has a completion time.
     pub fn end(&self) -> Option<End> {
         match &self.status {
             Status::Initializing | Status::InProgress | Status::CancelInProgress => None,
             Status::Canceled => Some(End::Canceled),
             Status::Complete => Some(End::Completed),
             Status::Failed => Some(End::Failed),
+            Status::Other(text) if text.is_empty() => None,
             Status::Other(_) => self.completed_at.map(|_| End::Unknown),
+        }
+    }
+
+    /// Whether it has a completion time and no status, so that nothing can be concluded.
+    pub fn is_unclear(&self) -> bool {
+        self.status.is_missing() && self.completed_at.is_some()
+    }
+
+    /// The job with what this view of it lacks, as it was before: members come and go. How it ended is this view's own.
+    pub fn or(self, before: &Self) -> Self {
+        let text = |now: Option<String>, before: &Option<String>| now.or_else(|| before.clone());
+        Self {
+            started_at: self.started_at.or(before.started_at),
+            heartbeat_at: self.heartbeat_at.or(before.heartbeat_at),
+            processed_records: self.processed_records.or(before.processed_records),
+            total_records: self.total_records.or(before.total_records),
+            detector: text(self.detector, &before.detector),
+            detector_version: text(self.detector_version, &before.detector_version),
+            event_type: text(self.event_type, &before.event_type),
+            input_path: text(self.input_path, &before.input_path),
+            output_path: text(self.output_path, &before.output_path),
+            arn: text(self.arn, &before.arn),
+            ..self
         }
     }
 
@@ -373,7 +449,7 @@ impl Job {
             id: self.id.clone(),
             status: self.status.clone(),
             started_at: self.started_at,
-            completed_at: self.completed_at.or(self.heartbeat_at),
+            completed_at: self.completed_at,
             heartbeat_at: None,
             processed_records: None,
             total_records: None,
@@ -391,12 +467,6 @@ impl Job {
     /// When an ended job finished, as well as its times tell.
     pub fn finished_at(&self) -> Option<Timestamp> {
         self.completed_at.or(self.heartbeat_at).or(self.started_at)
-    }
-
-    /// Accepted, but not begun: it is initializing and never beat (at first the heartbeat equals the start).
-    pub fn has_not_begun(&self) -> bool {
-        self.status == Status::Initializing
-            && (self.heartbeat_at.is_none() || self.heartbeat_at == self.started_at)
     }
 }
 

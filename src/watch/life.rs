@@ -1,60 +1,107 @@
-//! Signs of life: the latest moment at which a job was known to go on.
+//! Signs of life: what a view of a job shows that its record does not have yet.
 //!
-//! How often a heartbeat comes is documented nowhere, so a start and a seen change of status or count are signs
-//! too. A time ahead of now by more than [`AHEAD`] is no sign; one that is ahead by less counts as now.
+//! How often a heartbeat comes is documented nowhere, so a count that rises and the first step out of INITIALIZING
+//! are signs too. No sign are a status that changes otherwise, a member that is missing, a lower count, and a time
+//! further ahead of now than [`AHEAD`].
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::job::Job;
+use super::job::{Job, Stage};
 use super::record::Record;
 
 /// How far clocks may differ.
 pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-/// The latest of the job's own times (start, heartbeat), or when it was first seen.
-pub fn own_sign(job: &Job, record: Option<&Record>, now: Timestamp) -> Timestamp {
-    latest([job.started_at, job.heartbeat_at], now).unwrap_or_else(|| first_seen(record, now))
+/// As often the threshold doubles at the most.
+const DOUBLINGS: u32 = 2;
+
+/// What is new in a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// A later heartbeat than any that is recorded.
+    pub heartbeat: Option<Timestamp>,
+    /// A higher count than any that is recorded, or the first step out of INITIALIZING: when that was is not known,
+    /// so it counts from when it was seen.
+    pub advanced: bool,
 }
 
-/// The latest sign of life, with what was recorded: it never goes back, whatever an older view says.
-pub fn sign_of_life(job: &Job, record: Option<&Record>, now: Timestamp) -> Timestamp {
-    let recorded = record.and_then(|record| {
-        latest(
-            [
-                record.job.started_at,
-                record.job.heartbeat_at,
-                record.changed_at,
-            ],
-            now,
-        )
-    });
-    match latest([job.started_at, job.heartbeat_at, recorded], now) {
-        Some(sign) => sign,
-        None => first_seen(record, now),
+impl Signs {
+    /// What `job`, seen at `now`, shows beyond its record.
+    pub fn new(record: &Record, job: &Job, now: Timestamp) -> Self {
+        let heartbeat = job.heartbeat_at.filter(|heartbeat| {
+            !is_ahead(*heartbeat, now)
+                && *heartbeat > record.sign_at
+                && record.ahead_at != Some(*heartbeat)
+        });
+        let rises = job
+            .processed_records
+            .is_some_and(|count| count > record.job.processed_records.unwrap_or(0));
+        let stages = (record.job.status.stage(), job.status.stage());
+        let begins = stages == (Some(Stage::Waits), Some(Stage::Runs));
+        Self {
+            heartbeat: heartbeat.map(|heartbeat| heartbeat.min(now)),
+            advanced: rises || begins,
+        }
+    }
+
+    /// The latest of them.
+    pub fn latest(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.advanced {
+            true => Some(now),
+            false => self.heartbeat,
+        }
     }
 }
 
-/// Whether the job's heartbeat is older than the one recorded, so that the rest of this view is older too.
-pub fn is_older_view(job: &Job, record: &Record, now: Timestamp) -> bool {
-    match (
-        usable(job.heartbeat_at, now),
-        usable(record.job.heartbeat_at, now),
-    ) {
-        (Some(seen), Some(recorded)) => seen < recorded,
-        (Some(_) | None, Some(_) | None) => false,
+/// Whether the heartbeat of a job that is recorded with one is missing now, and its count, which is known to move, does
+/// not say that it stands still either. Heartbeats that come in time are not written down, so nobody knows how long ago
+/// the last one was: silence counts from now, once, until it beats again.
+pub fn has_lost_heartbeat(record: &Record, job: &Job, now: Timestamp) -> bool {
+    let shows_none = job.heartbeat_at.is_none_or(|at| is_ahead(at, now));
+    let can_compare = has_processed(&record.job) && job.processed_records.is_some();
+    shows_none && record.job.heartbeat_at.is_some() && !can_compare && record.stall.is_none()
+}
+
+/// The last sign of life of an active job that is seen at `now`.
+pub fn sign_of_life(record: &Record, job: &Job, now: Timestamp) -> Timestamp {
+    if has_lost_heartbeat(record, job, now) {
+        return now;
     }
+    let seen = Signs::new(record, job, now).latest(now);
+    seen.map_or(record.sign_at, |sign| sign.max(record.sign_at))
 }
 
-fn first_seen(record: Option<&Record>, now: Timestamp) -> Timestamp {
-    record.map_or(now, |record| record.first_seen_at.min(now))
+/// From when on silence counts for a job that is seen for the first time.
+///
+/// Its heartbeats may be rare. If it has processed records and yet its heartbeat never moved, nothing is known of when
+/// it last did something, and silence counts from now.
+pub fn first_sign(job: &Job, now: Timestamp) -> Timestamp {
+    let heartbeat = job.heartbeat_at.filter(|at| !is_ahead(*at, now));
+    let never_moved = match (heartbeat, job.started_at) {
+        (None, _) => true,
+        (Some(heartbeat), Some(start)) => {
+            heartbeat.duration_since(start) < SignedDuration::from_mins(1)
+        }
+        (Some(_), None) => false,
+    };
+    if has_processed(job) && never_moved {
+        return now;
+    }
+    let latest = heartbeat.max(job.started_at);
+    latest.map_or(now, |latest| latest.min(now))
 }
 
-/// The time, if it is no more than [`AHEAD`] of now.
-pub fn usable(time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    time.filter(|time| time.duration_since(now) <= AHEAD)
-        .map(|time| time.min(now))
+/// Whether the job has processed records.
+pub fn has_processed(job: &Job) -> bool {
+    job.processed_records.is_some_and(|count| count > 0)
 }
 
-fn latest<const N: usize>(times: [Option<Timestamp>; N], now: Timestamp) -> Option<Timestamp> {
-    times.into_iter().filter_map(|time| usable(time, now)).max()
+/// Whether a time is further ahead than clocks differ.
+pub fn is_ahead(time: Timestamp, now: Timestamp) -> bool {
+    time.duration_since(now) > AHEAD
+}
+
+/// How long a job may be silent that has recovered from this many stalls.
+pub fn stall_threshold(stall_after: SignedDuration, recoveries: u32) -> SignedDuration {
+    stall_after.saturating_mul(2i32.pow(recoveries.min(DOUBLINGS)))
 }

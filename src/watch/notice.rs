@@ -1,6 +1,6 @@
 //! What is told: one notice for one thing that happened, with an id that a repeat carries again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::job::{Job, JobId};
+use super::topic::TopicArn;
 
 /// What a notice tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,10 +25,12 @@ pub enum Kind {
     Failed,
     /// An active job showed no sign of life for too long.
     Stalled,
-    /// A job whose stall was told shows life again.
+    /// A job that was told to be stalled or vanished shows life again.
     Recovered,
     /// A job was canceled.
     Canceled,
+    /// A job ended with a status that is not known here.
+    Ended,
     /// A job was active and is gone; its outcome was never seen.
     Vanished,
     /// A told stall goes on.
@@ -38,12 +41,13 @@ pub enum Kind {
 
 impl Kind {
     /// The kinds that `NOTIFY_ON` can name.
-    pub const CHOICES: [Self; 6] = [
+    pub const CHOICES: [Self; 7] = [
         Self::Completed,
         Self::Failed,
         Self::Stalled,
         Self::Recovered,
         Self::Canceled,
+        Self::Ended,
         Self::Vanished,
     ];
 
@@ -56,6 +60,7 @@ impl Kind {
             Self::Stalled => "stalled",
             Self::Recovered => "recovered",
             Self::Canceled => "canceled",
+            Self::Ended => "ended",
             Self::Vanished => "vanished",
             Self::Reminder => "reminder",
             Self::Test => "test",
@@ -65,7 +70,9 @@ impl Kind {
     /// How bad it is.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Failed | Self::Stalled | Self::Vanished | Self::Reminder => Severity::Error,
+            Self::Failed | Self::Stalled | Self::Ended | Self::Vanished | Self::Reminder => {
+                Severity::Error
+            }
             Self::Began | Self::Completed | Self::Recovered | Self::Canceled | Self::Test => {
                 Severity::Info
             }
@@ -96,6 +103,28 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Info => "info",
+        }
+    }
+}
+
+/// What a notice does to the incident of its job: what is open from when something was told to be wrong until it is
+/// told how it went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Incident {
+    /// It is open.
+    Open,
+    /// It is closed.
+    Resolved,
+}
+
+impl Incident {
+    /// Its name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Resolved => "resolved",
         }
     }
 }
@@ -206,19 +235,19 @@ impl TryFrom<String> for NoticeId {
 }
 
 impl NoticeId {
-    /// SHA-256, in hexadecimal, of source, job id, start, kind and episode. They are hashed as a JSON array, so
+    /// SHA-256, in hexadecimal, of source, job id, the job's key, kind and episode. They are hashed as a JSON array, so
     /// that no two different lists read the same.
     pub fn new(
         source: &Source,
-        job: Option<(&JobId, Option<Timestamp>)>,
+        job: Option<(&JobId, Timestamp)>,
         kind: Kind,
         episode: &str,
     ) -> Self {
-        let (id, started_at) = job.unzip();
+        let (id, key) = job.unzip();
         Self(hash(&json!([
             source.to_string(),
             id.map(JobId::as_str),
-            started_at.flatten().map(|at| at.to_string()),
+            key.map(|at| at.to_string()),
             kind.as_str(),
             episode
         ])))
@@ -254,7 +283,7 @@ pub struct Silence {
     pub lasted_s: i64,
     /// How long a silence of this job may be, in seconds.
     pub allowed_s: i64,
-    /// How many jobs started later and have not begun; absent if the listing was incomplete.
+    /// How many jobs wait for this one; absent if the listing was incomplete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<u64>,
     /// Which reminder this is; the first is 1.
@@ -262,10 +291,9 @@ pub struct Silence {
     pub reminder: Option<u32>,
 }
 
-/// What all notices of one job have in common, and no others: SHA-256 of source, job id and start.
-pub fn thread(source: &Source, job: &Job) -> String {
-    let started_at = job.started_at.map(|at| at.to_string());
-    hash(&json!([source.to_string(), job.id.as_str(), started_at]))
+/// What all notices of one job have in common, and no others: SHA-256 of source, job id and the job's key.
+pub fn thread(source: &Source, id: &JobId, key: Timestamp) -> String {
+    hash(&json!([source.to_string(), id.as_str(), key.to_string()]))
 }
 
 fn hash(list: &Value) -> String {
@@ -314,7 +342,16 @@ pub struct Notice {
     /// When the job was last seen as it stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_seen_at: Option<Timestamp>,
-    /// The silence, of a stall, a reminder or a recovery.
+    /// What it does to the job's incident; `None` if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
+    /// The same for all notices of a job, and for no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The topics it goes to, as they were configured when it was recorded.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub topics: BTreeSet<TopicArn>,
+    /// The silence, of a stall, a reminder or a recovery from a stall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silence>,
     /// What was found, of `began`.

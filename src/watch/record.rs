@@ -3,12 +3,15 @@
 //! Every item has a revision that grows by one with each write, and the name of the run that wrote it, so that
 //! a run can tell its own write, whose answer was lost, from another's.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::job::{Job, JobId};
+use super::job::{Job, JobId, Stage};
+use super::life::stall_threshold;
+use super::topic::TopicArn;
 
 /// How long the record of an ended or vanished job is kept.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
@@ -33,20 +36,16 @@ pub struct Baseline {
 pub enum Phase {
     /// It goes on.
     Active,
-    /// It ended. That is final for this id and start.
+    /// It ended. That is final for this job if its status is known here.
     Ended,
-    /// It was active and is gone. If it shows up again it is judged as known active.
+    /// It was active and is gone. If it is listed again it goes on.
     Vanished,
 }
 
 /// A stall that was told. It lasts until a sign of life or an end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stall {
-    /// The sign of life after which it fell silent.
-    pub since: Timestamp,
-    /// When it was told.
-    pub told_at: Timestamp,
-    /// How many reminders followed.
+    /// How many reminders of it were told.
     #[serde(default)]
     pub reminders: u32,
     /// When the last of them was told; at first, when the stall was.
@@ -62,32 +61,64 @@ pub struct Record {
     pub by: String,
     /// Where the job stands.
     pub phase: Phase,
-    /// The job as it was when this was written; of an ended one only what is needed to know it again.
+    /// The job as it was when it was last seen and written: its status is the last one that is known here, its count
+    /// the highest. Of an ended one only what is needed to know it again.
     #[serde(flatten)]
     pub job: Job,
+    /// What ids and threads are made of: its start when it was first seen, or else that moment. It never changes.
+    pub key: Timestamp,
     /// When the job was first seen.
     pub first_seen_at: Timestamp,
-    /// When this was written.
+    /// When it was last seen and written, or told as vanished.
     pub recorded_at: Timestamp,
-    /// When its status or count was last seen to change without a heartbeat.
+    /// Its last sign of life: a heartbeat's own time, or when something else was seen.
+    pub sign_at: Timestamp,
+    /// A heartbeat that was ahead of its time when it was seen. It is no sign of life, also when its time comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changed_at: Option<Timestamp>,
+    pub ahead_at: Option<Timestamp>,
+    /// From how many stalls it has recovered.
+    #[serde(default)]
+    pub recoveries: u32,
+    /// How many stalls and vanishings of it there were: the last one's number.
+    #[serde(default)]
+    pub episode: u32,
     /// The stall that was told and not yet left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stall: Option<Stall>,
-    /// Twice the longest silence, in seconds, that the job recovered from: it is given at least that long.
+    /// When a complete listing first did not show it, if none has shown it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience_s: Option<i64>,
+    pub absent_since: Option<Timestamp>,
+    /// The topics that heard of a stall or a vanishing that is not yet closed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub heard: BTreeSet<TopicArn>,
+    /// Another job had its id, and was active until this one was first seen or just before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub replaced: bool,
     /// When the record may be forgotten, in seconds since 1970; until it is deleted it counts as absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
 }
 
 impl Record {
+    /// How long the job may be silent.
+    pub fn stall_threshold(&self, stall_after: SignedDuration) -> SignedDuration {
+        stall_threshold(stall_after, self.recoveries)
+    }
+
+    /// How far the job has come that is seen so now. It does not go back, and a status that is not known here says
+    /// nothing of it.
+    pub fn stage(&self, seen: &Job) -> Option<Stage> {
+        self.job.status.stage().max(seen.status.stage())
+    }
+
     /// Whether the record counts as absent.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|at| at <= now.as_second())
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What an item is filed under.

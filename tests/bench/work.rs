@@ -11,13 +11,14 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, Table};
 use fraud_job_watch::invoke::Collected;
-use fraud_job_watch::message::{Message, Telling, Told};
+use fraud_job_watch::message::{JobNow, Message, Telling, Told};
 use fraud_job_watch::ports::{Clock, Listing, Ports, Store};
 use fraud_job_watch::run::{Tick, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::judge::{Terms, judge, judge_silence};
-use fraud_job_watch::watch::line::Line;
-use fraud_job_watch::watch::{Baseline, Change, Item, Job, Kind, Listed, Policy, Record, Source};
+use fraud_job_watch::watch::{
+    Baseline, Change, Item, Job, Kind, Listed, Policy, Record, Source, TopicArn, Topics,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -63,6 +64,14 @@ fn policy() -> Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
         notify_on: BTreeSet::from(Kind::CHOICES),
+    }
+}
+
+fn topics() -> Topics {
+    let arn = "arn:aws:sns:us-east-1:123456789012:jobs".to_owned();
+    Topics {
+        main: TopicArn::try_from(arn).unwrap(),
+        urgent: None,
     }
 }
 
@@ -117,10 +126,11 @@ fn completed() -> Job {
 
 /// What `judge` makes of it.
 fn judged(record: Option<&Record>, job: &Job) -> Option<Change> {
-    let (source, policy, baseline) = (source(), policy(), baseline());
+    let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
     let terms = Terms {
         source: &source,
         policy: &policy,
+        topics: &topics,
         baseline: &baseline,
         run: RUN,
     };
@@ -135,11 +145,12 @@ fn recorded() -> Record {
 }
 
 fn judging(record: Option<Record>, job: Job, changes: bool) -> Box<dyn FnMut()> {
-    let (source, policy, baseline) = (source(), policy(), baseline());
+    let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
     Box::new(move || {
         let terms = Terms {
             source: &source,
             policy: &policy,
+            topics: &topics,
             baseline: &baseline,
             run: RUN,
         };
@@ -161,17 +172,18 @@ fn judge_completed() -> Box<dyn FnMut()> {
 }
 
 fn judge_stalled() -> Box<dyn FnMut()> {
-    let (source, policy, baseline) = (source(), policy(), baseline());
+    let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
     let (record, job) = (recorded(), active());
     let later = at("2026-03-02T14:00:00Z");
     Box::new(move || {
         let terms = Terms {
             source: &source,
             policy: &policy,
+            topics: &topics,
             baseline: &baseline,
             run: RUN,
         };
-        let change = judge_silence(&record, &job, later, &terms, Some(&Line::default()));
+        let change = judge_silence(&record, &job, later, &terms, None);
         assert_eq!(change.unwrap().notices.len(), 1);
     })
 }
@@ -313,7 +325,7 @@ fn render() -> Box<dyn FnMut()> {
     Box::new(move || {
         let told = Told {
             notice: &change.notices[0],
-            job_now: Some(&job),
+            job_now: Some(JobNow::Same(&job)),
         };
         let telling = Telling {
             name: None,
@@ -356,7 +368,7 @@ fn idle_run() -> Box<dyn FnMut()> {
     let ports = Ports {
         listing: FraudDetector::new(detector),
         store: Table::new(dynamodb, "state".to_owned(), &source),
-        topic: Collected::default(),
+        topic: Collected::new(topics().main),
         urgent: None,
         clock: Stopped,
     };

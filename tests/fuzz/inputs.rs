@@ -23,7 +23,7 @@ use fraud_job_watch::ports::{Clock, Listing, Ports, PublishError, Store, Topic};
 use fraud_job_watch::run::{Failure, Tick, run};
 use fraud_job_watch::settings::{Settings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::job::time;
-use fraud_job_watch::watch::{Job, Listed, Source};
+use fraud_job_watch::watch::{Job, Listed, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -328,8 +328,15 @@ impl Clock for At {
 }
 
 /// A topic as strict as SNS documents it.
-#[derive(Clone, Default)]
-struct Sns(Rc<RefCell<Taken>>);
+#[derive(Clone)]
+struct Sns(Rc<RefCell<Taken>>, TopicArn);
+
+impl Default for Sns {
+    fn default() -> Self {
+        let arn = "arn:aws:sns:eu-west-1:123456789012:jobs".to_owned();
+        Self(Rc::default(), TopicArn::try_from(arn).unwrap())
+    }
+}
 
 #[derive(Default)]
 struct Taken {
@@ -338,6 +345,10 @@ struct Taken {
 }
 
 impl Topic for Sns {
+    fn arn(&self) -> &TopicArn {
+        &self.1
+    }
+
     async fn ready(&self) {}
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {

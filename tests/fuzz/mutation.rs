@@ -105,6 +105,7 @@ fn listing(jobs: usize) -> Value {
 }
 
 const SOURCE: &str = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
+const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:jobs";
 const ID: &str = "0a4d55a8d778e5022fab701977c5d840bbc486d0bd43a7f1f0a3f0e6d0d7a0aa";
 
 fn stored(items: &[Value]) -> Value {
@@ -138,11 +139,10 @@ fn active() -> Value {
         "started_at": {"S": "2026-03-02T08:00:00Z"}, "heartbeat_at": {"S": "2026-03-02T08:30:00Z"},
         "processed_records": {"N": "5"}, "input_path": {"S": "s3://B/in.csv"},
         "first_seen_at": {"S": "2026-03-02T08:01:00Z"}, "recorded_at": {"S": "2026-03-02T10:00:00Z"},
-        "changed_at": {"S": "2026-03-02T08:40:00Z"}, "patience_s": {"N": "7200"},
-        "stall": {"M": {
-            "since": {"S": "2026-03-02T08:40:00Z"}, "told_at": {"S": "2026-03-02T09:41:00Z"},
-            "reminders": {"N": "1"}, "reminded_at": {"S": "2026-03-02T10:41:00Z"},
-        }},
+        "key": {"S": "2026-03-02T08:00:00Z"}, "sign_at": {"S": "2026-03-02T08:40:00Z"},
+        "recoveries": {"N": "1"}, "episode": {"N": "2"},
+        "stall": {"M": {"reminders": {"N": "1"}, "reminded_at": {"S": "2026-03-02T10:41:00Z"}}},
+        "absent_since": {"S": "2026-03-02T10:50:00Z"}, "heard": {"L": [{"S": TOPIC}]},
     });
     item("job#job", attributes)
 }
@@ -153,6 +153,7 @@ fn ended() -> Value {
         "id": {"S": "old"}, "status": {"S": "COMPLETE"},
         "started_at": {"S": "2026-03-01T08:00:00Z"}, "completed_at": {"S": "2026-03-01T09:00:00Z"},
         "first_seen_at": {"S": "2026-03-01T08:01:00Z"}, "recorded_at": {"S": "2026-03-01T09:01:00Z"},
+        "key": {"S": "2026-03-01T08:00:00Z"}, "sign_at": {"S": "2026-03-01T08:59:00Z"},
         "expires": {"N": "1777539600"},
     });
     item("job#old", attributes)
@@ -160,12 +161,13 @@ fn ended() -> Value {
 
 fn owed() -> Value {
     let attributes = json!({
-        "order": {"L": [{"N": "3"}, {"N": "0"}]},
+        "order": {"L": [{"N": "3"}, {"N": "0"}]}, "topic": {"S": TOPIC},
         "notice": {"M": {
             "id": {"S": ID}, "kind": {"S": "stalled"}, "source": {"S": SOURCE},
             "happened_at": {"S": "2026-03-02T09:40:00Z"}, "recorded_at": {"S": "2026-03-02T09:41:00Z"},
             "job": {"M": {"id": {"S": "job"}, "status": {"S": "IN_PROGRESS"}, "detector": {"S": "detector"}}},
             "job_seen_at": {"S": "2026-03-02T09:41:00Z"},
+            "incident": {"S": "open"}, "thread": {"S": ID}, "topics": {"L": [{"S": TOPIC}]},
             "silence": {"M": {
                 "since": {"S": "2026-03-02T08:40:00Z"}, "lasted_s": {"N": "3660"}, "allowed_s": {"N": "3600"},
                 "waiting": {"N": "2"}, "reminder": {"N": "1"},
@@ -173,7 +175,7 @@ fn owed() -> Value {
         }},
         "claim_by": {"S": "run"}, "claim_until": {"N": "1772452900000"},
     });
-    item(&format!("owed#{ID}"), attributes)
+    item(&format!("owed#{ID}#{TOPIC}"), attributes)
 }
 
 fn event() -> Value {
@@ -187,7 +189,7 @@ fn event() -> Value {
             "job": {"id": "job", "status": "IN_PROGRESS", "started_at": "2026-03-02T08:00:00Z",
                 "processed_records": 5, "total_records": 5000, "failure_reason": "none",
                 "failure_reason_bytes": 9000, "detector": "detector", "input_path": "s3://B/in.csv"},
-            "job_seen_at": "2026-03-02T09:41:00Z",
+            "job_seen_at": "2026-03-02T09:41:00Z", "incident": "open", "thread": ID,
             "silence": {"since": "2026-03-02T08:40:00Z", "lasted_s": 3660, "allowed_s": 3600, "waiting": 2},
         },
     })

@@ -141,7 +141,7 @@ VALUES = {
     ],
     "RemindAfter": ["off", "1m", "0m", "30d", "31d", "4h", "on", "Off", "720h1m"],
     "NotifyOn": [
-        "completed", "failed,stalled", "failed, stalled", "completed,failed,stalled,recovered,canceled,vanished",
+        "completed", "failed,stalled", "failed, stalled", "completed,failed,stalled,recovered,canceled,ended,vanished",
         "reminder", "began", "failed,", ",failed", "Failed", "failed;stalled",
     ],
     "DigestAbove": ["1", "5", "1000", "0", "1001", "-1", "five", "1.5"],
@@ -439,11 +439,15 @@ def at(minutes_ago):
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+# A job with a later start would be another one.
+STARTED = at(3600)
+
+
 def job(name, status, beat, **more):
     return {
         "jobId": name,
         "status": status,
-        "startTime": at(beat + 60),
+        "startTime": STARTED,
         "lastHeartbeatTime": at(beat),
         "detectorName": "signup_detector",
         "arn": f"arn:aws:frauddetector:{REGION}:{ACCOUNT}:batch-prediction/{name}",
@@ -458,6 +462,8 @@ def ended(name, status, ago, **more):
 
 
 HISTORY = [ended(f"old-{number}", "COMPLETE", 3000) for number in range(120)]
+# It has processed nothing, so one look at it is enough.
+STALLS = job("stalls", "IN_PROGRESS", 90, processedRecordsCount=0)
 
 
 # --- one deployed stack
@@ -656,7 +662,7 @@ class Tests:
         self.account = Account()
         self.account.client("s3").create_bucket(Bucket="artifacts")
         self.account.list(
-            [*HISTORY, job("completes", "IN_PROGRESS", 1), job("fails", "IN_PROGRESS", 2), job("stalls", "IN_PROGRESS", 90)]
+            [*HISTORY, job("completes", "IN_PROGRESS", 1), job("fails", "IN_PROGRESS", 2), STALLS]
         )
         self.stack = Stack(self.account, "watch")
         self.stack.deploy(
@@ -740,7 +746,7 @@ class Tests:
                 *HISTORY,
                 ended("completes", "COMPLETE", 0),
                 ended("fails", "FAILED", 0, failureReason="The input has no column EVENT_TIMESTAMP."),
-                job("stalls", "IN_PROGRESS", 90),
+                STALLS,
             ]
         )
         self.wait_for_notice("completed", "completes")
@@ -779,7 +785,7 @@ class Tests:
                     return record
 
         record = eventually("the event in the queue", is_there)
-        self.account.list([*HISTORY, job("stalls", "IN_PROGRESS", 90)])
+        self.account.list([*HISTORY, STALLS])
         require(record["responsePayload"]["errorType"] == "ListingFailed", record)
 
     def metrics_lines(self):

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::Method;
@@ -115,6 +115,8 @@ pub(crate) struct Script {
     pub(crate) latency: Duration,
     /// What befalls the next requests, one each.
     pub(crate) faults: VecDeque<Fault>,
+    /// How many calls it allows. What is beyond is answered as [`Fault::Throttle`], before any fault.
+    pub(crate) rate: Option<Rate>,
     /// What befalls any request that `faults` leaves alone.
     pub(crate) fault_when: Option<FaultWhen>,
     /// Called before a page of a listing is put together, with its number.
@@ -128,6 +130,36 @@ pub(crate) struct Script {
 pub(crate) type FaultWhen = Box<dyn FnMut(&Request) -> Fault + Send>;
 pub(crate) type BeforePage = Box<dyn FnMut(usize, &mut Vec<Value>) + Send>;
 pub(crate) type BeforeAsk = Box<dyn FnMut(&str, &mut Vec<Value>) + Send>;
+
+/// So many calls a second, and as many at once after a rest. A call that is refused counts as none.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    per_second: f64,
+    left: f64,
+    counted_at: Instant,
+}
+
+impl Rate {
+    pub(crate) fn new(per_second: u32) -> Self {
+        let per_second = f64::from(per_second);
+        Self {
+            per_second,
+            left: per_second,
+            counted_at: Instant::now(),
+        }
+    }
+
+    fn allows(&mut self, now: Instant) -> bool {
+        let rest = now.saturating_duration_since(self.counted_at).as_secs_f64();
+        self.left = (self.left + rest * self.per_second).min(self.per_second);
+        self.counted_at = now;
+        let allows = self.left >= 1.0;
+        if allows {
+            self.left -= 1.0;
+        }
+        allows
+    }
+}
 
 /// What befalls a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,7 +343,11 @@ impl State {
                 .ok_or_else(|| invalid("maxResults must be from 1 to 50"))?,
         };
 
-        let mut fault = self.script.faults.pop_front().unwrap_or(Fault::None);
+        let is_allowed = |rate: &mut Rate| rate.allows(Instant::now());
+        let mut fault = match self.script.rate.as_mut().is_none_or(is_allowed) {
+            true => self.script.faults.pop_front().unwrap_or(Fault::None),
+            false => Fault::Throttle,
+        };
         if let (Fault::None, Some(fault_when)) = (fault, &mut self.script.fault_when) {
             fault = fault_when(request);
         }

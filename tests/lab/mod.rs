@@ -32,3 +32,9 @@ pub(crate) async fn eventually(mut come_true: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// The topic of tests that need no more than its name.
+pub(crate) fn topic() -> fraud_job_watch::watch::TopicArn {
+    let arn = "arn:aws:sns:eu-west-1:123456789012:jobs".to_owned();
+    arn.try_into().unwrap()
+}

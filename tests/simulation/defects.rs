@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Page, PublishError, Recorded, State, Store, StoreError,
-    Topic,
+    Claimed, Clock, Listing, ListingError, Owed, Page, PublishError, Recorded, State, Store,
+    StoreError, Topic,
 };
 use fraud_job_watch::watch::judge::Expected;
-use fraud_job_watch::watch::{Change, Item, JobId, Key, Listed, NoticeId, Phase, Stall};
+use fraud_job_watch::watch::{Change, Item, JobId, Key, Listed, Phase, Stall, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 
 use super::oracle::Rule;
@@ -99,19 +99,19 @@ pub(crate) const DEFECTS: [(Defect, Rule); 30] = [
     (Defect::ClaimsForNoTime, Rule::PublishedAfterItsClaim),
     (Defect::NamesAllRunsAlike, Rule::TwoClaims),
     (Defect::ReversesOrder, Rule::OutOfOrder),
-    (Defect::MakesIdFromClock, Rule::WrongId),
-    (Defect::ForgetsEpisode, Rule::RecordedTwice),
-    (Defect::RecoversWithoutEpisode, Rule::Untrue),
+    (Defect::MakesIdFromClock, Rule::RecordedTwice),
+    (Defect::ForgetsEpisode, Rule::ToldTwice),
+    (Defect::RecoversWithoutEpisode, Rule::NothingToClose),
     (Defect::IgnoresSince, Rule::History),
     (Defect::TakesTokenLoopForEnd, Rule::BelievedPartial),
     (Defect::TakesErrorForEnd, Rule::BelievedPartial),
     (Defect::TakesErrorForAbsence, Rule::Untrue),
     (Defect::NeverAsks, Rule::Untrue),
-    (Defect::IgnoresHeartbeats, Rule::Untrue),
-    (Defect::IgnoresWaiting, Rule::Untrue),
-    (Defect::IgnoresStart, Rule::NotRecorded),
+    (Defect::IgnoresHeartbeats, Rule::FalseStall),
+    (Defect::IgnoresWaiting, Rule::FalseStall),
+    (Defect::IgnoresStart, Rule::NotTold),
     (Defect::MisreadsStatus, Rule::Untrue),
-    (Defect::RunsAhead, Rule::Untrue),
+    (Defect::RunsAhead, Rule::FalseStall),
 ];
 
 /// A port with a defect, or with none.
@@ -202,11 +202,10 @@ impl Store for Flawed {
                 for record in &mut state.records {
                     let since = record.first_seen_at - SignedDuration::from_hours(1);
                     record.stall = Some(Stall {
-                        since,
-                        told_at: since,
                         reminders: 0,
                         reminded_at: since,
                     });
+                    record.heard.insert(super::oracle::topic());
                 }
             }
             Some(Defect::IgnoresSince) => {
@@ -239,7 +238,7 @@ impl Store for Flawed {
     }
 
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
-        let table = &self.port.0.world.table;
+        let table = &self.port.process.world.table;
         let mut change = change.clone();
         match self.defect {
             Some(Defect::RecordsUnconditionally) => {
@@ -276,7 +275,7 @@ impl Store for Flawed {
                             .as_ref()
                             .is_some_and(|job| job.id == record.job.id);
                         if is_of_it && owed.order.0 < record.rev {
-                            table.settle(&owed.notice.id).await?;
+                            table.settle(&owed).await?;
                         }
                     }
                 }
@@ -308,7 +307,7 @@ impl Store for Flawed {
 
     async fn claim(
         &self,
-        id: &NoticeId,
+        owed: &Owed,
         by: &str,
         until: Timestamp,
         now: Timestamp,
@@ -318,10 +317,10 @@ impl Store for Flawed {
             Some(Defect::ClaimsForNoTime) => now,
             Some(_) | None => until,
         };
-        let claimed = self.port.claim(id, by, until, now).await?;
+        let claimed = self.port.claim(owed, by, until, now).await?;
         Ok(match (self.defect, claimed) {
             (Some(Defect::SettlesBeforePublishing), Claimed::Mine) => {
-                self.port.0.world.table.settle(id).await?;
+                self.port.process.world.table.settle(owed).await?;
                 Claimed::Mine
             }
             (Some(Defect::IgnoresClaims), Claimed::Held) => Claimed::Mine,
@@ -330,15 +329,19 @@ impl Store for Flawed {
         })
     }
 
-    async fn settle(&self, id: &NoticeId) -> Result<(), StoreError> {
+    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
         if self.has(Defect::NeverSettles) {
             return Ok(());
         }
-        self.port.settle(id).await
+        self.port.settle(owed).await
     }
 }
 
 impl Topic for Flawed {
+    fn arn(&self) -> &TopicArn {
+        self.port.arn()
+    }
+
     async fn ready(&self) {
         self.port.ready().await;
     }
@@ -348,8 +351,12 @@ impl Topic for Flawed {
         match (self.defect, &answer) {
             (Some(Defect::FiresAndForgets), _) => Ok(()),
             (Some(Defect::DropsOwedOnError), Err(_)) => {
-                for id in super::ports::ids(message) {
-                    let _ = self.port.0.world.table.settle(&id).await;
+                let table = &self.port.process.world.table;
+                let carried = super::ports::carried(message);
+                for owed in table.load(self.now()).await.unwrap_or_default().owed {
+                    if carried.iter().any(|(id, _)| *id == owed.notice.id) {
+                        let _ = table.settle(&owed).await;
+                    }
                 }
                 answer
             }

@@ -9,11 +9,15 @@
     reason = "the short and the long forms do not use all of it each"
 )]
 
+pub(crate) mod days;
 pub(crate) mod defects;
+pub(crate) mod ledger;
+pub(crate) mod life;
 pub(crate) mod oracle;
 pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod shrink;
+pub(crate) mod tally;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +30,12 @@ use fraud_job_watch::settings::WatchSettings;
 use tokio::task::{JoinHandle, LocalSet};
 
 use defects::{Defect, Flawed};
+use ledger::RunLog;
 use oracle::{Cause, Rule, Violation, source};
-use plan::{Effect, Invocation, Plan, Step, View, policy};
+use plan::{Effect, Invocation, Plan, Step};
 use ports::{Port, Process};
-use world::{RunLog, World};
+use tally::Tally;
+use world::World;
 
 /// What came of a plan.
 pub(crate) struct Ending {
@@ -62,7 +68,12 @@ const CALM: Duration = Duration::from_secs(600);
 
 async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending {
     let is_stale = |step: &Step| matches!(step, Step::Run(run) if run.view.table_stale > 0);
-    let world = World::new(policy(), is_traced, plan.steps.iter().any(is_stale));
+    let world = World::new(
+        plan.policy.clone(),
+        plan.is_urgent,
+        is_traced,
+        plan.steps.iter().any(is_stale),
+    );
     let mut runs = Vec::new();
     for step in &plan.steps {
         world.trace(|| step.to_string());
@@ -71,7 +82,7 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
             Step::Job(id, event) => world.happen(id, *event),
             Step::Settings(policy) => *world.policy.borrow_mut() = policy.clone(),
             Step::Sweep => world.table.forget_expired(world.now()),
-            Step::Run(invocation) => runs.push(start(&world, invocation, plan.seed, defect)),
+            Step::Run(invocation) => runs.push(start(&world, invocation, plan, defect)),
         }
     }
     let mut counts = Vec::new();
@@ -81,18 +92,22 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
     tokio::time::sleep(CALM).await;
     world.trace(|| "from here on nothing goes wrong".to_owned());
     for number in [1_000_000, 1_000_001] {
-        ended(&world, start(&world, &Invocation::plain(number), 0, defect)).await;
+        ended(
+            &world,
+            start(&world, &Invocation::plain(number), plan, defect),
+        )
+        .await;
         tokio::time::sleep(CALM).await;
     }
     // No time passes between these two.
     ended(
         &world,
-        start(&world, &Invocation::plain(1_000_002), 0, defect),
+        start(&world, &Invocation::plain(1_000_002), plan, defect),
     )
     .await;
     let owed = world.table.load(world.now()).await.unwrap().owed;
     for owed in owed {
-        let what = oracle::name(&owed.notice);
+        let what = world.called(&owed);
         world.violated(Violation {
             rule: Rule::StillOwed,
             what,
@@ -101,7 +116,7 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
     let writes = world.ledger.borrow().writes;
     ended(
         &world,
-        start(&world, &Invocation::plain(1_000_003), 0, defect),
+        start(&world, &Invocation::plain(1_000_003), plan, defect),
     )
     .await;
     let idle = world.ledger.borrow().writes - writes;
@@ -111,7 +126,7 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
             what: format!("{idle} writes"),
         });
     }
-    let (found, causes) = oracle::at_the_end(&world.ledger.borrow());
+    let (found, causes) = oracle::at_the_end(&world);
     for violation in found {
         world.violated(violation);
     }
@@ -131,37 +146,46 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
 type Running = JoinHandle<BTreeMap<Effect, u32>>;
 
 /// Triggers a run. It goes on beside whatever else happens.
-fn start(world: &Rc<World>, plan: &Invocation, seed: u64, defect: Option<Defect>) -> Running {
+fn start(
+    world: &Rc<World>,
+    invocation: &Invocation,
+    plan: &Plan,
+    defect: Option<Defect>,
+) -> Running {
     let policy = world.policy.borrow().clone();
     let place = {
         let mut ledger = world.ledger.borrow_mut();
         ledger.runs.push(RunLog {
-            number: plan.number,
+            number: invocation.number,
             policy: policy.clone(),
-            view: plan.view,
+            view: invocation.view,
             started: world.now(),
-            time_given: plan.time_given,
+            time_given: invocation.time_given,
             ended: None,
             died: false,
             froze: false,
             met_error: false,
             saw_the_end: false,
             outcome: None,
-            shown: BTreeMap::new(),
-            loaded: BTreeSet::new(),
-            absent: BTreeSet::new(),
+            looks: Vec::new(),
+            absent: BTreeMap::new(),
         });
         ledger.runs.len() - 1
     };
-    let process = Process::new(Rc::clone(world), place, plan.clone(), seed);
-    let (world, time_given, number) = (Rc::clone(world), plan.time_given, plan.number);
+    let process = Process::new(Rc::clone(world), place, invocation.clone(), plan.seed);
+    let (world, is_urgent) = (Rc::clone(world), plan.is_urgent);
+    let (time_given, number) = (invocation.time_given, invocation.number);
     tokio::task::spawn_local(async move {
-        let port = Flawed::new(Port(Rc::clone(&process)), defect);
+        let to = |topic| {
+            let process = Rc::clone(&process);
+            Flawed::new(Port { process, topic }, defect)
+        };
+        let port = to(oracle::topic());
         let ports = Ports {
             listing: port.clone(),
             store: port.clone(),
             topic: port.clone(),
-            urgent: None,
+            urgent: is_urgent.then(|| to(oracle::urgent_topic())),
             clock: port,
         };
         let name = match defect {
@@ -207,9 +231,9 @@ fn start(world: &Rc<World>, plan: &Invocation, seed: u64, defect: Option<Defect>
             }
         });
         if is_dead {
-            oracle::on_death(&world, place);
+            oracle::runs::on_death(&world, place);
         }
-        oracle::on_end(&world, place).await;
+        oracle::runs::on_end(&world, place);
         process.counts()
     })
 }
@@ -227,110 +251,14 @@ async fn ended(world: &World, run: Running) -> BTreeMap<Effect, u32> {
     }
 }
 
-/// What many plans came to.
-#[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) seeds: u64,
-    pub(crate) runs: u64,
-    pub(crate) deaths: u64,
-    pub(crate) faults: BTreeMap<&'static str, u64>,
-    pub(crate) recorded: BTreeMap<String, u64>,
-    pub(crate) published: u64,
-    pub(crate) repeats: BTreeMap<&'static str, u64>,
-    pub(crate) lost: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, ending: &Ending) {
-        let ledger = ending.world.ledger.borrow();
-        self.seeds += 1;
-        self.runs += ledger.runs.len() as u64;
-        self.deaths += ledger.runs.iter().filter(|run| run.died).count() as u64;
-        for (name, count) in &ledger.faults {
-            *self.faults.entry(name).or_default() += count;
-        }
-        for run in &ledger.runs {
-            let View {
-                jobs_stale,
-                table_stale,
-                omits,
-                tokens,
-                ..
-            } = run.view;
-            for (name, is_so) in [
-                ("jobs shown late", jobs_stale > 0),
-                ("state loaded late", table_stale > 0),
-                ("job left out of the listing", omits.is_some()),
-                ("tokens that lead nowhere", tokens.is_some()),
-            ] {
-                *self.faults.entry(name).or_default() += u64::from(is_so);
-            }
-        }
-        for (_, notice) in &ledger.recorded {
-            *self.recorded.entry(notice.kind.to_string()).or_default() += 1;
-        }
-        for attempt in ledger
-            .attempts
-            .iter()
-            .filter(|made| made.took_place.is_some())
-        {
-            self.published += attempt.ids.len() as u64;
-        }
-        for (cause, count) in &ending.causes {
-            *self.repeats.entry(cause.name()).or_default() += count;
-        }
-        let lost = |found: &&Violation| found.rule == Rule::Lost;
-        self.lost += ending.violations.iter().filter(lost).count() as u64;
-    }
-}
-
-impl Tally {
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.seeds += other.seeds;
-        self.runs += other.runs;
-        self.deaths += other.deaths;
-        self.published += other.published;
-        self.lost += other.lost;
-        for (name, count) in other.faults {
-            *self.faults.entry(name).or_default() += count;
-        }
-        for (name, count) in other.recorded {
-            *self.recorded.entry(name).or_default() += count;
-        }
-        for (name, count) in other.repeats {
-            *self.repeats.entry(name).or_default() += count;
-        }
-    }
-}
-
-impl std::fmt::Display for Tally {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut line = |name: &str, count: u64| writeln!(f, "{count:>12}  {name}");
-        line("seeds", self.seeds)?;
-        line("runs", self.runs)?;
-        line("runs that died", self.deaths)?;
-        line("faults", self.faults.values().sum())?;
-        for (name, count) in &self.faults {
-            line(&format!("  {name}"), *count)?;
-        }
-        line("notices recorded", self.recorded.values().sum())?;
-        for (name, count) in &self.recorded {
-            line(&format!("  {name}"), *count)?;
-        }
-        line("notices published", self.published)?;
-        line("repeats", self.repeats.values().sum())?;
-        for (name, count) in &self.repeats {
-            line(&format!("  {name}"), *count)?;
-        }
-        line("lost", self.lost)
-    }
-}
-
-/// Plays seeds until one fails: then its story.
-pub(crate) fn simulate(seeds: impl IntoIterator<Item = u64>) -> Result<Tally, String> {
+/// Plays the plans of seeds until one fails: then its story.
+pub(crate) fn simulate(
+    plan_of: impl Fn(u64) -> Plan,
+    seeds: impl IntoIterator<Item = u64>,
+) -> Result<Tally, String> {
     let mut tally = Tally::default();
     for seed in seeds {
-        let plan = Plan::of(seed);
+        let plan = plan_of(seed);
         let ending = play(&plan, None, false);
         tally.add(&ending);
         if !ending.violations.is_empty() {

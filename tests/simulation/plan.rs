@@ -8,11 +8,19 @@ use fastrand::Rng;
 use fraud_job_watch::watch::{Kind, Policy};
 use jiff::SignedDuration;
 
+use super::life::Style;
+
 /// A story: the same plan always makes the same world.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     /// What rules the latencies, and every order that nothing else rules.
     pub(crate) seed: u64,
+    /// Which command plays a plan like this: simulate or days.
+    pub(crate) command: &'static str,
+    /// Whether errors go to a topic of their own.
+    pub(crate) is_urgent: bool,
+    /// What runs are told at first.
+    pub(crate) policy: Policy,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -37,14 +45,29 @@ pub(crate) enum Event {
         waits: bool,
         pulse: Option<u32>,
     },
+    /// A job of this id is accepted, if none is there, and is shown like this from then on.
+    Arrives(Style),
+    /// It begins to process so many records an hour, if no other runs, or though one does.
+    Begins {
+        rate: u32,
+        pulse: Option<u32>,
+        overtakes: bool,
+    },
+    /// It goes on.
+    Works {
+        rate: u32,
+        pulse: Option<u32>,
+    },
     /// It beats now, and then every so many seconds.
     Beats(Option<u32>),
-    /// It beats no longer.
+    /// It does nothing any longer.
     FallsSilent,
     /// Its count moves, without a heartbeat.
     Moves,
     /// Somebody asked to cancel it.
     IsToBeCanceled,
+    /// Its status is this, and it goes on.
+    Shows(&'static str),
     Ends(&'static str),
     IsDeleted,
     /// The service shows it to nobody.
@@ -137,6 +160,10 @@ pub(crate) struct View {
     pub(crate) table_stale: u32,
     /// A job that the listing does not show.
     pub(crate) omits: Option<&'static str>,
+    /// A job that is not shown, nor found by its id.
+    pub(crate) misses: Option<&'static str>,
+    /// Jobs are shown as their styles say: members come and go.
+    pub(crate) has_gaps: bool,
     /// After this many pages, tokens are not what they should be.
     pub(crate) tokens: Option<(u32, Tokens)>,
 }
@@ -158,6 +185,8 @@ impl View {
         jobs_stale: 0,
         table_stale: 0,
         omits: None,
+        misses: None,
+        has_gaps: false,
         tokens: None,
     };
 }
@@ -199,7 +228,9 @@ impl Plan {
         let rng = &mut rng;
         // From calm to hostile: how many runs in ten meet something.
         let hostility = rng.u32(0..10);
+        let is_urgent = rng.bool();
         let mut steps = Vec::new();
+        let mut omits = None;
         for number in 0..rng.u32(6..30) {
             for _ in 0..rng.u32(0..4) {
                 steps.push(Step::Job(IDS[rng.usize(0..IDS.len())], event(rng)));
@@ -211,9 +242,19 @@ impl Plan {
             }
             steps.push(Step::Pass(pause(rng)));
             let is_met = rng.u32(0..10) < hostility;
-            steps.push(Step::Run(Box::new(invocation(rng, number, is_met))));
+            let mut run = invocation(rng, number, is_met);
+            // What a listing leaves out, the next one may leave out too.
+            run.view.omits = run.view.omits.or(omits.filter(|_| is_met && rng.bool()));
+            omits = run.view.omits;
+            steps.push(Step::Run(Box::new(run)));
         }
-        Self { seed, steps }
+        Self {
+            seed,
+            command: "simulate",
+            is_urgent,
+            policy: policy(),
+            steps,
+        }
     }
 }
 
@@ -301,7 +342,13 @@ fn invocation(rng: &mut Rng, number: u32, is_met: bool) -> Invocation {
     match rng.u32(0..12) {
         0 => view.jobs_stale = rng.u32(1..180),
         1 => view.table_stale = rng.u32(1..900),
-        2 => view.omits = Some(IDS[rng.usize(0..IDS.len())]),
+        2 => {
+            view.omits = Some(IDS[rng.usize(0..IDS.len())]);
+            if rng.bool() {
+                let fails = (Trigger::Every(Effect::Ask), Fault::Fails);
+                invocation.faults.push(fails);
+            }
+        }
         3 => {
             let tokens = [Tokens::Repeat, Tokens::Loop, Tokens::EmptyPage][rng.usize(0..3)];
             view.tokens = Some((rng.u32(1..3), tokens));
@@ -416,6 +463,23 @@ impl fmt::Display for Step {
                     waits: false,
                     pulse: every,
                 } => write!(f, "job {id} starts, and {}", pulse(every)),
+                Event::Arrives(style) => write!(f, "job {id} is accepted: {style:?}"),
+                Event::Begins {
+                    rate,
+                    pulse: every,
+                    overtakes,
+                } => {
+                    let how = if *overtakes { ", whoever runs" } else { "" };
+                    write!(
+                        f,
+                        "job {id} begins{how}, {rate} an hour, and {}",
+                        pulse(every)
+                    )
+                }
+                Event::Works { rate, pulse: every } => {
+                    write!(f, "job {id} works on, {rate} an hour, and {}", pulse(every))
+                }
+                Event::Shows(status) => write!(f, "job {id} is {status}"),
                 Event::Beats(every) => write!(f, "job {id} {}", pulse(every)),
                 Event::FallsSilent => write!(f, "job {id} falls silent"),
                 Event::Moves => write!(f, "job {id} processes a record, without a heartbeat"),
@@ -436,6 +500,9 @@ impl fmt::Display for Step {
                 }
                 if let Some(id) = view.omits {
                     write!(f, "; its listing leaves out job {id}")?;
+                }
+                if let Some(id) = view.misses {
+                    write!(f, "; job {id} is nowhere to be found")?;
                 }
                 if let Some((pages, tokens)) = view.tokens {
                     let what = match tokens {

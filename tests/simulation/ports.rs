@@ -14,17 +14,18 @@ use std::time::Duration;
 use fastrand::Rng;
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Page, PublishError, Recorded, State, Store, StoreError,
-    Topic,
+    Claimed, Clock, Listing, ListingError, Owed, Page, PublishError, Recorded, State, Store,
+    StoreError, Topic,
 };
-use fraud_job_watch::watch::{Change, Item, JobId, Key, Listed, NoticeId, Phase};
+use fraud_job_watch::watch::{Change, Item, JobId, Key, Listed, NoticeId, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::ledger::{Attempt, Claim, Look, Settling};
 use super::oracle;
 use super::plan::{Effect, Fault, Invocation, Tokens, Trigger};
-use super::world::{Attempt, Claim, Settling, Shown, World};
+use super::world::World;
 
 /// One run's side of the world.
 pub(crate) struct Process {
@@ -203,111 +204,102 @@ impl Process {
         self.world.now() - SignedDuration::from_secs(i64::from(seconds))
     }
 
-    /// The jobs as this run is shown them.
-    fn show(&self, only: Option<&JobId>) -> Vec<Listed> {
-        let world = &self.world;
-        let as_of = self.stale(self.plan.view.jobs_stale);
-        let mut lives = world.lives.borrow().clone();
-        Rng::with_seed(self.plan.view.shuffle).shuffle(&mut lives);
-        let omitted = self.plan.view.omits.filter(|_| only.is_none());
-        // Whether it is there at all is never stale when it is asked for by its id.
-        let is_there = |at| move |life: &&super::world::Life| life.is_visible(at);
-        lives
-            .iter()
-            .filter(|life| only.is_none_or(|id| id.as_str() == life.id))
-            .filter(|life| Some(life.id) != omitted)
-            .filter_map(|life| {
-                let at = match only {
-                    Some(_) if !is_there(world.now())(&life) => return None,
-                    Some(_) if life.is_visible(as_of) => as_of,
-                    Some(_) => world.now(),
-                    None => as_of,
-                };
-                life.view(at)
-            })
-            .collect()
+    /// The jobs as this run is shown them at `at`, and what the world notes of that.
+    fn show(&self, only: Option<&JobId>, at: Timestamp) -> Vec<(Listed, Look)> {
+        let (world, view) = (&self.world, self.plan.view);
+        let as_of = self.stale(view.jobs_stale);
+        let lives = world.lives.borrow();
+        let mut places: Vec<_> = (0..lives.len()).collect();
+        Rng::with_seed(view.shuffle).shuffle(&mut places);
+        let omitted = view.omits.filter(|_| only.is_none());
+        let gaps = view.has_gaps.then_some(view.shuffle);
+        let shown = places.into_iter().filter_map(|place| {
+            let life = &lives[place];
+            let is_asked = only.is_none_or(|id| id.as_str() == life.id);
+            if !is_asked || [omitted, view.misses].contains(&Some(life.id)) {
+                return None;
+            }
+            // Whether it is there at all is never stale when it is asked for by its id.
+            let as_of = match only {
+                Some(_) if !life.is_visible(world.now()) => return None,
+                Some(_) if !life.is_visible(as_of) => world.now(),
+                Some(_) | None => as_of,
+            };
+            let listed = life.view(as_of, gaps)?;
+            let look = Look::new(place, &listed, at, as_of);
+            Some((listed, look))
+        });
+        shown.collect()
     }
 
     /// Writes down what was shown.
-    fn showed(&self, listed: &Listed, as_of: Timestamp) {
-        let time = |text: &Option<String>| text.as_deref().unwrap().parse::<Timestamp>().unwrap();
-        let lives = self.world.lives.borrow();
-        let id = listed.job_id.as_deref().unwrap();
-        let start = time(&listed.start_time);
-        let life = lives
-            .iter()
-            .find(|life| life.id == id && life.start == start)
-            .unwrap();
-        let shown = Shown {
-            start,
-            status: listed.status.clone().unwrap(),
-            heartbeat: time(&listed.last_heartbeat_time),
-            as_of,
-        };
+    fn showed(&self, look: Look) {
         let mut ledger = self.world.ledger.borrow_mut();
-        let all = &mut ledger.runs[self.run].shown;
-        // The later start is the job of this id.
-        if all.get(life.id).is_none_or(|before| before.start <= start) {
-            all.insert(life.id, shown);
-        }
+        ledger.runs[self.run].looks.push(look);
     }
 }
 
+/// What a run has of the world; as a topic, it is this one.
 #[derive(Clone)]
-pub(crate) struct Port(pub(crate) Rc<Process>);
+pub(crate) struct Port {
+    pub(crate) process: Rc<Process>,
+    pub(crate) topic: TopicArn,
+}
 
 impl Listing for Port {
     async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
-        let fault = self.0.next(Effect::Page);
-        let process = Rc::clone(&self.0);
+        let fault = self.process.next(Effect::Page);
+        let process = Rc::clone(&self.process);
         let token = token.map(str::to_owned);
         let what = {
             let token = token.clone();
             move || format!("page at {}", token.as_deref().unwrap_or("the beginning"))
         };
-        let action = async move {
-            let as_of = process.stale(process.plan.view.jobs_stale);
-            Ok((page(&process, token.as_deref()), as_of))
-        };
-        let lost = || Err(ListingError("as scripted".to_owned()));
-        let answer = self.0.effect(fault, what, action, lost).await;
+        let asked_at = self.process.world.now();
+        let action = async move { Ok(page(&process, token.as_deref(), asked_at)) };
+        let lost = || Err(ListingError::Failed("as scripted".to_owned()));
+        let answer = self.process.effect(fault, what, action, lost).await;
         // Shown is what arrives.
-        let (page, as_of) = self.0.met(answer)?;
-        for job in &page.jobs {
-            self.0.showed(job, as_of);
-        }
+        let (page, looks) = self.process.met(answer)?;
+        looks.into_iter().for_each(|look| self.process.showed(look));
         if page.next.is_none() {
-            self.0.world.ledger.borrow_mut().runs[self.0.run].saw_the_end = true;
+            let mut ledger = self.process.world.ledger.borrow_mut();
+            ledger.runs[self.process.run].saw_the_end = true;
         }
         Ok(page)
     }
 
     async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
-        let fault = self.0.next(Effect::Ask);
-        let (process, asked) = (Rc::clone(&self.0), id.clone());
+        let fault = self.process.next(Effect::Ask);
+        let (process, asked) = (Rc::clone(&self.process), id.clone());
+        let asked_at = self.process.world.now();
         let action = async move {
             // The latest of this id: two at once there never are.
-            let found = process.show(Some(&asked)).pop();
-            if found.is_none() {
-                let mut ledger = process.world.ledger.borrow_mut();
-                ledger.runs[process.run].absent.insert(asked.to_string());
-            }
-            Ok((found, process.stale(process.plan.view.jobs_stale)))
+            let found = process.show(Some(&asked), asked_at);
+            Ok(found.into_iter().max_by_key(|(_, look)| look.life))
         };
         let what = || format!("ask for job {id}");
-        let lost = || Err(ListingError("as scripted".to_owned()));
-        let answer = self.0.effect(fault, what, action, lost).await;
-        let (found, as_of) = self.0.met(answer)?;
-        if let Some(job) = &found {
-            self.0.showed(job, as_of);
-        }
-        Ok(found)
+        let lost = || Err(ListingError::Failed("as scripted".to_owned()));
+        let answer = self.process.effect(fault, what, action, lost).await;
+        let found = self.process.met(answer)?;
+        Ok(match found {
+            Some((listed, look)) => {
+                self.process.showed(look);
+                Some(listed)
+            }
+            None => {
+                let mut ledger = self.process.world.ledger.borrow_mut();
+                let absent = &mut ledger.runs[self.process.run].absent;
+                absent.insert(id.to_string(), asked_at);
+                None
+            }
+        })
     }
 }
 
-fn page(process: &Process, token: Option<&str>) -> Page {
+fn page(process: &Process, token: Option<&str>, asked_at: Timestamp) -> (Page, Vec<Look>) {
     let view = process.plan.view;
-    let jobs = process.show(None);
+    let jobs = process.show(None, asked_at);
     let number = process.pages.replace(process.pages.get() + 1) + 1;
     let from = token.map_or(0, |token| {
         token.split('.').next().unwrap().parse::<usize>().unwrap()
@@ -315,8 +307,9 @@ fn page(process: &Process, token: Option<&str>) -> Page {
     let from = from.min(jobs.len());
     let to = jobs.len().min(from + view.page);
     let fresh = |place: usize| format!("{place}.{number}");
+    let (listed, mut looks) = jobs[from..to].iter().cloned().unzip();
     let mut page = Page {
-        jobs: jobs[from..to].to_vec(),
+        jobs: listed,
         next: (to < jobs.len()).then(|| fresh(to)),
     };
     let mut tokens = process.tokens.borrow_mut();
@@ -328,6 +321,7 @@ fn page(process: &Process, token: Option<&str>) -> Page {
             page.next = tokens.first().cloned();
         }
         Some((after, Tokens::EmptyPage)) if number == after + 1 => {
+            looks = Vec::new();
             page = Page {
                 jobs: Vec::new(),
                 next: Some(fresh(from)),
@@ -336,7 +330,7 @@ fn page(process: &Process, token: Option<&str>) -> Page {
         Some(_) | None => {}
     }
     tokens.extend(page.next.clone());
-    page
+    (page, looks)
 }
 
 fn failed<T>() -> Result<T, StoreError> {
@@ -345,38 +339,35 @@ fn failed<T>() -> Result<T, StoreError> {
 
 impl Store for Port {
     async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
-        let fault = self.0.next(Effect::Load);
-        let process = Rc::clone(&self.0);
+        let fault = self.process.next(Effect::Load);
+        let process = Rc::clone(&self.process);
         let action = async move {
             let state = match process.plan.view.table_stale {
                 0 => process.world.table.load(now).await?,
                 seconds => process.world.state_at(process.stale(seconds)),
             };
-            let active = state.records.iter();
-            let active = active.filter(|record| record.phase == Phase::Active);
-            process.world.ledger.borrow_mut().runs[process.run].loaded =
-                active.map(|record| record.job.id.to_string()).collect();
             Ok(state)
         };
         let answer = self
-            .0
+            .process
             .effect(fault, || "load".to_owned(), action, failed)
             .await;
-        self.0.met(answer)
+        self.process.met(answer)
     }
 
     async fn read(&self, key: &Key, now: Timestamp) -> Result<Option<Item>, StoreError> {
-        let fault = self.0.next(Effect::Read);
-        let (table, key) = (self.0.world.table.clone(), key.clone());
+        let fault = self.process.next(Effect::Read);
+        let (table, key) = (self.process.world.table.clone(), key.clone());
         let what = format!("read {key}");
         let action = async move { table.read(&key, now).await };
-        self.0.effect(fault, || what.clone(), action, failed).await
+        self.process
+            .effect(fault, || what.clone(), action, failed)
+            .await
     }
 
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
-        let fault = self.0.next(Effect::Record);
-        let (process, wanted) = (Rc::clone(&self.0), change.clone());
-        let called = self.0.world.now();
+        let fault = self.process.next(Effect::Record);
+        let (process, wanted) = (Rc::clone(&self.process), change.clone());
         let what = || {
             let notices: Vec<_> = change.notices.iter().map(|n| n.kind.to_string()).collect();
             let key = change.item.key();
@@ -386,112 +377,129 @@ impl Store for Port {
             }
         };
         let action = async move {
-            let before = process.world.table.read(&wanted.item.key(), now).await?;
             let recorded = process.world.table.record(&wanted, now).await?;
             match &recorded {
                 Recorded::Done => {
                     process.world.written().await;
-                    oracle::on_record(&process.world, process.run, &wanted, before, called);
+                    oracle::delivery::on_record(&process.world, process.run, &wanted);
                 }
                 Recorded::Lost(_) => process.trace(|| format!("{} is lost", wanted.item.key())),
             }
             Ok(recorded)
         };
-        self.0.effect(fault, what, action, failed).await
+        self.process.effect(fault, what, action, failed).await
     }
 
     async fn claim(
         &self,
-        id: &NoticeId,
+        owed: &Owed,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
-        let fault = self.0.next(Effect::Claim);
-        let (process, notice, by) = (Rc::clone(&self.0), id.clone(), by.to_owned());
-        let what = format!("claim {}", named(&self.0.world, id));
+        let fault = self.process.next(Effect::Claim);
+        let (process, owed, by) = (Rc::clone(&self.process), owed.clone(), by.to_owned());
+        let what = format!("claim {}", self.process.world.called(&owed));
         let action = async move {
-            let claimed = process.world.table.claim(&notice, &by, until, now).await?;
+            let claimed = process.world.table.claim(&owed, &by, until, now).await?;
             process.trace(|| format!("the claim is {claimed:?}"));
             if claimed == Claimed::Mine {
                 process.world.written().await;
-                process.world.ledger.borrow_mut().claims.push(Claim {
+                let mut ledger = process.world.ledger.borrow_mut();
+                let is_it = |claim: &Claim| {
+                    claim.run == process.run
+                        && claim.id == owed.notice.id
+                        && claim.topic == owed.topic
+                };
+                // It lets go: what it claimed before ends here.
+                ledger.claims.retain(|claim| until > now || !is_it(claim));
+                ledger.claims.push(Claim {
                     run: process.run,
-                    id: notice,
+                    id: owed.notice.id,
+                    topic: owed.topic,
                     until,
                 });
             }
             Ok(claimed)
         };
-        let answer = self.0.effect(fault, || what.clone(), action, failed).await;
-        self.0.met(answer)
+        let answer = self
+            .process
+            .effect(fault, || what.clone(), action, failed)
+            .await;
+        self.process.met(answer)
     }
 
-    async fn settle(&self, id: &NoticeId) -> Result<(), StoreError> {
-        let fault = self.0.next(Effect::Settle);
-        let process = Rc::clone(&self.0);
+    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
+        let fault = self.process.next(Effect::Settle);
+        let process = Rc::clone(&self.process);
         let place = {
-            let mut ledger = self.0.world.ledger.borrow_mut();
+            let mut ledger = self.process.world.ledger.borrow_mut();
             ledger.settlings.push(Settling {
-                run: self.0.run,
-                id: id.clone(),
+                run: self.process.run,
+                id: owed.notice.id.clone(),
+                topic: owed.topic.clone(),
                 fault,
                 took_place: None,
             });
             ledger.settlings.len() - 1
         };
-        let what = format!("settle {}", named(&self.0.world, id));
-        let notice = id.clone();
+        let what = format!("settle {}", self.process.world.called(owed));
+        let owed = owed.clone();
         let action = async move {
-            process.world.table.settle(&notice).await?;
+            process.world.table.settle(&owed).await?;
             process.world.written().await;
             let now = process.world.now();
             process.world.ledger.borrow_mut().settlings[place].took_place = Some(now);
             Ok(())
         };
-        let answer = self.0.effect(fault, || what.clone(), action, failed).await;
-        self.0.met(answer)
+        let answer = self
+            .process
+            .effect(fault, || what.clone(), action, failed)
+            .await;
+        self.process.met(answer)
     }
 }
 
-/// What a notice is called in a story.
-pub(crate) fn named(world: &World, id: &NoticeId) -> String {
-    let ledger = world.ledger.borrow();
-    match ledger.notice(id) {
-        Some(notice) => oracle::name(notice),
-        None => format!("an unknown notice, {:.8}", id.as_str()),
-    }
-}
-
-/// The notices that a message tells.
-pub(crate) fn ids(message: &Message) -> Vec<NoticeId> {
+/// The notices that a message tells: their ids, and their events.
+pub(crate) fn carried(message: &Message) -> Vec<(NoticeId, serde_json::Value)> {
     let id = |event: &serde_json::Value| serde_json::from_value(event["id"].clone()).unwrap();
-    match message.event.pointer("/data/events") {
-        Some(events) => events.as_array().unwrap().iter().map(id).collect(),
-        None => vec![id(&message.event)],
-    }
+    let events = match message.event.pointer("/data/events") {
+        Some(events) => events.as_array().unwrap().clone(),
+        None => vec![message.event.clone()],
+    };
+    events
+        .into_iter()
+        .map(|event| (id(&event), event))
+        .collect()
 }
 
 impl Topic for Port {
+    fn arn(&self) -> &TopicArn {
+        &self.topic
+    }
+
     async fn ready(&self) {}
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {
-        let fault = self.0.next(Effect::Publish);
-        let process = Rc::clone(&self.0);
-        let ids = ids(message);
+        let fault = self.process.next(Effect::Publish);
+        let process = Rc::clone(&self.process);
+        let (ids, events): (Vec<_>, Vec<_>) = carried(message).into_iter().unzip();
         let place = {
-            let mut ledger = self.0.world.ledger.borrow_mut();
+            let mut ledger = self.process.world.ledger.borrow_mut();
             ledger.attempts.push(Attempt {
-                run: self.0.run,
+                run: self.process.run,
+                topic: self.topic.clone(),
                 ids: ids.clone(),
+                events,
                 fault,
                 took_place: None,
             });
             ledger.attempts.len() - 1
         };
-        let names: Vec<_> = ids.iter().map(|id| named(&self.0.world, id)).collect();
+        let world = &self.process.world;
+        let names: Vec<_> = ids.iter().map(|id| world.named(id, &self.topic)).collect();
         let action = async move {
-            oracle::on_publish(&process.world, place);
+            oracle::delivery::on_publish(&process.world, place);
             Ok(())
         };
         let lost = || {
@@ -501,16 +509,16 @@ impl Topic for Port {
             Err(PublishError::Failed("as scripted".to_owned()))
         };
         let what = || format!("publish {}", names.join(" and "));
-        let answer = self.0.effect(fault, what, action, lost).await;
+        let answer = self.process.effect(fault, what, action, lost).await;
         match answer {
             Err(PublishError::Refused(_)) => answer,
-            answer => self.0.met(answer),
+            answer => self.process.met(answer),
         }
     }
 }
 
 impl Clock for Port {
     fn now(&self) -> Timestamp {
-        self.0.world.now()
+        self.process.world.now()
     }
 }

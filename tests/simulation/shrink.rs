@@ -14,6 +14,7 @@ pub(crate) fn shrink(plan: &Plan, defect: Option<Defect>, rule: Rule) -> Plan {
     loop {
         let before = plan.clone();
         cut_steps(&mut plan, &fails);
+        join_pauses(&mut plan, &fails);
         simplify_runs(&mut plan, &fails);
         if plan == before {
             return plan;
@@ -40,6 +41,23 @@ fn cut_steps(plan: &mut Plan, fails: &impl Fn(&Plan) -> bool) {
             1 => return,
             _ => many = many.div_ceil(2),
         }
+    }
+}
+
+/// Makes one of two pauses in a row.
+fn join_pauses(plan: &mut Plan, fails: &impl Fn(&Plan) -> bool) {
+    let mut place = 0;
+    while place + 1 < plan.steps.len() {
+        if let (Step::Pass(one), Step::Pass(other)) = (&plan.steps[place], &plan.steps[place + 1]) {
+            let mut less = plan.clone();
+            less.steps[place] = Step::Pass(*one + *other);
+            less.steps.remove(place + 1);
+            if fails(&less) {
+                *plan = less;
+                continue;
+            }
+        }
+        place += 1;
     }
 }
 
@@ -83,8 +101,8 @@ pub(crate) fn story(plan: &Plan, defect: Option<Defect>, ending: &Ending) -> Str
     let plan = shrink(plan, defect, first.rule);
     let short = play(&plan, defect, true);
     let mut text = format!(
-        "seed {} breaks the rule {:?}. Again: tests/run simulate seed {}\n\nWhat it takes:\n",
-        plan.seed, first.rule, plan.seed
+        "seed {} breaks the rule {:?}. Again: tests/run {} seed {}\n\nWhat it takes:\n",
+        plan.seed, first.rule, plan.command, plan.seed
     );
     for (number, step) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "{:>3}. {step}", number + 1);

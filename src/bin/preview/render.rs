@@ -97,7 +97,7 @@ fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
     let mut state = StateFile::default();
     let (source, runtime) = (source_of(&views, &state)?, runtime()?);
     for view in views {
-        let report = runtime.block_on(look(view, &source, &settings, &mut state));
+        let report = runtime.block_on(look(view, &source, &settings, &mut state))?;
         messages.extend(report.messages);
     }
     Ok(messages)

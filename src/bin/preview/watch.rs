@@ -16,7 +16,7 @@ use fraud_job_watch::message::one_line;
 use fraud_job_watch::ports::{self, ListingError, Page, Ports};
 use fraud_job_watch::run::{Failure, Tick, run};
 use fraud_job_watch::settings::{SettingsInvalid, VARIABLES, WatchSettings};
-use fraud_job_watch::watch::{JobId, Listed, Source};
+use fraud_job_watch::watch::{JobId, Listed, Source, TopicArn};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -142,7 +142,7 @@ pub(crate) fn show(
         clock = Some(view.clock);
         let its_source = view.listing.source().unwrap_or_else(|| source.clone());
         let name = one_line(&view.name);
-        let report = runtime.block_on(look(view, &its_source, settings, &mut state));
+        let report = runtime.block_on(look(view, &its_source, settings, &mut state))?;
         for failure in &report.failures {
             complain(format_args!("error: {name}: {failure}"));
             code = ExitCode::FAILURE;
@@ -166,6 +166,9 @@ pub(crate) fn show(
 
 /// Whose jobs they are if no job says so.
 const UNKNOWN_SOURCE: &str = "arn:aws:frauddetector:us-east-1:000000000000:batch-prediction";
+
+/// The topic that stands for what is shown.
+const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
 
 /// What time it is, in whole seconds as the service's times are.
 pub(crate) fn now() -> Timestamp {
@@ -208,7 +211,7 @@ pub(crate) async fn look(
     source: &Source,
     settings: &WatchSettings,
     state: &mut StateFile,
-) -> Report {
+) -> anyhow::Result<Report> {
     let memory = state.watch(source);
     let ports = Ports {
         listing: Read {
@@ -216,7 +219,7 @@ pub(crate) async fn look(
             service: view.service,
         },
         store: memory,
-        topic: Collected::default(),
+        topic: Collected::new(TopicArn::try_from(SCREEN.to_owned())?),
         urgent: None,
         clock: FixedClock(view.clock),
     };
@@ -246,5 +249,5 @@ pub(crate) async fn look(
             .collect(),
     };
     ports.store.forget_expired(view.clock);
-    report
+    Ok(report)
 }

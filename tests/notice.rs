@@ -1,0 +1,67 @@
+//! What a notice is known by: whose jobs, its id, and how bad it is.
+
+use fraud_job_watch::watch::{Kind, NoticeId, Source};
+
+const SOURCE: &str = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
+
+#[test]
+fn a_source_is_read_of_any_arn_of_its_region_and_account() {
+    for arn in [
+        SOURCE,
+        "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction/j",
+        "arn:aws:lambda:eu-west-1:123456789012:function:watch",
+    ] {
+        let source = Source::of_arn(arn).unwrap();
+        assert_eq!(
+            (source.region(), source.account()),
+            ("eu-west-1", "123456789012")
+        );
+        assert_eq!(
+            (source.to_string(), String::from(source)),
+            (SOURCE.to_owned(), SOURCE.to_owned())
+        );
+    }
+    for arn in [
+        "",
+        "arn:aws:s3:::bucket",
+        "arn:aws:lambda:eu-west-1:123456789012",
+        "arn:aws:lambda:eu-west-1::function:watch",
+        "arn:aws:lambda:eu\nwest:123456789012:function:watch",
+        "urn:aws:lambda:eu-west-1:123456789012:function:watch",
+    ] {
+        assert!(Source::of_arn(arn).is_err(), "{arn:?}");
+    }
+}
+
+#[test]
+fn an_id_has_64_digits_and_that_of_a_digest_is_the_same_in_any_order() {
+    let source: Source = SOURCE.parse().unwrap();
+    let [a, b, c] =
+        ["1", "2", "3"].map(|episode| NoticeId::new(&source, None, Kind::Began, episode));
+    assert_eq!(NoticeId::try_from(a.as_str().to_owned()), Ok(a.clone()));
+    for wrong in [
+        &a.as_str()[1..],
+        &a.as_str().replacen(char::is_numeric, "A", 1),
+        "",
+    ] {
+        assert!(NoticeId::try_from(wrong.to_owned()).is_err(), "{wrong:?}");
+    }
+    assert_eq!(a.to_string(), a.as_str());
+    let digest = NoticeId::of_digest([&a, &b].into_iter());
+    assert_eq!(NoticeId::of_digest([&b, &a].into_iter()), digest);
+    assert_ne!(NoticeId::of_digest([&a, &c].into_iter()), digest);
+}
+
+#[test]
+fn what_somebody_should_look_at_is_an_error() {
+    let errors = ["failed", "stalled", "ended", "vanished", "reminder"];
+    let more = [Kind::Began, Kind::Reminder, Kind::Test];
+    for kind in Kind::CHOICES.into_iter().chain(more) {
+        let right = if errors.contains(&kind.as_str()) {
+            "error"
+        } else {
+            "info"
+        };
+        assert_eq!(kind.severity().as_str(), right, "{kind}");
+    }
+}

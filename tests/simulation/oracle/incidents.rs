@@ -1,0 +1,193 @@
+//! Whether what is told of each job makes a story: opened once, closed once, for everyone who heard it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fraud_job_watch::watch::{Kind, TopicArn};
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::ledger::{Look, RunLog};
+use super::super::life::{Heartbeat, Stage};
+use super::told::{Case, Told};
+use super::{Rule, Violation, broken};
+
+/// What vanished so long ago is forgotten.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
+    let mut found = threads(case);
+    for life in 0..case.lives.len() {
+        let mut story = Story::default();
+        for told in case.of(life) {
+            story.goes_on(case, told, &mut found);
+        }
+        found.extend(left_open(case, life, &story));
+        found.extend(signs_unheard(case, life));
+    }
+    found
+}
+
+#[derive(Default)]
+struct Story {
+    heard: BTreeSet<TopicArn>,
+    is_stalled: bool,
+    is_gone: bool,
+    end: Option<Kind>,
+    last_at: Option<Timestamp>,
+}
+
+impl Story {
+    fn goes_on(&mut self, case: &Case<'_>, told: &Told, found: &mut Vec<Violation>) {
+        let is_old = |last: Timestamp| told.at.duration_since(last) >= FORGOTTEN;
+        if self.is_gone && self.last_at.is_some_and(is_old) {
+            *self = Self::default();
+        }
+        self.last_at = Some(told.at);
+        let own = case.own_topic(told.kind);
+        let mut wrong = |rule, why: &str| {
+            found.push(broken(rule, format!("{}: {why}", case.name(told))));
+        };
+        let is_open = !self.heard.is_empty();
+        let is_over = self.end.is_some_and(|end| end != Kind::Ended);
+        let mut expected = self.heard.clone();
+        expected.insert(own.clone());
+        let mut incident = is_open.then_some("resolved");
+        match told.kind {
+            Kind::Stalled | Kind::Reminder => {
+                incident = Some("open");
+                expected = [own.clone()].into();
+                match (told.kind, self.is_stalled) {
+                    (Kind::Stalled, true) => wrong(Rule::ToldTwice, "it is told already"),
+                    (Kind::Reminder, false) => wrong(Rule::ToldTwice, "no stall is open"),
+                    _ if self.is_gone => wrong(Rule::Untrue, "it is told to be gone"),
+                    _ => {}
+                }
+                self.is_stalled = true;
+                self.heard.insert(own);
+            }
+            Kind::Vanished if told.is_replaced => {
+                self.heard.clear();
+                (self.is_stalled, self.is_gone, self.end) = (false, false, Some(Kind::Vanished));
+            }
+            Kind::Vanished => {
+                if self.is_gone {
+                    wrong(Rule::ToldTwice, "it is told already");
+                }
+                incident = Some("open");
+                (self.is_stalled, self.is_gone) = (false, true);
+                self.heard = expected.clone();
+            }
+            Kind::Recovered => {
+                if !is_open {
+                    wrong(Rule::NothingToClose, "nothing was told to be wrong");
+                }
+                self.heard.clear();
+                (self.is_stalled, self.is_gone) = (false, false);
+            }
+            Kind::Completed | Kind::Failed | Kind::Canceled | Kind::Ended => {
+                // After an unknown end that was told a job may go on, stall and end so again.
+                if self.end == Some(told.kind) && !is_open {
+                    wrong(Rule::ToldTwice, "its end is told already");
+                }
+                self.heard.clear();
+                (self.is_stalled, self.is_gone, self.end) = (false, false, Some(told.kind));
+            }
+            Kind::Began | Kind::Test => {}
+        }
+        if is_over {
+            wrong(Rule::ToldTwice, "its story is over");
+        }
+        if told.topics != expected {
+            wrong(
+                Rule::WrongTopic,
+                &format!("to {:?}, not {expected:?}", told.topics),
+            );
+        }
+        if told.incident.as_deref() != incident {
+            wrong(
+                Rule::WrongIncident,
+                &format!("{:?}, not {incident:?}", told.incident),
+            );
+        }
+    }
+}
+
+/// What is still open when all is over, though the last run saw that it is.
+fn left_open(case: &Case<'_>, life: usize, story: &Story) -> Option<Violation> {
+    let runs = case.ledger.runs.iter();
+    let last = runs.filter(|run| run.is_plain()).next_back()?;
+    let is_old = |at: Timestamp| last.started.duration_since(at) > FORGOTTEN;
+    if story.heard.is_empty() || story.last_at.is_some_and(is_old) {
+        return None;
+    }
+    let id = case.lives[life].id;
+    let is_another = |place: usize| place > life && case.lives[place].id == id;
+    let why = match last.look(life) {
+        Some(look) if matches!(look.stage, Stage::Ended(_)) => "it has ended",
+        Some(look) if story.is_gone && look.shows_activity() => "it is there again",
+        None if last.looks.iter().any(|look| is_another(look.life)) => "another has its id",
+        None if story.is_stalled => "it is gone",
+        Some(_) | None => return None,
+    };
+    Some(broken(
+        Rule::Unclosed,
+        format!("what was told of job {id}, though {why}"),
+    ))
+}
+
+/// A told stall is recovered when a run sees what no run saw before: a fresh heartbeat, or a higher count.
+fn signs_unheard(case: &Case<'_>, life: usize) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let looks = case.looks(life);
+    for stall in case.of(life).filter(|told| told.kind == Kind::Stalled) {
+        let closes = |told: &&Told| told.at >= stall.at && !told.opens();
+        let closed_at = case.of(life).find(closes).map(|told| told.at);
+        let before = looks.iter().filter(|(_, look)| look.at <= stall.at);
+        let beats = case.lives[life].style.heartbeat == Heartbeat::True;
+        let highest = before.filter_map(|(_, look)| look.count).max();
+        let is_sign = |(run, look): &&(&RunLog, &Look)| {
+            let is_fresh = |at: Timestamp| {
+                at > stall.at
+                    && at <= look.at
+                    && look.at.duration_since(at) < run.policy.stall_after
+            };
+            run.is_plain()
+                && case
+                    .run(stall)
+                    .ended
+                    .is_none_or(|ended| run.started > ended)
+                && look.at > stall.at
+                && look.shows_activity()
+                && (look.heartbeat.is_some_and(is_fresh) && beats
+                    || look.count > highest && highest.is_some())
+        };
+        let signs: Vec<_> = looks.iter().filter(is_sign).collect();
+        // The second of them leaves no excuse.
+        if let [(_, first), (by, _), ..] = signs.as_slice()
+            && closed_at.is_none_or(|at| by.ended.is_some_and(|ended| at > ended))
+        {
+            found.push(broken(
+                Rule::Unclosed,
+                format!(
+                    "job {} was told to be stalled at {}, and showed life at {}",
+                    case.lives[life].id, stall.at, first.at
+                ),
+            ));
+        }
+    }
+    found
+}
+
+fn threads(case: &Case<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut of_life: BTreeMap<usize, &str> = BTreeMap::new();
+    let mut life_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for told in case.told {
+        let thread = told.thread.as_str();
+        let known = *of_life.entry(told.life).or_insert(thread);
+        let owner = *life_of.entry(thread).or_insert(told.life);
+        if known != thread || owner != told.life {
+            found.push(broken(Rule::WrongThread, case.name(told)));
+        }
+    }
+    found
+}

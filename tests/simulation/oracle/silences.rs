@@ -1,0 +1,245 @@
+//! Silences: none is told of a job that came on or waited, and each that is true is told.
+
+use std::collections::BTreeSet;
+
+use fraud_job_watch::watch::Kind;
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::ledger::{Look, RunLog};
+use super::super::life::{Heartbeat, Stage};
+use super::facts::recoveries;
+use super::queues::{blamed_since, waited, waiting_for};
+use super::told::{Case, Told, knows};
+use super::{Rule, Violation, broken};
+
+const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for told in case.told {
+        if !matches!(told.kind, Kind::Stalled | Kind::Reminder) {
+            continue;
+        }
+        if let Some(why) = alive(case, told).or_else(|| waited(case, told)) {
+            found.push(broken(
+                Rule::FalseStall,
+                format!("{}: {why}", case.name(told)),
+            ));
+        }
+        let allowed = allowed(case, told).as_secs();
+        if told
+            .silence
+            .as_ref()
+            .is_some_and(|silence| silence.allowed_s != allowed)
+        {
+            let what = format!("{}: it is allowed {allowed} s", case.name(told));
+            found.push(broken(Rule::Untrue, what));
+        }
+        let counted = told.silence.as_ref().and_then(|silence| silence.waiting);
+        if let Some(count) = waiting_for(case, told).filter(|count| Some(*count) != counted) {
+            let what = format!("{}: {counted:?} wait, not {count}", case.name(told));
+            found.push(broken(Rule::Miscounted, what));
+        }
+    }
+    for life in 0..case.lives.len() {
+        found.extend(untold(case, life));
+    }
+    found
+}
+
+/// How long the job might be silent: twice as long after each stall that it recovered from, four times at the most.
+fn allowed(case: &Case<'_>, told: &Told) -> SignedDuration {
+    let recoveries = recoveries(case, told.life, told);
+    case.run(told).policy.stall_after * (1 << recoveries.min(2))
+}
+
+/// Why the silence that is told was none.
+fn alive(case: &Case<'_>, told: &Told) -> Option<String> {
+    let run = case.run(told);
+    let Some(look) = run.look(told.life) else {
+        return Some("it was not shown".to_owned());
+    };
+    if !look.shows_activity() {
+        return Some("it had ended".to_owned());
+    }
+    let allowed = allowed(case, told);
+    let sign = visible_sign(case, told.life, run, told.at)?;
+    let lasted = told.at.duration_since(sign);
+    let first = case.looks(told.life).first().map(|(_, look)| look.at)?;
+    if look.count > Some(0) && told.at.duration_since(first) < MINUTE {
+        return Some("it had processed records, and was seen for the first time".to_owned());
+    }
+    (lasted <= allowed)
+        .then(|| format!("it showed life at {sign}, {lasted:#} before, within {allowed:#}"))
+}
+
+/// The last sign of life of a job that `run`, at `moment`, knew or should have known.
+pub(super) fn visible_sign(
+    case: &Case<'_>,
+    life: usize,
+    run: &RunLog,
+    moment: Timestamp,
+) -> Option<Timestamp> {
+    let looks = case.looks(life);
+    let own = run.look(life);
+    let gone: Vec<_> = case
+        .of(life)
+        .filter(|told| told.kind == Kind::Vanished && told.at < moment)
+        .map(|told| told.at)
+        .collect();
+    let mut ahead: BTreeSet<Timestamp> = BTreeSet::new();
+    let mut sign: Option<Timestamp> = None;
+    let (mut highest, mut stage, mut seen_at): (i64, Option<Stage>, Option<Timestamp>) =
+        (0, None, None);
+    for (by, look) in looks.into_iter().filter(|(_, look)| look.at <= moment) {
+        if look.is_unclear() {
+            continue;
+        }
+        let counts = knows(by, run, moment);
+        let heartbeat = look.heartbeat.filter(|at| *at <= look.at + CLOCKS);
+        ahead.extend(look.heartbeat.filter(|_| heartbeat.is_none()));
+        let mut signs = Vec::new();
+        // Of a replica that lags, this run may know no better.
+        let known = own
+            .and_then(|own| own.heartbeat)
+            .filter(|_| run.view.jobs_stale > 0);
+        if let Some(at) = heartbeat.filter(|at| !ahead.contains(at)) {
+            signs.push(at.min(known.unwrap_or(at)).min(look.at));
+        }
+        match seen_at {
+            None => {
+                signs.extend(look.start);
+                let moved =
+                    |(start, beat): (Timestamp, Timestamp)| beat.duration_since(start) >= MINUTE;
+                let has_moved = match look.start {
+                    Some(start) => heartbeat.is_some_and(|beat| moved((start, beat))),
+                    None => heartbeat.is_some(),
+                };
+                if signs.is_empty() || look.count > Some(0) && !has_moved {
+                    signs.push(look.at);
+                }
+            }
+            Some(seen_at) => {
+                let is_back = gone.iter().any(|at| *at > seen_at && *at < look.at);
+                let goes_on = matches!(stage, Some(Stage::Ended(_)));
+                let begins = stage == Some(Stage::Waits) && look.stage == Stage::Runs;
+                if look.stage.is_active() && (is_back || goes_on || begins) {
+                    signs.push(look.at);
+                }
+                if look.count > Some(highest) {
+                    // A rise that was not written down is seen again by who is shown it again.
+                    let is_shown = own.is_some_and(|own| own.count >= look.count);
+                    let slack = match is_shown {
+                        true => SignedDuration::ZERO,
+                        false => run.policy.stall_after / 4,
+                    };
+                    signs.push(look.at - slack);
+                }
+            }
+        }
+        highest = highest.max(look.count.unwrap_or(0));
+        let goes_back = look.stage == Stage::Waits && stage.is_some_and(Stage::runs);
+        if look.stage.is_known() && !goes_back || !look.stage.is_active() {
+            stage = Some(look.stage);
+        }
+        if counts {
+            sign = sign.max(signs.into_iter().max());
+            seen_at = Some(look.at);
+        }
+    }
+    sign
+}
+
+/// A true silence that is not told within four times STALL_AFTER and two runs.
+fn untold(case: &Case<'_>, life: usize) -> Option<Violation> {
+    let mut overdue = 0;
+    for run in &case.ledger.runs {
+        let Some(look) = run
+            .look(life)
+            .filter(|look| is_overdue(case, life, run, look))
+        else {
+            // What nobody sees, or may tell, is not counted.
+            if run.look(life).is_some_and(|look| {
+                look.as_of < case.lives[life].progressed_by(look.as_of) + run.policy.stall_after
+            }) {
+                overdue = 0;
+            }
+            continue;
+        };
+        if case.open_at(life, look.at).is_some() {
+            return None;
+        }
+        overdue += 1;
+        if overdue > 2 {
+            return Some(broken(
+                Rule::Untold,
+                format!(
+                    "job {} has been silent since {}, and run {} did not tell it",
+                    case.lives[life].id,
+                    case.lives[life].progressed_by(look.as_of),
+                    run.number
+                ),
+            ));
+        }
+    }
+    None
+}
+
+/// Whether the run could see that the job's silence is to be told.
+pub(super) fn is_overdue(case: &Case<'_>, life: usize, run: &RunLog, look: &Look) -> bool {
+    let it = &case.lives[life];
+    let most = run.policy.stall_after * 4;
+    let counts = |look: &Look| it.style.step.is_none() || look.count.is_some();
+    if !run.is_plain()
+        || !run.policy.notify_on.contains(&Kind::Stalled)
+        || !look.stage.is_known()
+        || !counts(look)
+    {
+        return false;
+    }
+    let returned = it.versions.windows(2).filter_map(|pair| {
+        let (before, after) = (&pair[0].1, &pair[1].1);
+        (!before.is_shown && after.is_shown && pair[1].0 <= look.as_of).then_some(pair[1].0)
+    });
+    let last = returned
+        .max()
+        .into_iter()
+        .chain([it.progressed_by(look.as_of)])
+        .max();
+    let Some(last) = last else {
+        return false;
+    };
+    let looks = case.looks(life);
+    // What is not written down at the first look after it, since the last sign is so new, is seen as new later.
+    let sees = |(by, seen): &&(&RunLog, &Look)| by.is_plain() && seen.as_of >= last && counts(seen);
+    let mut seen = looks.iter().filter(sees).map(|(_, look)| look);
+    let Some(first) = seen.next() else {
+        return false;
+    };
+    let Some(second) = seen.find(|it| it.at.duration_since(first.at) > most / 16) else {
+        return false;
+    };
+    let told = case
+        .of(life)
+        .filter(|told| told.at <= look.at && told.kind == Kind::Recovered);
+    let mut since = last.max(second.at);
+    since = since.max(told.last().map_or(since, |told| told.at));
+    if let Heartbeat::After(minutes) = it.style.heartbeat {
+        let beat = it.start + SignedDuration::from_mins(i64::from(minutes));
+        let known_ahead = looks
+            .first()
+            .is_some_and(|(_, first)| first.heartbeat.is_some() && beat > first.at + CLOCKS);
+        if !known_ahead {
+            since = since.max(beat);
+        }
+    }
+    if look.at.duration_since(since) <= most {
+        return false;
+    }
+    match case.last_known(life, run, look.at) {
+        Some(Stage::Waits) => blamed_since(case, life, run, look.at).is_some_and(|at| look.at > at),
+        Some(Stage::Runs | Stage::IsCanceled) => true,
+        Some(Stage::Ended(_) | Stage::Unknown | Stage::Missing) | None => false,
+    }
+}
