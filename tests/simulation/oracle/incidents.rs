@@ -113,8 +113,8 @@ impl Story {
 
 /// What is still open when all is over, though the last run saw that it is.
 fn left_open(case: &Case<'_>, life: usize, story: &Story) -> Option<Violation> {
-    let runs = case.ledger.runs.iter();
-    let last = runs.filter(|run| run.is_plain()).next_back()?;
+    let mut runs = case.ledger.runs.iter();
+    let last = runs.rfind(|run| run.is_plain())?;
     let is_old = |at: Timestamp| last.started.duration_since(at) > FORGOTTEN;
     if story.heard.is_empty() || story.last_at.is_some_and(is_old) {
         return None;
