@@ -10,7 +10,7 @@ use crate::simulation::oracle::Rule;
 use crate::simulation::plan::{
     EFFECTS, Effect, Event, Fault, Invocation, Plan, Step, Tokens, Trigger, policy,
 };
-use crate::simulation::{Ending, days, play, shrink, simulate};
+use crate::simulation::{Ending, days, play, shrink, simulate, stories};
 
 fn holds(plan: &Plan) -> Ending {
     let ending = play(plan, None, false);
@@ -92,8 +92,15 @@ fn nothing_breaks_in_many_stories_by_chance() {
 
 #[test]
 fn what_is_told_of_many_days_by_chance_is_so() {
-    let tally = simulate(days::plan, 0..60).unwrap_or_else(|story| panic!("{story}"));
+    let tally = simulate(days::plan, 0..100).unwrap_or_else(|story| panic!("{story}"));
     assert_eq!(tally.recorded.len(), 9, "every kind is told: {tally}");
+}
+
+#[test]
+fn what_chance_seldom_brings_holds_too() {
+    for (_, plan) in stories::by_hand() {
+        holds(&plan);
+    }
 }
 
 #[test]

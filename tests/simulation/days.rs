@@ -144,12 +144,13 @@ fn style(rng: &mut Rng) -> Style {
         0 => rng.u64(5..40),
         _ => 0,
     };
+    let start = match rng.u32(0..8) {
+        0 => Start::Missing,
+        1 | 2 => Start::MoreOrLess,
+        _ => Start::Exact,
+    };
     Style {
-        start: match rng.u32(0..8) {
-            0 => Start::Missing,
-            1 | 2 => Start::MoreOrLess,
-            _ => Start::Exact,
-        },
+        start,
         heartbeat: match rng.u32(0..10) {
             0 | 1 => Heartbeat::IsTheStart,
             2 => Heartbeat::Missing,
@@ -163,8 +164,8 @@ fn style(rng: &mut Rng) -> Style {
         },
         gaps,
         is_lower_case: rng.u32(0..10) == 0,
-        // Without a status, only the time tells that it has ended.
-        ends_before_start: gaps == 0 && rng.u32(0..12) == 0,
+        // Without a status only the time tells that it has ended, and without a start it is one that can be.
+        ends_before_start: gaps == 0 && start != Start::Missing && rng.u32(0..12) == 0,
     }
 }
 

@@ -9,6 +9,7 @@
     reason = "the short and the long forms do not use all of it each"
 )]
 
+mod chance;
 pub(crate) mod days;
 pub(crate) mod defects;
 pub(crate) mod ledger;
@@ -16,8 +17,11 @@ pub(crate) mod life;
 pub(crate) mod oracle;
 pub(crate) mod plan;
 pub(crate) mod ports;
+mod process;
 pub(crate) mod shrink;
+pub(crate) mod stories;
 pub(crate) mod tally;
+mod words;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +37,8 @@ use defects::{Defect, Flawed};
 use ledger::RunLog;
 use oracle::{Cause, Rule, Violation, source};
 use plan::{Effect, Invocation, Plan, Step};
-use ports::{Port, Process};
+use ports::Port;
+use process::Process;
 use tally::Tally;
 use world::World;
 

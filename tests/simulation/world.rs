@@ -104,11 +104,14 @@ impl World {
         };
         let (now, second) = (self.now(), self.second());
         let mut lives = self.lives.borrow_mut();
-        let stands_in_the_way = |life: &Life| {
+        // Two that start so close cannot be told apart, unless the first was seen to end before the second started.
+        let stands_in_the_way = |(place, life): (usize, &Life)| {
             let was_born_now = life.start > second - SAME_START;
-            life.id == id && (was_born_now || !life.now().is_deleted)
+            let is_over = life.now().completed.is_some_and(|end| end < second);
+            let has_ended = is_over && self.was_seen_to_end(place);
+            life.id == id && (was_born_now && !has_ended || !life.now().is_deleted)
         };
-        if lives.iter().any(stands_in_the_way) {
+        if lives.iter().enumerate().any(stands_in_the_way) {
             return;
         }
         let version = Version {
@@ -130,6 +133,12 @@ impl World {
             style,
             versions: vec![(now, version)],
         });
+    }
+
+    fn was_seen_to_end(&self, place: usize) -> bool {
+        let ledger = self.ledger.borrow();
+        let mut runs = ledger.runs.iter().filter(|run| run.is_good());
+        runs.any(|run| run.look(place).is_some_and(|look| !look.stage.is_active()))
     }
 
     /// Something happens to a job that is there.

@@ -118,8 +118,13 @@ fn not_recovered(case: &Case<'_>, told: &Told) -> Option<String> {
         let is_it = |look: &Look| look.heartbeat == Some(at) && at > look.at + five;
         looks.iter().any(|(_, look)| is_it(look))
     };
-    let told_by = case.run(stall).number;
-    let is_before = |run: &RunLog, look: &Look| look.at < stall.at || run.number == told_by;
+    let told_by = case.run(stall);
+    let is_before = |run: &RunLog, look: &Look| {
+        // What a fresher replica showed, and was not written down, is new again after a stall told by an older view.
+        let is_fresh = told_by.view.jobs_stale == 0;
+        run.number == told_by.number
+            || is_fresh && look.at < stall.at && knows(run, told_by, stall.at)
+    };
     let before = looks.iter().filter(|(run, look)| is_before(run, look));
     let known = before.clone().filter_map(|(_, look)| look.count).min();
     let known = case

@@ -113,8 +113,7 @@ impl Story {
 
 /// What is still open when all is over, though the last run saw that it is.
 fn left_open(case: &Case<'_>, life: usize, story: &Story) -> Option<Violation> {
-    let mut runs = case.ledger.runs.iter();
-    let last = runs.rfind(|run| run.is_plain())?;
+    let last = case.ledger.runs.iter().rfind(|run| run.is_plain())?;
     let is_old = |at: Timestamp| last.started.duration_since(at) > FORGOTTEN;
     if story.heard.is_empty() || story.last_at.is_some_and(is_old) {
         return None;

@@ -3,7 +3,7 @@
 use fraud_job_watch::watch::Kind;
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::ledger::RunLog;
+use super::super::ledger::{Look, RunLog};
 use super::super::life::{Stage, Version};
 use super::silences::visible_sign;
 use super::told::{Case, Told};
@@ -39,7 +39,13 @@ pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
         }
         let known = case.last_known(other, run, told.at);
         let is_there = run.look(other).is_some_and(|look| look.shows_activity());
-        if !is_there {
+        // Who is missed for the first time is taken to go on.
+        let is_missed = || {
+            // How it beat is not written down, only that it did not end.
+            let start = case.lives[other].start;
+            is_missed_first(case, other, run) && !completed_after(case, start, told.at)
+        };
+        if !is_there && !is_missed() {
             continue;
         }
         if known.is_some_and(Stage::runs) {
@@ -55,6 +61,19 @@ pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether the run is the first to miss a job that the one before it was shown.
+fn is_missed_first(case: &Case<'_>, life: usize, run: &RunLog) -> bool {
+    let id = case.lives[life].id;
+    let before = case.ledger.runs.iter().rfind(|before| {
+        before.saw_the_end && before.ended.is_some_and(|ended| ended < run.started)
+    });
+    let is_seen = |look: &Look| look.shows_activity();
+    let is_taken = |look: &Look| case.lives[look.life].id == id;
+    run.absent.contains_key(id)
+        && !run.looks.iter().any(is_taken)
+        && before.is_some_and(|before| before.is_plain() && before.look(life).is_some_and(is_seen))
 }
 
 /// Whether both starts are told, and one is before the other however they are told.
@@ -82,7 +101,9 @@ fn completed_after(case: &Case<'_>, sign: Timestamp, by: Timestamp) -> bool {
         let looks = case.looks(place).into_iter();
         let mut ended = looks.filter(|(_, look)| look.stage == Stage::Ended(Kind::Completed));
         case.lives[place].style.ends_before_start
-            && ended.any(|(_, look)| look.at <= by && look.at > sign)
+            && ended
+                .next()
+                .is_some_and(|(_, look)| look.at <= by && look.at > sign)
     };
     (0..case.lives.len())
         .any(|place| was_seen(place) || case.lives[place].versions.iter().any(completed))
@@ -133,13 +154,19 @@ pub(super) fn blamed_since(
         {
             Stage::Waits => {
                 let slack = SignedDuration::from_mins(1);
-                let is_behind = it.start > case.lives[life].start + slack
-                    && key(other) > key(life).map(|key| key + slack);
+                let is_behind = key(life).is_some_and(|key| it.start > key + slack);
                 if !is_behind {
                     return None;
                 }
             }
-            Stage::Runs | Stage::IsCanceled => return None,
+            Stage::Runs | Stage::IsCanceled => {
+                // Once another has completed after it was told to be stalled, it holds nobody up.
+                let told = case.open_at(other, moment);
+                let stalled = told.filter(|told| told.kind != Kind::Vanished)?;
+                if !completed_after(case, stalled.at, moment) {
+                    return None;
+                }
+            }
             Stage::Ended(_) | Stage::Unknown | Stage::Missing => return None,
         }
     }

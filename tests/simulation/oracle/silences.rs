@@ -89,10 +89,11 @@ pub(super) fn visible_sign(
         .map(|told| told.at)
         .collect();
     let mut ahead: BTreeSet<Timestamp> = BTreeSet::new();
-    let mut sign: Option<Timestamp> = None;
+    let (mut sign, mut maybe_seen_at): (Option<Timestamp>, Option<Timestamp>) = (None, None);
     let (mut highest, mut stage, mut seen_at): (i64, Option<Stage>, Option<Timestamp>) =
         (0, None, None);
-    for (by, look) in looks.into_iter().filter(|(_, look)| look.at <= moment) {
+    let is_past = |by: &RunLog, look: &Look| look.at <= moment || by.number == run.number;
+    for (by, look) in looks.into_iter().filter(|(by, look)| is_past(by, look)) {
         if look.is_unclear() {
             continue;
         }
@@ -117,15 +118,17 @@ pub(super) fn visible_sign(
                     None => heartbeat.is_some(),
                 };
                 if signs.is_empty() || look.count > Some(0) && !has_moved {
-                    signs.push(look.at);
+                    // A run that failed may have written it down all the same.
+                    signs.push(maybe_seen_at.unwrap_or(look.at));
                 }
             }
             Some(seen_at) => {
                 let is_back = gone.iter().any(|at| *at > seen_at && *at < look.at);
-                let goes_on = matches!(stage, Some(Stage::Ended(_)));
+                let goes_on = stage == Some(Stage::Ended(Kind::Ended));
                 let begins = stage == Some(Stage::Waits) && look.stage == Stage::Runs;
                 if look.stage.is_active() && (is_back || goes_on || begins) {
                     signs.push(look.at);
+                    stage = Some(look.stage);
                 }
                 if look.count > Some(highest) {
                     // A rise that was not written down is seen again by who is shown it again.
@@ -138,6 +141,7 @@ pub(super) fn visible_sign(
                 }
             }
         }
+        maybe_seen_at = maybe_seen_at.or(Some(look.at));
         highest = highest.max(look.count.unwrap_or(0));
         let goes_back = look.stage == Stage::Waits && stage.is_some_and(Stage::runs);
         if look.stage.is_known() && !goes_back || !look.stage.is_active() {
@@ -217,7 +221,9 @@ pub(super) fn is_overdue(case: &Case<'_>, life: usize, run: &RunLog, look: &Look
     let Some(first) = seen.next() else {
         return false;
     };
-    let Some(second) = seen.find(|it| it.at.duration_since(first.at) > most / 16) else {
+    let all = case.ledger.runs.iter().map(|run| run.policy.stall_after);
+    let sample = all.max().unwrap_or_default() / 4;
+    let Some(second) = seen.find(|it| it.at.duration_since(first.at) > sample) else {
         return false;
     };
     let told = case
@@ -225,6 +231,14 @@ pub(super) fn is_overdue(case: &Case<'_>, life: usize, run: &RunLog, look: &Look
         .filter(|told| told.at <= look.at && told.kind == Kind::Recovered);
     let mut since = last.max(second.at);
     since = since.max(told.last().map_or(since, |told| told.at));
+    if it.style.gaps > 0 && it.style.heartbeat != Heartbeat::Missing {
+        // The first view without a heartbeat tells nothing of when the last one was.
+        let lacks = |(by, seen): &&(&RunLog, &Look)| {
+            by.is_plain() && seen.at > since + sample && seen.heartbeat.is_none()
+        };
+        let first = looks.iter().find(lacks);
+        since = first.map_or(since, |(_, first)| first.at.min(look.at));
+    }
     if let Heartbeat::After(minutes) = it.style.heartbeat {
         let beat = it.start + SignedDuration::from_mins(i64::from(minutes));
         let known_ahead = looks

@@ -96,8 +96,10 @@ impl<'a> Case<'a> {
     pub(super) fn last_known(&self, life: usize, run: &RunLog, moment: Timestamp) -> Option<Stage> {
         let looks = self.looks(life).into_iter();
         let mut known = None;
-        for (by, look) in looks.filter(|(by, look)| look.at <= moment && knows(by, run, moment)) {
-            let _ = by;
+        let is_known = |(by, look): &(&RunLog, &Look)| {
+            by.number == run.number || look.at <= moment && knows(by, run, moment)
+        };
+        for (_, look) in looks.filter(is_known) {
             known = match (known, look.stage) {
                 (_, stage @ Stage::Ended(_)) => Some(stage),
                 (Some(Stage::IsCanceled), Stage::Waits | Stage::Runs) => known,

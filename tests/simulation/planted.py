@@ -1,0 +1,354 @@
+"""Plants each defect of a table in a copy of the tree, and demands that the simulation sees it: `tests/run defects`.
+
+Each defect leaves out one rule of what is told, as an edit of the judge's source; the last restores what the judge
+believed before. An edit whose old text is not there exactly once fails loudly: the table goes with the source.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+JUDGE, LIFE, QUEUE = "src/watch/judge.rs", "src/watch/life.rs", "src/watch/queue.rs"
+JOB, TOPIC, RUN = "src/watch/job.rs", "src/watch/topic.rs", "src/run.rs"
+
+# How many stories a defect may hide in, and for how long.
+SEEDS, SECONDS = 4_000, 120
+
+SIGNS = {
+    "a later heartbeat is life": [
+        (LIFE, "&& *heartbeat > record.sign_at", "&& *heartbeat > now"),
+    ],
+    "an earlier heartbeat is none": [
+        (LIFE, "            advanced: rises || begins,",
+         "            advanced: rises || begins || job.heartbeat_at.is_some() && job.heartbeat_at < record.job.heartbeat_at,"),
+    ],
+    "a higher count is life": [
+        (LIFE, "            advanced: rises || begins,", "            advanced: begins && !rises,"),
+    ],
+    "a lower count is none": [
+        (LIFE, "|count| count > record.job.processed_records.unwrap_or(0)",
+         "|count| count != record.job.processed_records.unwrap_or(0)"),
+    ],
+    "a missing count is none": [
+        (LIFE, "            .is_some_and(|count| count > record.job.processed_records.unwrap_or(0));",
+         "            .is_none_or(|count| count > record.job.processed_records.unwrap_or(0));"),
+    ],
+    "the step out of INITIALIZING is life": [
+        (LIFE, "            advanced: rises || begins,", "            advanced: rises || begins && rises,"),
+    ],
+    "cancelling is none": [
+        (LIFE, "stages == (Some(Stage::Waits), Some(Stage::Runs))", "stages.0 < stages.1 && stages.0.is_some()"),
+    ],
+    "an unknown status is none": [
+        (LIFE, "            advanced: rises || begins,",
+         "            advanced: rises || begins || job.status.stage().is_none() && job.status != record.job.status,"),
+    ],
+    "a time ahead of now is none": [
+        (LIFE, "            !is_ahead(*heartbeat, now)\n                && *heartbeat > record.sign_at",
+         "            *heartbeat > record.sign_at"),
+    ],
+    "nor when its time comes": [
+        (LIFE, "&& record.ahead_at != Some(*heartbeat)", ""),
+    ],
+    "a rise counts from when it was seen": [
+        (LIFE, "            true => Some(now),", "            true => self.heartbeat.or(Some(now - SignedDuration::from_hours(3))),"),
+    ],
+    "a sample is kept of what shows no heartbeat": [
+        (JUDGE, "    (is_sample || has_changed).then", "    (is_sample && has_changed || has_changed).then"),
+    ],
+    "a heartbeat that is missing is no silence": [
+        (JUDGE, "    shows_none && record.job.heartbeat_at.is_some() && record.stall.is_none()",
+         "    shows_none && record.job.heartbeat_at.is_some() && record.stall.is_none() && false"),
+    ],
+    "before the first sight nothing is known": [
+        (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
+    ],
+}
+
+ALLOWED = {
+    "what recovers may be silent for twice as long": [(LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 0;")],
+    "four times at the most": [(LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 6;")],
+    "an old sign recovers nothing": [
+        (JUDGE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
+    ],
+    "two looks": [
+        (JUDGE, "None if has_processed(job) && ", "None if has_processed(job) && false && "),
+    ],
+    "back is not learned from": [
+        (JUDGE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
+         "        phase: Phase::Active,\n        sign_at: now,\n        recoveries: record.recoveries + 1,\n        heard"),
+    ],
+    "silence counts from when it is back": [
+        (JUDGE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
+         "        phase: Phase::Active,\n        heard"),
+    ],
+}
+
+WAITING = {
+    "it waits while another runs": [
+        (QUEUE, "self.running.iter().any(other_runs) ||", "self.running.iter().any(other_runs) && self.is_moving ||"),
+    ],
+    "it waits after an end": [(QUEUE, "|| self.is_moving ||", "||")],
+    "it waits behind the head": [(QUEUE, "|| !is_head\n", "|| !is_head && is_head\n")],
+    "a silent one holds the others": [(QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || is_overtaken && false,")],
+    "unless another has completed since": [(QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || !is_overtaken || true,")],
+    "a missing start counts as the first sight": [
+        (QUEUE, ".unwrap_or(first_seen_at);", ".unwrap_or(Timestamp::UNIX_EPOCH).min(first_seen_at);"),
+    ],
+    "who is missed keeps its last status": [
+        (QUEUE, "record.phase == Phase::Active && !was_seen {", "record.phase == Phase::Active && !was_seen && false {"),
+    ],
+    "who shows no known status keeps it too": [
+        (QUEUE, "                .and_then(|record| record.job.status.stage())\n                .max(job.status.stage());",
+         "                .and_then(|_| None)\n                .max(job.status.stage());"),
+    ],
+    "also in its own silence": [
+        (JUDGE, "record.job.status.stage().max(job.status.stage());", "job.status.stage();"),
+    ],
+    "an incomplete listing says nothing of who waits": [
+        (RUN, "self.answer.complete.then(|| self.queue())", "Some(self.queue())"),
+    ],
+    "who vanished ended then": [
+        (QUEUE, "Phase::Vanished => ends.any = ends.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
+    ],
+    "whose id was taken ended then": [(QUEUE, "Phase::Active if record.replaced =>", "Phase::Active if record.replaced && false =>")],
+    "who waits is counted": [(QUEUE, "true => others as u64,", "true => others as u64 / 2,")],
+}
+
+SAME = {
+    "starts within a minute are of one job": [
+        (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",
+         "const SAME_START: SignedDuration = SignedDuration::from_millis(1);"),
+    ],
+    "a missing start matches any": [(JUDGE, "        return Incarnation::Same;\n    };\n    let later", "        return Incarnation::Another;\n    };\n    let later")],
+    "a later start is another job": [
+        (JUDGE, "    if later >= SAME_START || has_ended_before {", "    if has_ended_before {"),
+    ],
+    "also within a minute, after an end": [
+        (JUDGE, "    if later >= SAME_START || has_ended_before {", "    if later >= SAME_START {"),
+    ],
+    "who was active is told as vanished": [
+        (JUDGE, "let is_told = closes || was_active && ", "let is_told = closes || was_active && false && "),
+    ],
+    "an earlier start is an older view": [
+        (JUDGE, "const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(1);",
+         "const OLDER_VIEWS: SignedDuration = SignedDuration::from_secs(0);"),
+    ],
+    "for an hour": [
+        (JUDGE, "const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(1);",
+         "const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(10_000);"),
+    ],
+    "the thread is fixed at first sight": [
+        (JUDGE, "thread: Some(thread(terms.source, &job.id, record.key)),",
+         "thread: Some(thread(terms.source, &job.id, job.started_at.unwrap_or(record.key))),"),
+    ],
+    "the id is too": [
+        (JUDGE, "Some((&job.id, record.key))", "Some((&job.id, Timestamp::UNIX_EPOCH))"),
+    ],
+}
+
+ENDS = {
+    "an unknown end is told": [
+        (JUDGE, "terms.policy.notify_on.contains(&kind) && !is_again;",
+         "terms.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
+    ],
+    "an unknown end is not final": [
+        (JUDGE, "let is_final = record.job.end() != Some(End::Unknown);", "let is_final = record.job.end().is_some();"),
+    ],
+    "of a missing status nothing is concluded": [
+        (JOB, "Status::Other(text) if text.is_empty() => None,",
+         "Status::Other(text) if text.is_empty() => self.completed_at.map(|_| End::Unknown),"),
+        (JOB, "        self.status.is_missing() && self.completed_at.is_some()", "        false"),
+    ],
+    "times that cannot be are absent": [
+        (JOB, ".filter(|end| can_be(end) && self.started_at.is_none_or(|start| *end >= start));",
+         ".filter(|end| can_be(end));"),
+    ],
+    "what ended before is history": [
+        (JUDGE, "    finished_at > terms.baseline.since && now", "    now"),
+        (RUN, "job.finished_at().is_some_and(|at| at <= baseline.since)", "job.finished_at().is_none()"),
+    ],
+}
+
+GONE = {
+    "vanished needs two runs": [
+        (JUDGE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+    ],
+    "a minute apart": [
+        (JUDGE, "Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,",
+         "Some(since) if now < since => None,"),
+    ],
+    "one after the other": [
+        (JUDGE, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, terms)",
+         "        recorded_at: now,\n        ..written(record, terms)"),
+    ],
+    "an incomplete run does not count": [(RUN, "Some(Ok(None)) if self.answer.complete => {", "Some(Ok(None)) if self.answer.complete || true => {")],
+    "who is back is recovered": [
+        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, terms),",
+         "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, terms).filter(|_| false),"),
+    ],
+    "vanishing ends a stall": [
+        (JUDGE, "                recorded_at: now,\n                stall: None,", "                recorded_at: now,"),
+    ],
+}
+
+CLOSING = {
+    "an end closes whatever NOTIFY_ON says": [
+        (JUDGE, "let is_told = closes || terms.policy", "let is_told = terms.policy"),
+    ],
+    "a recovery does": [
+        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n    let is_old",
+         "        let is_on = terms.policy.notify_on.contains(&Kind::Recovered);\n"
+         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n    let is_old"),
+    ],
+    "another job's start does": [
+        (JUDGE, "let is_told = closes || was_active &&", "let is_told = was_active &&"),
+    ],
+    "it is told to those who heard": [
+        (TOPIC, "heard.chain([self.own(severity)]).cloned().collect()", "heard.take(0).chain([self.own(severity)]).cloned().collect()"),
+    ],
+    "it is told to its own topic": [
+        (TOPIC, "heard.chain([self.own(severity)]).cloned().collect()",
+         "match heard.clone().count() { 0 => [self.own(severity).clone()].into(), _ => heard.cloned().collect() }"),
+    ],
+    "it resolves the incident": [
+        (JUDGE, "incident: closes.then_some(Incident::Resolved),", "incident: closes.then_some(Incident::Open),"),
+    ],
+    "a stall is told once": [
+        (JUDGE, "    next.stall = Some(Stall {", "    next.stall = reminder.map(|_| Stall {"),
+    ],
+}
+
+REMINDERS = {
+    "their intervals double": [
+        (JUDGE, "first.saturating_mul(2i32.saturating_pow(stall.reminders));", "first;"),
+    ],
+    "to a day at the most": [
+        (JUDGE, "doubled.min(REMIND_AT_LEAST_EVERY.max(first));", "doubled;"),
+    ],
+    "none when stalls are not told": [
+        (JUDGE, "|| !policy.notify_on.contains(&Kind::Stalled) ||", "|| record.stall.is_none() && !policy.notify_on.contains(&Kind::Stalled) ||"),
+    ],
+    "none of a head that waits": [
+        (JUDGE, "|| may_wait() {", "|| record.stall.is_none() && may_wait() {"),
+    ],
+}
+
+BEFORE = {
+    "the judge of before": [
+        # Any change of status or count is life.
+        (LIFE, "|count| count > record.job.processed_records.unwrap_or(0)",
+         "|count| count != record.job.processed_records.unwrap_or(0)"),
+        (LIFE, "stages == (Some(Stage::Waits), Some(Stage::Runs))", "job.status != record.job.status"),
+        # Patience is learned from the longest silence, kept here as so many doublings, and has no bound.
+        (LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 20;"),
+        (JUDGE, "next.recoveries = record.recoveries.saturating_add(1);",
+         "let twice = sign.duration_since(record.sign_at) * 2;\n"
+         "        while stall_threshold(stall_after, next.recoveries) < twice && next.recoveries < 20 {\n"
+         "            next.recoveries += 1;\n        }"),
+        (JUDGE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
+        # One look is enough, to call it stalled or gone.
+        (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
+        (JUDGE, "None if has_processed(job) && ", "None if has_processed(job) && false && "),
+        (JUDGE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+        # It has not begun while its heartbeat is its start, and waits for those that started before it and are alive.
+        (JUDGE, "let has_not_begun = stage == Some(Stage::Waits);",
+         "let has_not_begun = stage == Some(Stage::Waits) && job.heartbeat_at == job.started_at;"),
+        (QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || is_overtaken && false,"),
+        # A start is compared exactly.
+        (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",
+         "const SAME_START: SignedDuration = SignedDuration::from_millis(1);"),
+        # An unknown end is told to nobody, and a closing only if NOTIFY_ON has its kind.
+        (JUDGE, "let is_told = closes || terms.policy.notify_on.contains(&kind) && !is_again;",
+         "let is_told = terms.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
+        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n    let is_old",
+         "        let is_on = terms.policy.notify_on.contains(&Kind::Recovered);\n"
+         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n    let is_old"),
+    ],
+}
+
+DEFECTS = SIGNS | ALLOWED | WAITING | SAME | ENDS | GONE | CLOSING | REMINDERS | BEFORE
+
+
+def plant(tree, edits):
+    """Makes the edits in the tree; answers with the files as they were."""
+    before = {}
+    for file, old, new in edits:
+        path = tree / file
+        text = path.read_text()
+        before.setdefault(path, text)
+        if text.count(old) != 1:
+            sys.exit(f"planted.py: {file} has {text.count(old)} times, not once: {old!r}")
+        path.write_text(text.replace(old, new))
+    return before
+
+
+def build(tree, environment):
+    """Builds the simulation of the tree; answers with its binary."""
+    command = ["cargo", "test", "--quiet", "--features", "preview,schema", "--test", "planted", "--no-run"]
+    built = subprocess.run(
+        command + ["--message-format=json"], cwd=tree, env=environment, text=True, capture_output=True, check=False
+    )
+    if built.returncode:
+        subprocess.run(command, cwd=tree, env=environment, check=False)
+        sys.exit("planted.py: it does not build")
+    binaries = [line.split('"executable":"')[1].split('"')[0] for line in built.stdout.splitlines()
+                if '"executable":"' in line and '"name":"planted"' in line]
+    return binaries[-1]
+
+
+def play(binary, tree):
+    """Answers with what was broken, or None."""
+    played = subprocess.run(
+        [binary, str(SEEDS), str(SECONDS)], cwd=tree, text=True, capture_output=True, check=False
+    )
+    if played.returncode not in (0, 1):
+        sys.exit(f"planted.py: it ends {played.returncode}: {played.stderr}")
+    return played.stdout.strip() if played.returncode else None
+
+
+def copy_of(repository):
+    """Copies what is needed to build."""
+    tree = repository / "target/defects/tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    for name in ("src", "tests", ".cargo"):
+        if (repository / name).exists():
+            shutil.copytree(repository / name, tree / name)
+    for file in repository.glob("Cargo.*"):
+        shutil.copy(file, tree)
+    # What was built last time has a defect in it.
+    (tree / "src/lib.rs").touch()
+    return tree
+
+
+def main(wanted):
+    repository = pathlib.Path(__file__).resolve().parents[2]
+    began = time.monotonic()
+    tree = copy_of(repository)
+    # The crates that it needs are built once, and then only this one, once for each defect. Not where the real tree
+    # is built: cargo would take the one for the other.
+    environment = {
+        **os.environ,
+        "CARGO_TARGET_DIR": str(repository / "target/defects/built"),
+        "CARGO_PROFILE_DEV_DEBUG": "false",
+    }
+    broken = play(build(tree, environment), tree)
+    if broken:
+        sys.exit(f"planted.py: the unchanged tree breaks a rule: {broken}")
+    chosen = {name: edits for name, edits in DEFECTS.items() if not wanted or any(it in name for it in wanted)}
+    caught = 0
+    for name, edits in chosen.items():
+        before = plant(tree, edits)
+        broken = play(build(tree, environment), tree)
+        for path, text in before.items():
+            path.write_text(text)
+        caught += broken is not None
+        print(f"{name:<50} {broken or 'NOT CAUGHT'}", flush=True)
+    print(f"{len(chosen)} planted defects, {caught} caught; {time.monotonic() - began:.0f} s")
+    sys.exit(caught != len(chosen))
+
+
+main(sys.argv[1:])

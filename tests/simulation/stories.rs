@@ -1,0 +1,263 @@
+//! Stories made by hand, for what chance seldom brings. Each of them holds.
+
+use std::time::Duration;
+
+use super::life::{Heartbeat, Start, Style};
+use super::plan::{Event, Invocation, Plan, Step, policy};
+
+fn pass(minutes: u64) -> Step {
+    Step::Pass(Duration::from_secs(60 * minutes))
+}
+
+fn run(number: u32) -> Step {
+    Step::Run(Box::new(Invocation::plain(number)))
+}
+
+/// A run every so many minutes, until so many have passed.
+fn runs(first: u32, every: u64, until: u64) -> Vec<Step> {
+    (0..until / every)
+        .flat_map(|number| [pass(every), run(first + number as u32)])
+        .collect()
+}
+
+fn arrives(id: &'static str) -> Step {
+    Step::Job(id, Event::Arrives(Style::PLAIN))
+}
+
+fn begins(id: &'static str, rate: u32) -> Step {
+    let (pulse, overtakes) = (None, true);
+    Step::Job(
+        id,
+        Event::Begins {
+            rate,
+            pulse,
+            overtakes,
+        },
+    )
+}
+
+fn job(id: &'static str, event: Event) -> Step {
+    Step::Job(id, event)
+}
+
+/// A lagging replica shows the job of which another has taken the id.
+fn an_older_view_after_another_took_the_id() -> Vec<Step> {
+    let mut late = Invocation::plain(3);
+    late.view.jobs_stale = 6 * 60;
+    let mut steps = vec![arrives("a"), begins("a", 0), pass(10), run(1)];
+    steps.extend([pass(1), job("a", Event::IsDeleted), pass(2), arrives("a")]);
+    steps.extend([pass(1), run(2), pass(1), Step::Run(Box::new(late))]);
+    steps.extend([pass(1), run(4), pass(1), run(5)]);
+    steps
+}
+
+/// The service tells a start that was wrong, and later the right one.
+fn a_start_that_was_told_wrong_at_first() -> Vec<Step> {
+    let style = Style {
+        start: Start::LateAtFirst,
+        ..Style::PLAIN
+    };
+    let mut steps = vec![
+        job("a", Event::Arrives(style)),
+        begins("a", 600),
+        pass(10),
+        run(1),
+    ];
+    steps.extend([pass(90), run(2), pass(30), job("a", Event::Ends("FAILED"))]);
+    steps.extend([pass(5), run(3), pass(5), run(4)]);
+    steps
+}
+
+/// What waited for a job is given its time when that vanished, or when another took its id.
+fn the_next_is_given_time_when_a_job_is_gone(replaced: bool) -> Vec<Step> {
+    let beats = Event::Works {
+        rate: 600,
+        pulse: Some(60),
+    };
+    let mut steps = vec![
+        arrives("a"),
+        begins("a", 600),
+        job("a", beats),
+        arrives("b"),
+    ];
+    steps.extend(runs(1, 20, 120));
+    steps.push(job("a", Event::IsDeleted));
+    if replaced {
+        steps.extend([pass(2), arrives("a")]);
+    }
+    steps.extend(runs(20, 5, 40));
+    steps.extend([begins("b", 600), pass(5), run(40)]);
+    steps
+}
+
+/// A replica that lags far behind shows a stalled job as it was before: an older heartbeat, and a lower count.
+fn an_older_view_of_a_stalled_job() -> Vec<Step> {
+    let beats = Event::Works {
+        rate: 600,
+        pulse: Some(60),
+    };
+    let mut late = Invocation::plain(3);
+    late.view.jobs_stale = 110 * 60;
+    let mut steps = vec![
+        arrives("a"),
+        begins("a", 600),
+        job("a", beats),
+        run(1),
+        pass(60),
+    ];
+    steps.extend([
+        job("a", Event::FallsSilent),
+        run(2),
+        // The rise is written down here, and the stall told there.
+        pass(20),
+        run(7),
+        pass(70),
+        run(4),
+    ]);
+    steps.extend([Step::Run(Box::new(late)), pass(5), run(6)]);
+    steps
+}
+
+/// One look misses the job that runs: who waits for it is not stalled.
+fn the_job_that_runs_is_missed_once() -> Vec<Step> {
+    let beats = Event::Works {
+        rate: 600,
+        pulse: Some(60),
+    };
+    let mut blind = Invocation::plain(50);
+    blind.view.misses = Some("a");
+    let mut steps = vec![
+        arrives("a"),
+        begins("a", 600),
+        job("a", beats),
+        arrives("b"),
+    ];
+    steps.extend(runs(1, 30, 180));
+    steps.extend([pass(5), Step::Run(Box::new(blind)), pass(5), run(60)]);
+    steps
+}
+
+/// One hangs for ever, the next overtakes it and completes, and the one after that never begins.
+fn an_overtaken_job_holds_nobody_up() -> Vec<Step> {
+    let mut steps = vec![arrives("a"), begins("a", 600), pass(10), run(1)];
+    steps.extend([job("a", Event::FallsSilent), arrives("b")]);
+    steps.extend(runs(2, 30, 180));
+    steps.extend([begins("b", 600), pass(10), arrives("c"), run(20), pass(10)]);
+    steps.push(job("b", Event::Ends("COMPLETE")));
+    steps.extend(runs(30, 30, 420));
+    steps
+}
+
+/// It ends at once, and another of its id starts within a minute.
+fn the_next_of_its_id_starts_within_a_minute() -> Vec<Step> {
+    let seconds = |seconds| Step::Pass(Duration::from_secs(seconds));
+    let mut steps = vec![
+        run(1),
+        pass(10),
+        arrives("a"),
+        begins("a", 600),
+        seconds(10),
+    ];
+    steps.extend([
+        job("a", Event::Ends("COMPLETE")),
+        seconds(5),
+        run(2),
+        seconds(5),
+    ]);
+    steps.extend([job("a", Event::IsDeleted), seconds(20), arrives("a")]);
+    steps.extend([begins("a", 600), pass(5), run(3)]);
+    steps.extend([job("a", Event::Ends("FAILED")), pass(5), run(4)]);
+    steps
+}
+
+/// It hangs, vanishes, is there again and hangs on.
+fn a_stalled_job_vanishes_and_is_back() -> Vec<Step> {
+    let mut steps = vec![arrives("a"), begins("a", 600), pass(30)];
+    steps.extend([run(1), job("a", Event::FallsSilent)]);
+    steps.extend(runs(2, 30, 120));
+    steps.push(job("a", Event::Hides));
+    steps.extend(runs(20, 10, 40));
+    steps.push(job("a", Event::Returns));
+    steps.extend(runs(40, 10, 200));
+    steps
+}
+
+/// Its completion time is before its start, and it is first seen when it has completed.
+fn an_end_before_the_start() -> Vec<Step> {
+    let style = Style {
+        ends_before_start: true,
+        ..Style::PLAIN
+    };
+    let mut steps = vec![
+        run(1),
+        pass(5),
+        job("a", Event::Arrives(style)),
+        begins("a", 600),
+    ];
+    steps.extend([pass(5), job("a", Event::Ends("COMPLETE")), pass(5), run(2)]);
+    steps.extend([pass(5), run(3)]);
+    steps
+}
+
+/// It has hung and recovered four times, and hangs for ever.
+fn a_job_that_recovers_often() -> Vec<Step> {
+    let style = Style {
+        heartbeat: Heartbeat::IsTheStart,
+        ..Style::PLAIN
+    };
+    let mut steps = vec![
+        job("a", Event::Arrives(style)),
+        begins("a", 6_000),
+        pass(30),
+        run(1),
+    ];
+    for number in 1..5 {
+        let works = Event::Works {
+            rate: 6_000,
+            pulse: None,
+        };
+        steps.push(job("a", Event::FallsSilent));
+        steps.extend(runs(number * 100, 20, 320));
+        steps.push(job("a", works));
+        steps.extend(runs(number * 100 + 50, 20, 40));
+    }
+    steps.push(job("a", Event::FallsSilent));
+    steps.extend(runs(1_000, 20, 600));
+    steps
+}
+
+pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
+    let stories = [
+        ("an older view", an_older_view_after_another_took_the_id()),
+        ("a wrong start", a_start_that_was_told_wrong_at_first()),
+        (
+            "a job is gone",
+            the_next_is_given_time_when_a_job_is_gone(false),
+        ),
+        (
+            "an id is taken",
+            the_next_is_given_time_when_a_job_is_gone(true),
+        ),
+        ("an older view of a stall", an_older_view_of_a_stalled_job()),
+        ("the runner is missed", the_job_that_runs_is_missed_once()),
+        ("overtaken", an_overtaken_job_holds_nobody_up()),
+        (
+            "within a minute",
+            the_next_of_its_id_starts_within_a_minute(),
+        ),
+        ("gone and back", a_stalled_job_vanishes_and_is_back()),
+        ("an end before the start", an_end_before_the_start()),
+        ("hangs often", a_job_that_recovers_often()),
+    ];
+    let plan = |(name, steps)| {
+        let plan = Plan {
+            seed: 0,
+            command: "simulate",
+            is_urgent: true,
+            policy: policy(),
+            steps,
+        };
+        (name, plan)
+    };
+    stories.into_iter().map(plan).collect()
+}
