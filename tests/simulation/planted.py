@@ -57,11 +57,10 @@ SIGNS = {
         (LIFE, "            true => Some(now),", "            true => self.heartbeat.or(Some(now - SignedDuration::from_hours(3))),"),
     ],
     "a sample is kept of what shows no heartbeat": [
-        (JUDGE, "    (is_sample || has_changed).then", "    (is_sample && has_changed || has_changed).then"),
+        (JUDGE, "let is_written = is_sample || has_changed;", "let is_written = is_sample && has_changed || has_changed;"),
     ],
     "a heartbeat that is missing is no silence": [
-        (JUDGE, "    shows_none && record.job.heartbeat_at.is_some() && record.stall.is_none()",
-         "    shows_none && record.job.heartbeat_at.is_some() && record.stall.is_none() && false"),
+        (LIFE, "!can_compare && record.stall.is_none()", "!can_compare && record.stall.is_none() && false"),
     ],
     "before the first sight nothing is known": [
         (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
@@ -102,11 +101,10 @@ WAITING = {
         (QUEUE, "record.phase == Phase::Active && !was_seen {", "record.phase == Phase::Active && !was_seen && false {"),
     ],
     "who shows no known status keeps it too": [
-        (QUEUE, "                .and_then(|record| record.job.status.stage())\n                .max(job.status.stage());",
-         "                .and_then(|_| None)\n                .max(job.status.stage());"),
+        (QUEUE, "record.map_or(job.status.stage(), |record| record.stage(job));", "job.status.stage();"),
     ],
     "also in its own silence": [
-        (JUDGE, "record.job.status.stage().max(job.status.stage());", "job.status.stage();"),
+        (JUDGE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
     ],
     "an incomplete listing says nothing of who waits": [
         (RUN, "self.answer.complete.then(|| self.queue())", "Some(self.queue())"),
@@ -185,7 +183,7 @@ GONE = {
         (JUDGE, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, terms)",
          "        recorded_at: now,\n        ..written(record, terms)"),
     ],
-    "an incomplete run does not count": [(RUN, "Some(Ok(None)) if self.answer.complete => {", "Some(Ok(None)) if self.answer.complete || true => {")],
+    "an incomplete run does not count": [(RUN, "Some(Ok((at, None))) if self.answer.complete => {", "Some(Ok((at, None))) if self.answer.complete || true => {")],
     "who is back is recovered": [
         (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, terms),",
          "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, terms).filter(|_| false),"),
@@ -200,9 +198,9 @@ CLOSING = {
         (JUDGE, "let is_told = closes || terms.policy", "let is_told = terms.policy"),
     ],
     "a recovery does": [
-        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n    let is_old",
+        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n",
          "        let is_on = terms.policy.notify_on.contains(&Kind::Recovered);\n"
-         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n    let is_old"),
+         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n"),
     ],
     "another job's start does": [
         (JUDGE, "let is_told = closes || was_active &&", "let is_told = was_active &&"),
@@ -245,18 +243,19 @@ BEFORE = {
         (LIFE, "stages == (Some(Stage::Waits), Some(Stage::Runs))", "job.status != record.job.status"),
         # Patience is learned from the longest silence, kept here as so many doublings, and has no bound.
         (LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 20;"),
-        (JUDGE, "next.recoveries = record.recoveries.saturating_add(1);",
-         "let twice = sign.duration_since(record.sign_at) * 2;\n"
-         "        while stall_threshold(stall_after, next.recoveries) < twice && next.recoveries < 20 {\n"
-         "            next.recoveries += 1;\n        }"),
+        (JUDGE, "            recoveries: record.recoveries.saturating_add(1),",
+         "            recoveries: {\n"
+         "                let twice = sign.duration_since(record.sign_at) * 2;\n"
+         "                let longer = |it: &u32| stall_threshold(stall_after, *it) >= twice;\n"
+         "                (record.recoveries..20).find(longer).unwrap_or(20)\n            },"),
         (JUDGE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
         # One look is enough, to call it stalled or gone.
         (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
         (JUDGE, "None if has_processed(job) && ", "None if has_processed(job) && false && "),
         (JUDGE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
         # It has not begun while its heartbeat is its start, and waits for those that started before it and are alive.
-        (JUDGE, "let has_not_begun = stage == Some(Stage::Waits);",
-         "let has_not_begun = stage == Some(Stage::Waits) && job.heartbeat_at == job.started_at;"),
+        (JUDGE, "let has_not_begun = record.stage(job) == Some(Stage::Waits);",
+         "let has_not_begun = record.stage(job) == Some(Stage::Waits) && job.heartbeat_at == job.started_at;"),
         (QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || is_overtaken && false,"),
         # A start is compared exactly.
         (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",
@@ -264,9 +263,9 @@ BEFORE = {
         # An unknown end is told to nobody, and a closing only if NOTIFY_ON has its kind.
         (JUDGE, "let is_told = closes || terms.policy.notify_on.contains(&kind) && !is_again;",
          "let is_told = terms.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
-        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n    let is_old",
+        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n",
          "        let is_on = terms.policy.notify_on.contains(&Kind::Recovered);\n"
-         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n    let is_old"),
+         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n"),
     ],
 }
 
