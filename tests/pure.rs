@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on panics"
 )]
+#![recursion_limit = "256"]
 
 #[cfg(test)]
 mod cases;
@@ -18,9 +19,15 @@ mod judge;
 #[cfg(test)]
 mod notice;
 #[cfg(test)]
+mod promise;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod runs;
+#[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod simulation;
 
 #[cfg(not(test))]
 fn main() {}

@@ -26,6 +26,13 @@ struct World {
     hidden: Rc<RefCell<Option<&'static str>>>,
     /// Who asks by id is told of another job.
     answers_with_another: Rc<Cell<bool>>,
+    /// Who asks by id is told of that job, listed or not.
+    finds_by_id: Rc<Cell<bool>>,
+    /// Writes last as long as everything else.
+    records_take_their_time: Rc<Cell<bool>>,
+    writes: Rc<Cell<usize>>,
+    /// The most that were under way at once.
+    most_writes: Rc<Cell<usize>>,
     service: Rc<Service>,
     table: Memory,
     loads_fail: Rc<Cell<bool>>,
@@ -76,6 +83,8 @@ struct Kept {
     /// The only job whose messages it does not take; without it, it takes none.
     only_of: Cell<Option<&'static str>>,
     subscribers: Option<u64>,
+    /// It never answers who subscribes.
+    hides_subscribers: bool,
 }
 
 /// What a topic does with a message.
@@ -99,6 +108,7 @@ impl Kept {
             mood: Cell::new(Mood::Takes),
             only_of: Cell::default(),
             subscribers: None,
+            hides_subscribers: false,
         }
     }
 
@@ -120,6 +130,10 @@ impl World {
             jobs: Rc::default(),
             hidden: Rc::default(),
             answers_with_another: Rc::default(),
+            finds_by_id: Rc::default(),
+            records_take_their_time: Rc::default(),
+            writes: Rc::default(),
+            most_writes: Rc::default(),
             service: Rc::default(),
             table: Memory::default(),
             loads_fail: Rc::default(),
@@ -300,6 +314,11 @@ impl Listing for World {
                 .cloned();
             return Ok(another);
         }
+        if self.finds_by_id.get() {
+            let jobs = self.jobs.borrow();
+            let is_it = |job: &&Listed| job.job_id.as_deref() == Some(id.as_str());
+            return Ok(jobs.iter().find(is_it).cloned());
+        }
         match *self.hidden.borrow() {
             Some(hidden) if hidden == id.as_str() => {
                 Err(ListingError::Failed("access denied".to_owned()))
@@ -330,6 +349,13 @@ impl Store for World {
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
         if self.records_fail.get() && matches!(change.item, Item::Job(_)) {
             return Err(StoreError::Failed("throttled".to_owned()));
+        }
+        if self.records_take_their_time.get() {
+            self.writes.set(self.writes.get() + 1);
+            self.most_writes
+                .set(self.most_writes.get().max(self.writes.get()));
+            sleep(self.latency).await;
+            self.writes.set(self.writes.get() - 1);
         }
         self.table.record(change, now).await
     }
@@ -380,6 +406,9 @@ impl Topic for Slow {
     }
 
     async fn subscribers(&self) -> Option<u64> {
+        if self.1.hides_subscribers {
+            return std::future::pending().await;
+        }
         self.1.subscribers
     }
 }
@@ -444,6 +473,91 @@ async fn an_answer_about_another_job_is_counted_and_concludes_nothing() {
         assert_eq!(outcome.answer.unreadable, 1);
     }
     assert_eq!(World::kinds(&world.topic), ["began"], "nothing vanished");
+}
+
+/// The service says of each that it is not there, and yet a page was not seen.
+#[tokio::test(start_paused = true)]
+async fn nothing_vanishes_in_runs_whose_listing_is_incomplete() {
+    let world = World::new(Duration::ZERO);
+    world.service.page_size.set(1);
+    for id in ["gone", "on_the_next_page"] {
+        world.start(id, "IN_PROGRESS");
+    }
+    world.run("begins", None).await;
+    world.jobs.borrow_mut().remove(0);
+    world.start("last", "IN_PROGRESS");
+    world.service.broken_page.set(Some(1));
+    for name in ["one", "two", "three"] {
+        advance(Duration::from_secs(300)).await;
+        let outcome = world.run(name, None).await;
+        assert!(matches!(outcome.failures[..], [Failure::ListingFailed(_)]));
+    }
+    assert_eq!(World::kinds(&world.topic), ["began"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_the_listing_misses_is_judged_by_what_its_id_finds() {
+    let world = World::new(Duration::ZERO);
+    for id in ["other", "missed"] {
+        world.start(id, "IN_PROGRESS");
+    }
+    world.run("begins", None).await;
+    advance(Duration::from_secs(300)).await;
+    world.end("missed", "FAILED");
+    world.hidden.replace(Some("missed"));
+    world.finds_by_id.set(true);
+    let outcome = world.run("second", None).await;
+    assert_eq!(outcome.answer.unreadable, 0);
+    assert_eq!(World::kinds(&world.topic), ["began", "failed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_job_that_cannot_be_understood_is_counted() {
+    let world = World::new(Duration::ZERO);
+    world.start("a", "IN_PROGRESS");
+    world.hidden.replace(Some("none of these"));
+    for _ in 0..3 {
+        world.jobs.borrow_mut().push(Listed::default());
+    }
+    let answer = world.run("first", None).await.answer;
+    assert_eq!((answer.jobs, answer.unreadable), (4, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_fell_silent_before_the_watch_began_is_told() {
+    let world = World::new(Duration::ZERO);
+    world.start("silent", "IN_PROGRESS");
+    advance(Duration::from_secs(5 * 3600)).await;
+    world.run("first", None).await;
+    let mut kinds = World::kinds(&world.topic);
+    kinds.sort();
+    assert_eq!(kinds, ["began", "stalled"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_sixteen_writes_are_under_way_at_once() {
+    let world = World::new(Duration::from_millis(20));
+    for i in 0..100 {
+        world.start(&format!("j{i:03}"), "IN_PROGRESS");
+    }
+    world.records_take_their_time.set(true);
+    world.run("first", None).await;
+    assert_eq!(world.most_writes.get(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_does_not_say_who_subscribes_holds_a_run_up_for_five_seconds_only() {
+    let world = World {
+        topic: Rc::new(Kept {
+            hides_subscribers: true,
+            ..Kept::named("jobs")
+        }),
+        ..World::new(Duration::ZERO)
+    };
+    let begun = Instant::now();
+    let outcome = world.run("first", None).await;
+    assert_eq!(outcome.gauges.subscribers, None);
+    assert_eq!(begun.elapsed(), Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]
