@@ -16,11 +16,12 @@ use tracing::{error, info};
 
 use crate::message::{Message, Telling, Told};
 use crate::ports::{
-    Claimed, Clock, Listing, Owed, Ports, PublishError, Recorded, State, Store, StoreError, Topic,
+    Claimed, Clock, Listing, Pending, Ports, PublishError, Recorded, State, Store, StoreError,
+    Topic,
 };
 use crate::run::{Answer, Failure, Outcome, Tick, bounded, millis, run};
 use crate::settings::WatchSettings;
-use crate::watch::{Change, Item, Job, Key, Kind, Listed, Notice, NoticeId, TopicArn};
+use crate::watch::{Change, Item, Job, Key, Kind, ListedJob, Notice, NoticeId, TopicArn};
 
 /// An invocation that failed: the first of its failures, with a stable name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +80,7 @@ pub async fn invoke<L: Listing, S: Store, T: Topic, C: Clock>(
         let mut answer = outcome.answer;
         let would_publish = ports.topic.take();
         answer.dry_run = true;
-        answer.owed += answer.published;
+        answer.pending += answer.published;
         answer.published = 0;
         answer.would_publish = Some(
             would_publish
@@ -122,7 +123,7 @@ fn say(answer: &Answer, failures: &[Failure]) {
         pages,
         complete,
         published,
-        owed,
+        pending,
         unreadable,
         began,
         dry_run,
@@ -139,7 +140,7 @@ fn say(answer: &Answer, failures: &[Failure]) {
         by_status,
         notices,
         published,
-        owed,
+        pending,
         unreadable,
         began,
         dry_run,
@@ -160,7 +161,7 @@ async fn test_notice<L, S, T: Topic, C: Clock>(
     tick: &Tick<'_>,
 ) -> (Answer, Vec<Failure>) {
     let (started, now) = (Instant::now(), ports.clock.now());
-    let sample = Listed {
+    let sample = ListedJob {
         job_id: Some("test_job".to_owned()),
         status: Some("COMPLETE".to_owned()),
         start_time: Some("2021-04-19T11:20:42Z".to_owned()),
@@ -168,7 +169,7 @@ async fn test_notice<L, S, T: Topic, C: Clock>(
         detector_name: Some("test_detector".to_owned()),
         processed_records_count: Some(5_000),
         total_records_count: Some(5_000),
-        ..Listed::default()
+        ..ListedJob::default()
     };
     let notice = Notice {
         id: NoticeId::new(tick.source, None, Kind::Test, tick.run),
@@ -242,7 +243,7 @@ impl<S: Store> Store for ReadOnly<S> {
 
     async fn claim(
         &self,
-        _: &Owed,
+        _: &Pending,
         _: &str,
         _: Timestamp,
         _: Timestamp,
@@ -250,7 +251,7 @@ impl<S: Store> Store for ReadOnly<S> {
         Ok(Claimed::Mine)
     }
 
-    async fn settle(&self, _: &Owed) -> Result<(), StoreError> {
+    async fn settle(&self, _: &Pending) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -8,13 +8,15 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use crate::message::Message;
-use crate::watch::{Baseline, Change, Item, JobId, Key, Listed, Notice, Record, TopicArn, Topics};
+use crate::watch::{
+    Baseline, Change, Item, JobId, Key, ListedJob, Notice, Record, TopicArn, Topics,
+};
 
 /// One page of the listing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// The jobs, in no promised order.
-    pub jobs: Vec<Listed>,
+    pub jobs: Vec<ListedJob>,
     /// What to ask the next page with; the last page has none.
     pub next: Option<String>,
 }
@@ -25,7 +27,7 @@ pub trait Listing {
     fn page(&self, token: Option<&str>) -> impl Future<Output = Result<Page, ListingError>>;
 
     /// The job with this id, or whatever the service has answered instead; `None` if there is none.
-    fn ask(&self, id: &JobId) -> impl Future<Output = Result<Option<Listed>, ListingError>>;
+    fn ask(&self, id: &JobId) -> impl Future<Output = Result<Option<ListedJob>, ListingError>>;
 }
 
 /// A page or a job could not be had, after all retries.
@@ -47,7 +49,7 @@ pub struct State {
     /// The jobs that are active or ended lately, expired ones left out.
     pub records: Vec<Record>,
     /// What waits to be delivered.
-    pub owed: Vec<Owed>,
+    pub outbox: Vec<Pending>,
     /// What is stored and cannot be understood. It is left untouched.
     pub unreadable: Vec<UnreadableItem>,
 }
@@ -63,10 +65,10 @@ pub struct UnreadableItem {
 
 /// A notice that waits until it is delivered to one topic.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Owed {
+pub struct Pending {
     /// What to tell.
     pub notice: Notice,
-    /// The topic that it is for. What is for two topics is owed twice, with one id, and each is delivered for itself.
+    /// The topic that it is for. What is for two topics is pending twice, with one id, and each is delivered for itself.
     pub topic: TopicArn,
     /// Its place among the notices of its job: the revision that it was recorded with, and its place there.
     pub order: (u64, u64),
@@ -79,7 +81,7 @@ pub enum Recorded {
     Done,
     /// It is not made, because the table holds this instead of what was expected. It may be this very change:
     /// then an earlier attempt made it and its answer was lost.
-    Lost(Option<Item>),
+    Conflict(Option<Item>),
 }
 
 /// What became of a claim.
@@ -89,7 +91,7 @@ pub enum Claimed {
     Mine,
     /// Another run's claim has not ended.
     Held,
-    /// It is owed no longer: it has been delivered.
+    /// It is pending no longer: it has been delivered.
     Gone,
 }
 
@@ -105,7 +107,7 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Item>, StoreError>>;
 
-    /// Writes the item and what is owed, if the table holds what the change expects. After an error it is
+    /// Writes the item and what is pending, if the table holds what the change expects. After an error it is
     /// unknown whether the change was made.
     fn record(
         &self,
@@ -113,18 +115,18 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Recorded, StoreError>>;
 
-    /// Claims an owed notice for the run `by` until `until`, if it is owed and no other run's claim lasts. With an
+    /// Claims a pending notice for the run `by` until `until`, if it is pending and no other run's claim lasts. With an
     /// `until` that is not after `now` the run lets go of its claim.
     fn claim(
         &self,
-        owed: &Owed,
+        pending: &Pending,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> impl Future<Output = Result<Claimed, StoreError>>;
 
-    /// Forgets an owed notice. Doing it twice is harmless.
-    fn settle(&self, owed: &Owed) -> impl Future<Output = Result<(), StoreError>>;
+    /// Forgets a pending notice. Doing it twice is harmless.
+    fn settle(&self, pending: &Pending) -> impl Future<Output = Result<(), StoreError>>;
 }
 
 /// The state could not be read or written, after all retries.

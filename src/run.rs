@@ -1,8 +1,8 @@
 //! One run, and the only place that orders effects.
 //!
 //! Load the state and list the jobs, both started together; record each change as it comes; ask by id for known
-//! active jobs that were not listed; judge silences; deliver all that is owed, by this run or an earlier one:
-//! claim, publish, settle. Whatever dies in between, what is recorded stays owed until it was published.
+//! active jobs that were not listed; judge silences; deliver all that is pending, by this run or an earlier one:
+//! claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
 
 mod commit;
 mod deliver;
@@ -27,9 +27,9 @@ use list::{Listed, list};
 pub use outcome::{Answer, Failure, Gauges, Outcome};
 use pace::Pace;
 
-use crate::ports::{Clock, Listing, Owed, Page, Ports, Store, StoreError, Topic};
+use crate::ports::{Clock, Listing, Page, Pending, Ports, Store, StoreError, Topic};
 use crate::settings::WatchSettings;
-use crate::watch::judge::{self, Terms, judge, judge_absence, judge_silence};
+use crate::watch::judge::{self, RunContext, judge, judge_absence, judge_silence};
 use crate::watch::life::sign_of_life;
 use crate::watch::queue::Ends;
 use crate::watch::{
@@ -96,13 +96,18 @@ enum Question {
 }
 
 impl Question {
-    fn judge(&self, record: Option<&Record>, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
+    fn judge(
+        &self,
+        record: Option<&Record>,
+        now: Timestamp,
+        context: &RunContext<'_>,
+    ) -> Option<Change> {
         match (self, record) {
-            (Self::Seen(job), record) => judge(record, job, now, terms),
+            (Self::Seen(job), record) => judge(record, job, now, context),
             (Self::Silent(job, queue), Some(record)) => {
-                judge_silence(record, job, now, terms, queue.as_ref().as_ref())
+                judge_silence(record, job, now, context, queue.as_ref().as_ref())
             }
-            (Self::Absent, Some(record)) => judge_absence(record, now, terms),
+            (Self::Absent, Some(record)) => judge_absence(record, now, context),
             (Self::Silent(..) | Self::Absent, None) => None,
         }
     }
@@ -144,8 +149,8 @@ struct Run<'a, L, S, T, C> {
     /// The active jobs that this run saw: they are few.
     active: BTreeMap<JobId, Sighting>,
     ends: Ends,
-    owed: Vec<Owed>,
-    /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is owed.
+    pending: Vec<Pending>,
+    /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is pending.
     overtaken: BTreeSet<JobId>,
     answer: Answer,
     failures: Vec<Failure>,
@@ -173,7 +178,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             unjudged: BTreeSet::new(),
             active: BTreeMap::new(),
             ends: Ends::default(),
-            owed: Vec::new(),
+            pending: Vec::new(),
             overtaken: BTreeSet::new(),
             answer: Answer::default(),
             failures: Vec::new(),
@@ -208,13 +213,16 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
             let record = &self.known.get(&job.id)?.record;
             (record.phase == Phase::Active).then(|| age(sign_of_life(record, job, now)))
         });
-        let owed = self.owed.iter().map(|owed| age(owed.notice.recorded_at));
+        let pending = self
+            .pending
+            .iter()
+            .map(|pending| age(pending.notice.recorded_at));
         let gauges = Gauges {
-            oldest_owed: owed.max().unwrap_or_default(),
+            oldest_pending: pending.max().unwrap_or_default(),
             oldest_sign_of_life: signs.max(),
             subscribers,
         };
-        self.answer.owed = self.owed.len() as u64;
+        self.answer.pending = self.pending.len() as u64;
         self.answer.took_ms = millis(self.started.elapsed());
         self.answer.complete &= !self.spent;
         Outcome {
@@ -279,7 +287,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 },
             );
         }
-        self.owed = state.owed;
+        self.pending = state.outbox;
         for item in state.unreadable {
             self.unjudged.extend(item.job);
             self.unreadable.push(item.error);
@@ -347,7 +355,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         self.drain(&mut writes, 0).await;
     }
 
-    fn read(&mut self, listed: crate::watch::Listed) -> Option<Job> {
+    fn read(&mut self, listed: crate::watch::ListedJob) -> Option<Job> {
         match Job::read(listed) {
             Ok(job) => Some(job.plausible_at(self.ports.clock.now())),
             Err(unreadable) => {
@@ -405,8 +413,8 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         }
     }
 
-    fn terms<'t>(&'t self, baseline: &'t Baseline) -> Terms<'t> {
-        terms(self.tick, &self.topics, baseline)
+    fn context<'t>(&'t self, baseline: &'t Baseline) -> RunContext<'t> {
+        context(self.tick, &self.topics, baseline)
     }
 
     /// Judges, and starts to write what it makes.
@@ -419,7 +427,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         baseline: &Baseline,
     ) {
         let record = self.known.get(&id).map(|known| &known.record);
-        let Some(change) = question.judge(record, now, &self.terms(baseline)) else {
+        let Some(change) = question.judge(record, now, &self.context(baseline)) else {
             return;
         };
         self.drain(writes, WRITES - 1).await;
@@ -427,13 +435,13 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         let (baseline, topics) = (baseline.clone(), self.topics.clone());
         writes.jobs.insert(id.clone());
         writes.futures.push(Box::pin(async move {
-            let terms = terms(tick, &topics, &baseline);
+            let context = context(tick, &topics, &baseline);
             let anew = |item: Option<&Item>, _| {
                 let record = match item {
                     Some(Item::Job(record)) => Some(record.as_ref()),
                     Some(Item::Watch(_)) | None => None,
                 };
-                question.judge(record, now, &terms)
+                question.judge(record, now, &context)
             };
             (id, commit(ports, until, change, anew).await)
         }));
@@ -486,11 +494,12 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
                 .notices
                 .entry(notice.kind.to_string())
                 .or_default() += 1;
-            self.owed.extend(notice.topics.iter().map(|topic| Owed {
-                notice: notice.clone(),
-                topic: topic.clone(),
-                order: (rev, place as u64),
-            }));
+            self.pending
+                .extend(notice.topics.iter().map(|topic| Pending {
+                    notice: notice.clone(),
+                    topic: topic.clone(),
+                    order: (rev, place as u64),
+                }));
         }
         match change.item {
             Item::Watch(baseline) => self.baseline = Some(baseline),
@@ -614,7 +623,7 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
         let (tick, topics) = (self.tick, self.topics.clone());
         let (jobs, by_status) = (self.answer.jobs, self.answer.by_status.clone());
         let change = |baseline: &Baseline, now| {
-            judge::began(&terms(tick, &topics, baseline), now, jobs, &by_status)
+            judge::began(&context(tick, &topics, baseline), now, jobs, &by_status)
         };
         let anew = |item: Option<&Item>, now| match item {
             Some(Item::Watch(baseline)) if baseline.began_at.is_none() => {
@@ -637,8 +646,8 @@ impl<'a, L: Listing, S: Store, T: Topic, C: Clock> Run<'a, L, S, T, C> {
     }
 }
 
-fn terms<'t>(tick: &'t Tick<'_>, topics: &'t Topics, baseline: &'t Baseline) -> Terms<'t> {
-    Terms {
+fn context<'t>(tick: &'t Tick<'_>, topics: &'t Topics, baseline: &'t Baseline) -> RunContext<'t> {
+    RunContext {
         source: tick.source,
         policy: &tick.settings.policy,
         topics,

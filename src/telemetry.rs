@@ -139,9 +139,9 @@ fn health(outcome: &Outcome) -> Vec<Metric> {
             Some(u64::from(!outcome.answer.complete)),
         ),
         (
-            "OldestOwedAge",
+            "OldestPendingAge",
             "Seconds",
-            Some(seconds(gauges.oldest_owed)),
+            Some(seconds(gauges.oldest_pending)),
         ),
         (
             "OldestSignOfLife",

@@ -12,8 +12,8 @@ use fraud_job_watch::ports::{
     Topic,
 };
 use fraud_job_watch::run::{Failure, Tick, run};
-use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
-use fraud_job_watch::watch::{Baseline, Change, Item, Listed, Notice, Source, TopicArn, Topics};
+use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
+use fraud_job_watch::watch::{Baseline, Change, Item, ListedJob, Notice, Source, TopicArn, Topics};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -275,10 +275,10 @@ async fn a_member_of_another_type_counts_as_absent() {
     let body = json!({"batchPredictions": [null, odd], "nextToken": null});
     let (listing, _) = listing(vec![answers(200, &body)]);
     let page = listing.page(None).await.unwrap();
-    let known = Listed {
+    let known = ListedJob {
         job_id: Some("odd".to_owned()),
         total_records_count: Some(9_000_000_000_000_000_000),
-        ..Listed::default()
+        ..ListedJob::default()
     };
     assert_eq!((page.jobs, page.next), (vec![known], None));
 }
@@ -353,7 +353,7 @@ fn began_change() -> Change {
     };
     let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
     let source = source();
-    let terms = Terms {
+    let context = RunContext {
         source: &source,
         policy: &settings.policy,
         topics: &Topics {
@@ -363,7 +363,7 @@ fn began_change() -> Change {
         baseline: &baseline,
         run: "mine",
     };
-    began(&terms, now(), 0, &std::collections::BTreeMap::new())
+    began(&context, now(), 0, &std::collections::BTreeMap::new())
 }
 
 fn canceled(code: &str, old: Option<Value>) -> Value {
@@ -394,7 +394,7 @@ async fn a_transaction_lost_to_another_run_is_told_from_ones_own_echo() {
             400,
             &canceled("ConditionalCheckFailed", Some(stored_baseline(2, by))),
         )]);
-        let Recorded::Lost(Some(standing)) = store.record(&change, now()).await.unwrap() else {
+        let Recorded::Conflict(Some(standing)) = store.record(&change, now()).await.unwrap() else {
             panic!("not lost")
         };
         assert_eq!(standing == change.item, is_echo, "written by {by}");
@@ -407,7 +407,7 @@ async fn a_transaction_that_met_another_looks_what_that_one_left() {
         answers(400, &canceled("TransactionConflict", None)),
         answers(200, &json!({"Item": stored_baseline(2, "other")})),
     ]);
-    let Recorded::Lost(Some(Item::Watch(Baseline { by, .. }))) =
+    let Recorded::Conflict(Some(Item::Watch(Baseline { by, .. }))) =
         store.record(&began_change(), now()).await.unwrap()
     else {
         panic!("not lost")
@@ -430,7 +430,7 @@ async fn a_transaction_holds_the_item_and_each_notice_and_asks_for_the_old_item(
     let key = sent["TransactItems"][1]["Put"]["Item"]["item"]["S"]
         .as_str()
         .unwrap();
-    assert!(key.starts_with("owed#"), "{key}");
+    assert!(key.starts_with("outbox#"), "{key}");
     assert!(sent["ClientRequestToken"].is_string());
 }
 

@@ -127,7 +127,7 @@ const ALLOCATIONS: [(&str, u64); 11] = [
     ("judge a known job that completed", 62),
     ("read a page of 50 jobs", 894),
     ("write a record", 539),
-    ("write a record and what is owed", 620),
+    ("write a record and what is pending", 620),
     ("judge a silence that makes a stall", 67),
     ("read a state of 100 records", 8_159),
     ("render a notice", 526),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aws_smithy_http_client::test_util::StaticReplayClient;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::local::state::StateFile;
-use fraud_job_watch::ports::{Owed, State, Store, StoreError, UnreadableItem};
+use fraud_job_watch::ports::{Pending, State, Store, StoreError, UnreadableItem};
 use fraud_job_watch::watch::judge::Expected;
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
@@ -220,8 +220,8 @@ fn began() -> Notice {
     }
 }
 
-fn owed_reminder() -> Owed {
-    Owed {
+fn pending_reminder() -> Pending {
+    Pending {
         notice: reminder(),
         topic: topic(),
         order: (3, 0),
@@ -239,12 +239,12 @@ fn changes() -> Vec<(&'static str, Vec<&'static str>, Change)> {
     vec![
         (
             "watch",
-            vec!["owed-began"],
+            vec!["pending-began"],
             change(Item::Watch(baseline()), vec![began()]),
         ),
         (
             "whole",
-            vec!["owed", "owed-urgent"],
+            vec!["pending", "pending-urgent"],
             change(job(whole()), vec![reminder()]),
         ),
         ("active", vec![], change(job(active()), vec![])),
@@ -257,9 +257,9 @@ const NAMES: [&str; 7] = [
     "whole",
     "active",
     "ended",
-    "owed",
-    "owed-urgent",
-    "owed-began",
+    "pending",
+    "pending-urgent",
+    "pending-began",
 ];
 
 /// Before any of it expires.
@@ -270,9 +270,9 @@ fn now() -> Timestamp {
 fn assert_is_all(mut state: State) {
     state.records.sort_by_key(|record| record.rev);
     state
-        .owed
-        .sort_by_key(|owed| (owed.order, owed.topic.clone()));
-    let owed = |notice, topic, rev| Owed {
+        .outbox
+        .sort_by_key(|pending| (pending.order, pending.topic.clone()));
+    let pending = |notice, topic, rev| Pending {
         notice,
         topic,
         order: (rev, 0),
@@ -280,10 +280,10 @@ fn assert_is_all(mut state: State) {
     let expected = State {
         baseline: Some(baseline()),
         records: vec![active(), whole(), ended()],
-        owed: vec![
-            owed(began(), topic(), 2),
-            owed(reminder(), topic(), 3),
-            owed(reminder(), urgent(), 3),
+        outbox: vec![
+            pending(began(), topic(), 2),
+            pending(reminder(), topic(), 3),
+            pending(reminder(), urgent(), 3),
         ],
         unreadable: vec![],
     };
@@ -335,10 +335,10 @@ async fn sent(change: &Change) -> (Value, Vec<String>, Vec<Value>) {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_written_has_the_form_of_version_1() {
-    for (name, owed, change) in changes() {
+    for (name, pending, change) in changes() {
         let (item, _, put) = sent(&change).await;
         assert_eq!(item, golden(name), "{name}");
-        let mut stored: Vec<_> = owed.into_iter().map(golden).collect();
+        let mut stored: Vec<_> = pending.into_iter().map(golden).collect();
         // The claim comes later.
         for stored in stored.iter_mut().filter_map(Value::as_object_mut) {
             stored.remove("claim_by");
@@ -349,11 +349,11 @@ async fn what_is_written_has_the_form_of_version_1() {
     let (table, http) = table(&json!({}));
     let until = at("2026-03-02T10:42:40Z");
     table
-        .claim(&owed_reminder(), "run-3", until, now())
+        .claim(&pending_reminder(), "run-3", until, now())
         .await
         .unwrap();
     let body = bodies(&http).remove(0);
-    let stored = golden("owed");
+    let stored = golden("pending");
     assert_eq!(body["Key"]["item"], stored["item"]);
     assert_eq!(body["UpdateExpression"], "SET #by = :by, #until = :until");
     for (place, attribute) in [("by", "claim_by"), ("until", "claim_until")] {
@@ -463,7 +463,7 @@ async fn an_item_that_makes_no_sense_is_named_and_all_others_are_read() {
             let said = match table.load(now()).await {
                 Err(error) if name == "watch" => error.to_string(),
                 Ok(state) if name != "watch" => {
-                    let read = state.records.len() + state.owed.len();
+                    let read = state.records.len() + state.outbox.len();
                     assert_eq!(read, NAMES.len() - 2, "{name}");
                     only_unreadable(state, &key)
                 }
@@ -498,8 +498,8 @@ async fn an_item_of_400_kb_is_read_or_named_and_holds_nothing_up() {
 async fn an_item_that_is_not_filed_under_its_own_id_is_passed_over() {
     for (name, key) in [
         ("whole", "job#other"),
-        ("owed", "owed#0"),
-        ("owed-began", "owed#"),
+        ("pending", "outbox#0"),
+        ("pending-began", "outbox#"),
     ] {
         let mut elsewhere = golden(name);
         elsewhere["item"] = json!({"S": key});
@@ -508,9 +508,9 @@ async fn an_item_that_is_not_filed_under_its_own_id_is_passed_over() {
         assert!(why.contains("not filed under its own id"), "{why}");
     }
     // An id has the length of a hash, whoever wrote it: what is published of it has a bound.
-    let mut long = golden("owed");
+    let mut long = golden("pending");
     let id = "0".repeat(300_000);
-    let key = format!("owed#{id}");
+    let key = format!("outbox#{id}");
     long["item"] = json!({ "S": key });
     long["notice"]["M"]["id"] = json!({"S": id});
     let (table, _) = table(&json!({"Items": [long]}));
@@ -531,8 +531,8 @@ async fn the_state_file_of_version_1_is_read_and_written_in_its_form() {
         memory.record(&change, now()).await.unwrap();
     }
     let until = at("2026-03-02T10:42:40Z");
-    let owed = owed_reminder();
-    memory.claim(&owed, "run-3", until, now()).await.unwrap();
+    let pending = pending_reminder();
+    memory.claim(&pending, "run-3", until, now()).await.unwrap();
     state.save().unwrap();
     drop(state);
     let text = std::fs::read_to_string(&written).unwrap();
@@ -559,7 +559,7 @@ async fn an_id_made_to_collide_collides_with_nothing() {
     let ids = [
         "watch",
         "job#watch",
-        "owed#0",
+        "outbox#0",
         "#",
         "job",
         "job#job",

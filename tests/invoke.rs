@@ -14,7 +14,7 @@ use fraud_job_watch::ports::{
 use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, Tick};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
-use fraud_job_watch::watch::{JobId, Listed, Source, TopicArn};
+use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -39,21 +39,21 @@ struct TwoJobs;
 
 impl Listing for TwoJobs {
     async fn page(&self, _: Option<&str>) -> Result<Page, ListingError> {
-        let failed = Listed {
+        let failed = ListedJob {
             job_id: Some("job".to_owned()),
             status: Some("FAILED".to_owned()),
             completion_time: Some("2026-03-02T11:59:30Z".to_owned()),
             failure_reason: Some("secret words".to_owned()),
             input_path: Some("s3://secret/path".to_owned()),
-            ..Listed::default()
+            ..ListedJob::default()
         };
         Ok(Page {
-            jobs: vec![failed, Listed::default()],
+            jobs: vec![failed, ListedJob::default()],
             next: None,
         })
     }
 
-    async fn ask(&self, _: &JobId) -> Result<Option<Listed>, ListingError> {
+    async fn ask(&self, _: &JobId) -> Result<Option<ListedJob>, ListingError> {
         Ok(None)
     }
 }
@@ -136,7 +136,7 @@ async fn a_dry_run_judges_and_answers_and_neither_writes_nor_publishes() {
             (
                 answer.dry_run,
                 answer.published,
-                answer.owed,
+                answer.pending,
                 answer.unreadable
             ),
             (true, 0, 2, 1)
@@ -144,14 +144,14 @@ async fn a_dry_run_judges_and_answers_and_neither_writes_nor_publishes() {
     }
     let (answer, topic) = ask_for(&json!({}), &store, Collected::new(topic())).await;
     assert_eq!(
-        (answer.published, answer.owed, topic.take().len()),
+        (answer.published, answer.pending, topic.take().len()),
         (2, 0, 2),
         "the real run tells it"
     );
 }
 
 #[tokio::test]
-async fn a_dry_run_shows_what_is_already_owed() {
+async fn a_dry_run_shows_what_is_already_pending() {
     struct Down(TopicArn);
     impl Topic for Down {
         fn arn(&self) -> &TopicArn {
@@ -183,7 +183,7 @@ async fn a_dry_run_shows_what_is_already_owed() {
     };
     let stuck = invoke(ports, &tick, &json!({}), |_| ()).await.unwrap();
     assert_eq!(
-        (stuck.published, stuck.owed),
+        (stuck.published, stuck.pending),
         (0, 2),
         "spent time is no error"
     );
@@ -237,7 +237,7 @@ async fn any_payload_is_a_run() {
 async fn a_message_that_is_refused_goes_out_in_its_smallest_form() {
     let store = Memory::default();
     let (answer, topic) = ask_for(&json!({}), &store, Strict(Collected::new(topic()))).await;
-    assert_eq!((answer.published, answer.owed), (2, 0));
+    assert_eq!((answer.published, answer.pending), (2, 0));
     let sent = topic.0.take();
     assert!(
         sent[0]
@@ -389,7 +389,7 @@ fn a_run_is_measured_in_one_line_of_the_log() {
         ..Answer::default()
     };
     let gauges = Gauges {
-        oldest_owed: SignedDuration::from_secs(90),
+        oldest_pending: SignedDuration::from_secs(90),
         oldest_sign_of_life: Some(SignedDuration::from_mins(2)),
         subscribers: None,
     };
@@ -436,7 +436,7 @@ fn a_run_is_measured_in_one_line_of_the_log() {
         expected(&[
             ("RunSucceeded", "Count", 0),
             ("ListingIncomplete", "Count", 0),
-            ("OldestOwedAge", "Seconds", 90),
+            ("OldestPendingAge", "Seconds", 90),
             ("OldestSignOfLife", "Seconds", 120),
         ]),
         "what is not known is left out"

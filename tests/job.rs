@@ -1,14 +1,14 @@
 //! How a listed job is read: leniently, and within bounds.
 
 use fraud_job_watch::watch::job::{End, ID_BYTES, REASON_BYTES, TEXT_BYTES, time};
-use fraud_job_watch::watch::{Job, JobId, Listed, Status, Unreadable};
+use fraud_job_watch::watch::{Job, JobId, ListedJob, Status, Unreadable};
 
 use crate::judge::{at, job};
 
-fn read(change: impl Fn(&mut Listed)) -> Result<Job, Unreadable> {
-    let mut listed = Listed {
+fn read(change: impl Fn(&mut ListedJob)) -> Result<Job, Unreadable> {
+    let mut listed = ListedJob {
         job_id: Some("j".to_owned()),
-        ..Listed::default()
+        ..ListedJob::default()
     };
     change(&mut listed);
     Job::read(listed)

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fraud_job_watch::watch::judge::{
-    Expected, Terms, began, first_baseline, judge, judge_absence, judge_silence,
+    Expected, RunContext, began, first_baseline, judge, judge_absence, judge_silence,
 };
 use fraud_job_watch::watch::queue::Ends;
 use fraud_job_watch::watch::{
-    Baseline, Change, Item, Job, Kind, Listed, Notice, Phase, Policy, Queue, Record, Source,
+    Baseline, Change, Item, Job, Kind, ListedJob, Notice, Phase, Policy, Queue, Record, Source,
     Status, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -30,10 +30,10 @@ pub(crate) fn topic(name: &str) -> TopicArn {
 
 /// A job that started at 08:00.
 pub(crate) fn job(status: &str, heartbeat: &str, count: u64) -> Job {
-    let listed = Listed {
+    let listed = ListedJob {
         job_id: Some("j".to_owned()),
         status: Some(status.to_owned()),
-        ..Listed::default()
+        ..ListedJob::default()
     };
     let mut job = Job::read(listed).unwrap();
     job.started_at = Some(at("08:00"));
@@ -102,8 +102,8 @@ impl Story {
         story
     }
 
-    fn terms(&self) -> Terms<'_> {
-        Terms {
+    fn context(&self) -> RunContext<'_> {
+        RunContext {
             source: &self.source,
             policy: &self.policy,
             topics: &self.topics,
@@ -134,13 +134,13 @@ impl Story {
     fn sees(&mut self, time: &str, job: &Job) -> Vec<Notice> {
         let (now, mut told) = (at(time), Vec::new());
         self.run = time.to_owned();
-        let change = judge(self.record.as_ref(), job, now, &self.terms());
+        let change = judge(self.record.as_ref(), job, now, &self.context());
         self.take(change, &mut told);
         let record = self.record.as_ref();
         let (seen, stall_after) = ([(job, record)].into_iter(), self.policy.stall_after);
         let records = record.into_iter().map(|record| (record, true));
         let queue = Queue::new(seen, records, Ends::default(), now, stall_after);
-        let silence = |record| judge_silence(record, job, now, &self.terms(), Some(&queue));
+        let silence = |record| judge_silence(record, job, now, &self.context(), Some(&queue));
         let change = record.and_then(silence);
         self.take(change, &mut told);
         told
@@ -150,7 +150,7 @@ impl Story {
     fn misses(&mut self, time: &str) -> Vec<Notice> {
         let mut told = Vec::new();
         self.run = time.to_owned();
-        let change = judge_absence(self.record(), at(time), &self.terms());
+        let change = judge_absence(self.record(), at(time), &self.context());
         self.take(change, &mut told);
         told
     }
@@ -430,7 +430,7 @@ fn of_an_incomplete_listing_nobody_knows_how_many_wait() {
         story.record(),
         &runs("08:04", 1),
         at("09:05"),
-        &story.terms(),
+        &story.context(),
         None,
     );
     let right = "stalled 09:04 to urgent, open, silent since 08:04 for 61 of 60";
@@ -458,7 +458,7 @@ fn a_record_that_expired_counts_as_absent() {
             Some(&record),
             &ended("COMPLETE", "08:20"),
             now,
-            &story.terms(),
+            &story.context(),
         )
     };
     assert_eq!(again(at("08:59:59")), None);
@@ -474,7 +474,7 @@ fn the_record_of_an_end_without_a_time_is_kept_as_long_as_it_is_listed() {
     story.sees("08:30", &timeless);
     assert!(stands(story.record()).ends_with("kept for 60 days from 08:30"));
     let day = |days: i64| at("08:30") + SignedDuration::from_hours(24 * days);
-    let again = |days| judge(Some(story.record()), &timeless, day(days), &story.terms());
+    let again = |days| judge(Some(story.record()), &timeless, day(days), &story.context());
     assert_eq!(again(30), None, "there is time");
     let Item::Job(kept) = again(31).unwrap().item else {
         panic!("not a job")
@@ -687,7 +687,7 @@ fn that_a_job_was_replaced_is_stored_and_else_nothing_of_it() {
 fn only_an_active_job_of_this_record_can_be_silent() {
     let story = Story::begun();
     let silent = |record: &Record, job: &Job| {
-        judge_silence(record, job, at("12:00"), &story.terms(), None).is_some()
+        judge_silence(record, job, at("12:00"), &story.context(), None).is_some()
     };
     let (active, seen) = (story.record(), runs("08:04", 1));
     assert!(silent(active, &seen));
@@ -725,7 +725,7 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
     let by_status = |statuses: u64| -> BTreeMap<_, _> {
         (1..=statuses).map(|n| (format!("S{n:02}"), n)).collect()
     };
-    let change = began(&story.terms(), at("08:01"), 9, &by_status(2));
+    let change = began(&story.context(), at("08:01"), 9, &by_status(2));
     assert_eq!(
         (change.item.key().to_string(), change.item.rev()),
         ("watch".to_owned(), 2)
@@ -747,11 +747,11 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
         (&found.by_status, found.notify_on.len()),
         (&by_status(2), 7)
     );
-    let again = began(&story.terms(), at("08:06"), 10, &by_status(2));
+    let again = began(&story.context(), at("08:06"), 10, &by_status(2));
     assert_eq!(again.notices[0].id, change.notices[0].id, "judged again");
 
     // Statuses are the service's text: the 20 that are most frequent are told apart.
-    let many = began(&story.terms(), at("08:01"), 300, &by_status(24));
+    let many = began(&story.context(), at("08:01"), 300, &by_status(24));
     let counts = &many.notices[0].found.as_ref().unwrap().by_status;
     assert_eq!(
         (counts.len(), counts["(others)"], counts["S05"]),

@@ -8,11 +8,11 @@ use cloudevents::AttributesReader as _;
 use fraud_job_watch::message::{
     Body, Digest, JobNow, Message, PUBLISH_BYTES, Subject, Telling, Told, WatchName, schema,
 };
-use fraud_job_watch::watch::judge::{Terms, began, first_baseline};
+use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Incident, Item, Job, JobId, Kind, Listed, Notice, NoticeId, Policy, Source, Status, TopicArn,
-    Topics,
+    Incident, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Source, Status,
+    TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonschema::Validator;
@@ -23,9 +23,9 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn listed() -> Listed {
+fn listed() -> ListedJob {
     let text = |text: &str| Some(text.to_owned());
-    Listed {
+    ListedJob {
         job_id: text("credit_card_transaction-1656293738"),
         status: text("IN_PROGRESS"),
         start_time: text("2026-03-02T08:00:00Z"),
@@ -37,7 +37,7 @@ fn listed() -> Listed {
         output_path: text("s3://B"),
         processed_records_count: Some(1_234),
         total_records_count: Some(5_000),
-        ..Listed::default()
+        ..ListedJob::default()
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn notice(kind: Kind) -> Notice {
     let source: Source = "arn:aws:frauddetector:us-east-2:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let end = |status: &str| Listed {
+    let end = |status: &str| ListedJob {
         status: Some(status.to_owned()),
         completion_time: Some("2026-03-02T11:26:41Z".to_owned()),
         ..listed()
@@ -61,7 +61,7 @@ pub(crate) fn notice(kind: Kind) -> Notice {
     let (listed, silence) = match kind {
         Kind::Began => (None, None),
         Kind::Completed => (
-            Some(Listed {
+            Some(ListedJob {
                 processed_records_count: Some(5_000),
                 ..end("COMPLETE")
             }),
@@ -71,7 +71,7 @@ pub(crate) fn notice(kind: Kind) -> Notice {
             let failure_reason =
                 Some("Access denied <!channel>\r\nReply-To: x \u{1b}[2J & *more*".to_owned());
             (
-                Some(Listed {
+                Some(ListedJob {
                     failure_reason,
                     ..end("FAILED")
                 }),
@@ -610,7 +610,7 @@ fn digests_are_split_by_size_alone_and_leave_none_out() {
         let notices: Vec<_> = (0..300)
             .map(|number| {
                 let mut notice = named(&format!("job-{number}{id}"), Kind::Failed);
-                let failed = Listed {
+                let failed = ListedJob {
                     failure_reason: Some(reason.clone()),
                     ..listed()
                 };
@@ -654,7 +654,7 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
         main: topic("jobs").unwrap(),
         urgent: None,
     };
-    let terms = Terms {
+    let context = RunContext {
         source: &source,
         policy: &policy,
         topics: &topics,
@@ -665,7 +665,7 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
         .map(|count| (format!("{count}{}", "\u{1}".repeat(1_000)), count))
         .collect();
     let jobs = by_status.values().sum();
-    let began = began(&terms, at("2026-03-02T12:00:00Z"), jobs, &by_status).notices;
+    let began = began(&context, at("2026-03-02T12:00:00Z"), jobs, &by_status).notices;
     let counts = &began[0].found.as_ref().unwrap().by_status;
     assert_eq!(counts.values().sum::<u64>(), jobs, "none is left out");
     assert!(counts.keys().any(|status| status.starts_with("1000")));
@@ -754,7 +754,7 @@ fn the_same_id_for_the_same_thing_and_another_for_any_other() {
 #[test]
 fn a_huge_reason_is_cut_on_a_character_and_its_size_is_told() {
     let reason = "ü".repeat(100_000);
-    let job = Job::read(Listed {
+    let job = Job::read(ListedJob {
         failure_reason: Some(reason),
         ..listed()
     })
@@ -910,7 +910,7 @@ proptest! {
         total in proptest::option::of(0..=i64::MAX),
     ) {
         let id = id.chars().take(250).collect();
-        let listed = Listed {
+        let listed = ListedJob {
             job_id: Some(id),
             status: status.or(Some("FAILED".to_owned())),
             failure_reason: reason,

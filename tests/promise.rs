@@ -192,7 +192,7 @@ fn a_write_whose_answer_was_lost_is_told_in_the_same_run() {
         assert_eq!(set(ending.world.told()), expected);
         let ledger = ending.world.ledger.borrow();
         let outcome = ledger.runs[2].outcome.as_ref().unwrap();
-        assert_eq!((outcome.answer.owed, outcome.failures.len()), (0, 0));
+        assert_eq!((outcome.answer.pending, outcome.failures.len()), (0, 0));
     }
 }
 
@@ -228,7 +228,7 @@ fn a_stale_read_tells_nothing_twice() {
 }
 
 #[test]
-fn what_is_owed_goes_out_in_order_when_the_job_has_moved_on() {
+fn what_is_pending_goes_out_in_order_when_the_job_has_moved_on() {
     let ending = holds(&story(vec![
         starts("a"),
         good_run(1),

@@ -9,19 +9,19 @@ use std::time::Duration;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message};
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Owed, Page, Ports, PublishError, Recorded, State, Store,
-    StoreError, Topic, UnreadableItem,
+    Claimed, Clock, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State,
+    Store, StoreError, Topic, UnreadableItem,
 };
 use fraud_job_watch::run::{Failure, Outcome, Tick, run};
 use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::watch::{Change, Item, JobId, Key, Listed, Source, TopicArn};
+use fraud_job_watch::watch::{Change, Item, JobId, Key, ListedJob, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, advance, sleep};
 
 /// A world whose store and topics take their time. Clones share it.
 #[derive(Clone)]
 struct World {
-    jobs: Rc<RefCell<Vec<Listed>>>,
+    jobs: Rc<RefCell<Vec<ListedJob>>>,
     /// Not listed, and cannot be asked for.
     hidden: Rc<RefCell<Option<&'static str>>>,
     /// Who asks by id is told of another job.
@@ -162,19 +162,19 @@ impl World {
     }
 
     fn start(&self, id: &str, status: &str) {
-        self.jobs.borrow_mut().push(Listed {
+        self.jobs.borrow_mut().push(ListedJob {
             job_id: Some(id.to_owned()),
             status: Some(status.to_owned()),
             start_time: self.time(),
             last_heartbeat_time: self.time(),
-            ..Listed::default()
+            ..ListedJob::default()
         });
     }
 
     /// Changes a job as the service shows it.
-    fn change(&self, id: &str, change: impl FnOnce(&mut Listed)) {
+    fn change(&self, id: &str, change: impl FnOnce(&mut ListedJob)) {
         let mut jobs = self.jobs.borrow_mut();
-        let is_it = |job: &&mut Listed| job.job_id.as_deref() == Some(id);
+        let is_it = |job: &&mut ListedJob| job.job_id.as_deref() == Some(id);
         change(jobs.iter_mut().find(is_it).unwrap());
     }
 
@@ -303,7 +303,7 @@ impl Listing for World {
         })
     }
 
-    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         self.called().await?;
         if self.answers_with_another.get() {
             let another = self
@@ -316,7 +316,7 @@ impl Listing for World {
         }
         if self.finds_by_id.get() {
             let jobs = self.jobs.borrow();
-            let is_it = |job: &&Listed| job.job_id.as_deref() == Some(id.as_str());
+            let is_it = |job: &&ListedJob| job.job_id.as_deref() == Some(id.as_str());
             return Ok(jobs.iter().find(is_it).cloned());
         }
         match *self.hidden.borrow() {
@@ -362,7 +362,7 @@ impl Store for World {
 
     async fn claim(
         &self,
-        owed: &Owed,
+        pending: &Pending,
         by: &str,
         until: Timestamp,
         now: Timestamp,
@@ -371,12 +371,12 @@ impl Store for World {
         if until <= now && self.letting_go_fails.get() {
             return Err(StoreError::Failed("throttled".to_owned()));
         }
-        self.table.claim(owed, by, until, now).await
+        self.table.claim(pending, by, until, now).await
     }
 
-    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
+    async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
         sleep(self.latency).await;
-        self.table.settle(owed).await
+        self.table.settle(pending).await
     }
 }
 
@@ -433,7 +433,7 @@ async fn a_backlog_that_takes_many_runs_repeats_nothing() {
         assert!(outcome.answer.published > 0, "run {runs} told nothing");
         runs += 1;
         advance(Duration::from_secs(290)).await;
-        if outcome.answer.owed == 0 {
+        if outcome.answer.pending == 0 {
             break;
         }
     }
@@ -517,7 +517,7 @@ async fn each_job_that_cannot_be_understood_is_counted() {
     world.start("a", "IN_PROGRESS");
     world.hidden.replace(Some("none of these"));
     for _ in 0..3 {
-        world.jobs.borrow_mut().push(Listed::default());
+        world.jobs.borrow_mut().push(ListedJob::default());
     }
     let answer = world.run("first", None).await.answer;
     assert_eq!((answer.jobs, answer.unreadable), (4, 3));
@@ -563,10 +563,10 @@ async fn a_topic_that_does_not_say_who_subscribes_holds_a_run_up_for_five_second
 #[tokio::test(start_paused = true)]
 async fn the_watch_does_not_begin_while_something_could_not_be_recorded() {
     let world = World::new(Duration::ZERO);
-    world.jobs.borrow_mut().push(Listed {
+    world.jobs.borrow_mut().push(ListedJob {
         job_id: Some("timeless".to_owned()),
         status: Some("FAILED".to_owned()),
-        ..Listed::default()
+        ..ListedJob::default()
     });
     world.records_fail.set(true);
     let outcome = world.run("first", None).await;
@@ -617,11 +617,11 @@ async fn three_hundred_changes_are_few_messages_and_none_is_lost() {
         if fails {
             world.topic.mood.set(Mood::Fails);
             let outcome = world.run("fails", None).await;
-            assert_eq!((outcome.answer.published, outcome.answer.owed), (0, 300));
+            assert_eq!((outcome.answer.published, outcome.answer.pending), (0, 300));
             world.topic.mood.set(Mood::Takes);
         }
         let outcome = world.run("second", None).await;
-        assert_eq!((outcome.answer.published, outcome.answer.owed), (300, 0));
+        assert_eq!((outcome.answer.published, outcome.answer.pending), (300, 0));
         let told = World::told(&world.topic);
         assert_eq!(told.len(), 300);
         assert!(told.values().all(|times| *times == 1));
@@ -654,12 +654,12 @@ async fn a_run_says_how_things_stand() {
         second.oldest_sign_of_life,
         Some(SignedDuration::from_mins(10))
     );
-    assert_eq!(second.oldest_owed, SignedDuration::from_mins(10));
+    assert_eq!(second.oldest_pending, SignedDuration::from_mins(10));
     world.topic.mood.set(Mood::Takes);
     world.end_all(|_| "COMPLETE");
     let third = world.run("third", None).await.gauges;
     assert_eq!(third.oldest_sign_of_life, None, "none is active");
-    assert_eq!(third.oldest_owed, SignedDuration::ZERO);
+    assert_eq!(third.oldest_pending, SignedDuration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -950,7 +950,7 @@ async fn a_topic_that_throttles_is_left_alone_until_the_next_run_and_nothing_is_
         world.topic.mood.set(Mood::Throttles);
         let outcome = world.run("throttled", None).await;
         assert_eq!(world.topic.tries.get(), 1);
-        assert_eq!((outcome.answer.published, outcome.answer.owed), (1, 2));
+        assert_eq!((outcome.answer.published, outcome.answer.pending), (1, 2));
         assert_eq!(World::kinds(&urgent), ["failed"], "the other topic goes on");
         let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
             panic!("{:?}", outcome.failures)
@@ -976,7 +976,7 @@ async fn one_jobs_messages_that_do_not_pass_hold_up_no_others() {
         world.topic.only_of.set(Some("a"));
         for name in ["one", "two"] {
             let outcome = world.run(name, None).await;
-            assert_eq!(outcome.answer.owed, 1);
+            assert_eq!(outcome.answer.pending, 1);
             let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
                 panic!("{:?}", outcome.failures)
             };
@@ -1027,7 +1027,7 @@ async fn a_topic_that_hangs_costs_the_other_nothing() {
     urgent.mood.set(Mood::Hangs);
     let outcome = world.run("hangs", Some(Duration::from_secs(20))).await;
     assert_eq!(World::kinds(&world.topic), ["completed"]);
-    assert!(outcome.answer.owed >= 1);
+    assert!(outcome.answer.pending >= 1);
     urgent.mood.set(Mood::Takes);
     advance(Duration::from_secs(61)).await;
     world.run("next", None).await;
@@ -1064,7 +1064,7 @@ async fn how_a_stall_ends_is_told_where_the_stall_was() {
         }
         let outcome = world.run("ends", None).await;
         assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-        assert_eq!(outcome.answer.owed, 0);
+        assert_eq!(outcome.answer.pending, 0);
         assert_eq!(World::kinds(&world.topic), [kind]);
         assert_eq!(World::kinds(&urgent), ["stalled", kind]);
         assert_eq!(ids(&world.topic, kind), ids(&urgent, kind), "one id");
@@ -1080,7 +1080,7 @@ async fn each_topic_has_its_own_claim_its_own_order_and_its_own_faults() {
     let outcome = world.run("recovers", None).await;
     // To the one topic it goes at once; to the other it waits for the stall.
     assert_eq!(World::kinds(&world.topic), ["recovered"]);
-    assert_eq!(outcome.answer.owed, 2);
+    assert_eq!(outcome.answer.pending, 2);
     let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
         panic!("{:?}", outcome.failures)
     };
@@ -1093,7 +1093,7 @@ async fn each_topic_has_its_own_claim_its_own_order_and_its_own_faults() {
     }
     urgent.mood.set(Mood::Takes);
     let outcome = world.run("mended", None).await;
-    assert_eq!(outcome.answer.owed, 0);
+    assert_eq!(outcome.answer.pending, 0);
     assert_eq!(World::kinds(&urgent), ["stalled", "recovered"]);
     assert_eq!(World::kinds(&world.topic), ["recovered"], "and once");
 }
@@ -1188,7 +1188,7 @@ async fn what_is_for_a_topic_that_is_no_longer_configured_goes_elsewhere_or_is_d
         stalled(&world).await;
         world.beat("a");
         let outcome = world.run("recovers", None).await;
-        assert_eq!(outcome.answer.owed, 2, "both, to the urgent topic");
+        assert_eq!(outcome.answer.pending, 2, "both, to the urgent topic");
         world.topic.published.borrow_mut().clear();
 
         let replaced = World {
@@ -1197,14 +1197,14 @@ async fn what_is_for_a_topic_that_is_no_longer_configured_goes_elsewhere_or_is_d
         };
         let outcome = replaced.run("without it", None).await;
         assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-        assert_eq!(outcome.answer.owed, 0);
+        assert_eq!(outcome.answer.pending, 0);
         let told = World::kinds(new.as_ref().unwrap_or(&world.topic));
         assert_eq!(
             told,
             ["stalled"],
             "the recovery was told on the other topic"
         );
-        let left = world.table.load(world.now()).await.unwrap().owed;
+        let left = world.table.load(world.now()).await.unwrap().outbox;
         assert!(left.is_empty(), "{left:?}");
         assert!(urgent.published.borrow().is_empty());
     }
@@ -1224,9 +1224,9 @@ async fn what_cannot_be_dropped_now_is_dropped_later() {
     };
     // No time is left when it comes to that.
     let outcome = alone.run("no time", Some(Duration::from_millis(500))).await;
-    assert_eq!(outcome.answer.owed, 1);
+    assert_eq!(outcome.answer.pending, 1);
     let outcome = alone.run("time", None).await;
-    assert_eq!(outcome.answer.owed, 0);
+    assert_eq!(outcome.answer.pending, 0);
     assert_eq!(World::kinds(&world.topic), ["recovered"]);
 }
 
@@ -1286,7 +1286,7 @@ async fn a_stored_notice_that_makes_no_sense_holds_up_no_other() {
     three_active(&world).await;
     world.unreadable.replace(vec![UnreadableItem {
         job: None,
-        error: StoreError::Failed("item \"owed#1\": it has no `notice`".to_owned()),
+        error: StoreError::Failed("item \"outbox#1\": it has no `notice`".to_owned()),
     }]);
     world.end_all(|_| "COMPLETE");
     let outcome = world.run("passes over", None).await;
@@ -1332,5 +1332,5 @@ async fn what_cannot_be_read_is_said_beside_whatever_else_went_wrong() {
         said.contains("item 1; item 2;") && said.contains("; and 4 more"),
         "{said}"
     );
-    assert_eq!((outcome.answer.jobs, outcome.answer.owed), (2, 1));
+    assert_eq!((outcome.answer.jobs, outcome.answer.pending), (2, 1));
 }

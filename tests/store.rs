@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::ports::{Claimed, Recorded, Store, StoreError, UnreadableItem};
 use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::watch::judge::{Terms, first_baseline, judge};
-use fraud_job_watch::watch::{Baseline, Change, Item, Job, JobId, Key, Listed, Source, Topics};
+use fraud_job_watch::watch::judge::{RunContext, first_baseline, judge};
+use fraud_job_watch::watch::{Baseline, Change, Item, Job, JobId, Key, ListedJob, Source, Topics};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,7 +28,7 @@ fn table(world: &World) -> Table {
 
 fn job(id: &str, status: &str) -> Job {
     let text = |text: &str| Some(text.to_owned());
-    Job::read(Listed {
+    Job::read(ListedJob {
         job_id: text(id),
         status: text(status),
         start_time: text("2026-03-02T11:00:00Z"),
@@ -37,7 +37,7 @@ fn job(id: &str, status: &str) -> Job {
         detector_name: text("detector"),
         input_path: text("s3://B/in.csv"),
         processed_records_count: Some(7),
-        ..Listed::default()
+        ..ListedJob::default()
     })
     .unwrap()
 }
@@ -59,7 +59,7 @@ fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
         before,
         job,
         now(),
-        &Terms {
+        &RunContext {
             source: &source(),
             policy: &policy,
             topics: &Topics {
@@ -106,7 +106,7 @@ async fn eight_writers_race_for_one_transition_and_one_wins() {
             .unwrap();
         assert_eq!(stands, winners[0].1.item, "round {round}");
         for (recorded, change) in &results {
-            if let Recorded::Lost(Some(item)) = recorded {
+            if let Recorded::Conflict(Some(item)) = recorded {
                 assert!(
                     *item != change.item,
                     "round {round}: a loser knows that it lost"
@@ -115,9 +115,9 @@ async fn eight_writers_race_for_one_transition_and_one_wins() {
         }
     }
     assert_eq!(
-        table.load(now()).await.unwrap().owed.len(),
+        table.load(now()).await.unwrap().outbox.len(),
         200,
-        "each transition is owed once"
+        "each transition is pending once"
     );
 }
 
@@ -125,27 +125,34 @@ async fn eight_writers_race_for_one_transition_and_one_wins() {
 async fn eight_runs_race_for_one_claim_and_one_wins() {
     let world = World::new().await;
     let table = table(&world);
-    let owed = change(None, &job("job", "COMPLETE"), "run");
-    table.record(&owed, now()).await.unwrap();
-    let owed = table.load(now()).await.unwrap().owed.remove(0);
+    let pending = change(None, &job("job", "COMPLETE"), "run");
+    table.record(&pending, now()).await.unwrap();
+    let pending = table.load(now()).await.unwrap().outbox.remove(0);
     let until = now() + SignedDuration::from_secs(60);
     for round in 0..25 {
         // Each round begins when the claim of the one before has ended.
         let now = now() + SignedDuration::from_mins(2 * round);
         let until = until + SignedDuration::from_mins(2 * round);
         let runs: Vec<_> = (0..8).map(|run| format!("{round}-{run}")).collect();
-        let claims = join_all(runs.iter().map(|run| table.claim(&owed, run, until, now))).await;
+        let claims = join_all(
+            runs.iter()
+                .map(|run| table.claim(&pending, run, until, now)),
+        )
+        .await;
         let won: Vec<_> = (0..8)
             .filter(|run| *claims[*run].as_ref().unwrap() == Claimed::Mine)
             .collect();
         assert_eq!(won.len(), 1, "round {round}: {claims:?}");
-        let again = table.claim(&owed, &runs[won[0]], until, now).await.unwrap();
+        let again = table
+            .claim(&pending, &runs[won[0]], until, now)
+            .await
+            .unwrap();
         assert_eq!(again, Claimed::Mine, "a claim that is mine already");
     }
-    table.settle(&owed).await.unwrap();
-    table.settle(&owed).await.unwrap();
+    table.settle(&pending).await.unwrap();
+    table.settle(&pending).await.unwrap();
     assert_eq!(
-        table.claim(&owed, "late", until, now()).await.unwrap(),
+        table.claim(&pending, "late", until, now()).await.unwrap(),
         Claimed::Gone
     );
 }
@@ -174,7 +181,7 @@ async fn what_is_written_is_read_again() {
             .collect::<Vec<_>>(),
         [active.item.clone(), ended.item]
     );
-    assert_eq!(state.owed[0].notice, ended.notices[0]);
+    assert_eq!(state.outbox[0].notice, ended.notices[0]);
 
     // What an ended job no longer has is removed, not left from before.
     let now_ended = change(Some(&active.item), &job("active", "COMPLETE"), "later");
@@ -200,7 +207,7 @@ async fn an_expired_record_counts_as_absent_and_is_written_over() {
     assert!(
         matches!(
             table.record(&ended, now()).await.unwrap(),
-            Recorded::Lost(Some(_))
+            Recorded::Conflict(Some(_))
         ),
         "not yet expired"
     );

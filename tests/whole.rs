@@ -143,7 +143,7 @@ async fn a_watch_from_its_first_run_on() {
         json!({"COMPLETE": 164, "IN_PROGRESS": 6})
     );
     assert_eq!(
-        (&first["began"], &first["published"], &first["owed"]),
+        (&first["began"], &first["published"], &first["pending"]),
         (&json!(true), &json!(1), &json!(0))
     );
     let told = stage.told().await;
@@ -224,7 +224,7 @@ async fn a_watch_from_its_first_run_on() {
         "after a restart each is told"
     );
     assert_eq!(
-        (told.len(), &third["published"], &third["owed"]),
+        (told.len(), &third["published"], &third["pending"]),
         (4, &json!(4), &json!(0)),
         "once"
     );
@@ -358,7 +358,10 @@ async fn a_deadline_too_short_for_the_listing_is_no_error_and_concludes_nothing(
         .invoke(json!({}), Duration::from_secs(9))
         .await
         .unwrap();
-    assert_eq!((&cut["complete"], &cut["owed"]), (&json!(false), &json!(0)));
+    assert_eq!(
+        (&cut["complete"], &cut["pending"]),
+        (&json!(false), &json!(0))
+    );
     assert!(cut["jobs"].as_u64().unwrap() < 5_000, "{cut}");
     let told = stage.told().await;
     assert_eq!(
@@ -472,7 +475,11 @@ async fn odd_input_is_told_as_far_as_it_can_be() {
     ]);
     let answer = stage.invoke().await;
     assert_eq!(
-        (&answer["unreadable"], &answer["complete"], &answer["owed"]),
+        (
+            &answer["unreadable"],
+            &answer["complete"],
+            &answer["pending"]
+        ),
         (&json!(3), &json!(true), &json!(0)),
         "{answer}"
     );
@@ -613,7 +620,7 @@ async fn messages_pass(digest_above: &str) {
     stage.jobs.set_jobs(jobs);
     let answer = stage.invoke().await;
     assert_eq!(
-        (&answer["published"], &answer["owed"]),
+        (&answer["published"], &answer["pending"]),
         (&json!(12), &json!(0)),
         "{answer}"
     );

@@ -1,7 +1,7 @@
 //! The store: one DynamoDB table, one partition for each watch, so that the state is one Query.
 //!
 //! The partition key `watch` is the watch's source; the sort key `item` is `watch`, `job#<id>` or
-//! `owed#<notice id>#<topic>`. Each item says in `reads_from` which format version can read it. Items are updated, not
+//! `outbox#<notice id>#<topic>`. Each item says in `reads_from` which format version can read it. Items are updated, not
 //! replaced, so that attributes which a later version added survive.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 use tracing::debug;
 
 use super::explain;
-use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError, UnreadableItem};
+use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError, UnreadableItem};
 use crate::watch::judge::Expected;
 use crate::watch::{Change, Item, JobId, Key, Notice, Source, TopicArn};
 
@@ -130,7 +130,7 @@ impl Table {
         rev: u64,
         place: usize,
     ) -> Result<Put, StoreError> {
-        let mut item = self.key(&owed_key(notice, topic));
+        let mut item = self.key(&outbox_key(notice, topic));
         let encoded =
             to_attribute_value(notice).map_err(|error| StoreError::Failed(error.to_string()))?;
         item.insert("notice".to_owned(), encoded);
@@ -150,7 +150,9 @@ impl Table {
 
     /// A write that met another one in the making: neither wrote, so look what is there.
     async fn met(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
-        Ok(Recorded::Lost(self.read(&change.item.key(), now).await?))
+        Ok(Recorded::Conflict(
+            self.read(&change.item.key(), now).await?,
+        ))
     }
 }
 
@@ -178,7 +180,7 @@ impl Store for Table {
                     Ok(Some(Stored::Item(Item::Watch(watch)))) => state.baseline = Some(watch),
                     Ok(Some(Stored::Item(Item::Job(record)))) if record.has_expired(now) => {}
                     Ok(Some(Stored::Item(Item::Job(record)))) => state.records.push(*record),
-                    Ok(Some(Stored::Owed(owed))) => state.owed.push(*owed),
+                    Ok(Some(Stored::Pending(pending))) => state.outbox.push(*pending),
                     Ok(None) => {}
                     Err(error) if name == WATCH => return Err(error),
                     Err(error) => {
@@ -230,7 +232,7 @@ impl Store for Table {
                 Ok(_) => Ok(Recorded::Done),
                 Err(error) => match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                        Ok(Recorded::Lost(standing(failed.item.clone(), now)?))
+                        Ok(Recorded::Conflict(standing(failed.item.clone(), now)?))
                     }
                     Some(UpdateItemError::TransactionConflictException(_)) => {
                         self.met(change, now).await
@@ -263,7 +265,7 @@ impl Store for Table {
                     .first()
                     .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
                 {
-                    return Ok(Recorded::Lost(standing(lost.item.clone(), now)?));
+                    return Ok(Recorded::Conflict(standing(lost.item.clone(), now)?));
                 }
                 if reasons
                     .iter()
@@ -281,13 +283,13 @@ impl Store for Table {
 
     async fn claim(
         &self,
-        owed: &Owed,
+        pending: &Pending,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let millis = |at: Timestamp| AttributeValue::N(at.as_millisecond().to_string());
-        let key = owed_key(&owed.notice, &owed.topic);
+        let key = outbox_key(&pending.notice, &pending.topic);
         let request = self
             .client
             .update_item()
@@ -321,8 +323,8 @@ impl Store for Table {
         }
     }
 
-    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
-        let key = owed_key(&owed.notice, &owed.topic);
+    async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
+        let key = outbox_key(&pending.notice, &pending.topic);
         let request = self
             .client
             .delete_item()
@@ -340,16 +342,16 @@ impl Store for Table {
 /// An item of the table.
 enum Stored {
     Item(Item),
-    Owed(Box<Owed>),
+    Pending(Box<Pending>),
 }
 
 // How the sort keys of each sort of item begin.
 const WATCH: &str = "watch";
 const JOB: &str = "job#";
-const OWED: &str = "owed#";
+const OUTBOX: &str = "outbox#";
 
-fn owed_key(notice: &Notice, topic: &TopicArn) -> String {
-    format!("{OWED}{}#{topic}", notice.id)
+fn outbox_key(notice: &Notice, topic: &TopicArn) -> String {
+    format!("{OUTBOX}{}#{topic}", notice.id)
 }
 
 fn name_of(attributes: &Attributes) -> Option<&str> {
@@ -380,7 +382,7 @@ fn standing(attributes: Option<Attributes>, now: Timestamp) -> Result<Option<Ite
     Ok(match decode(attributes)? {
         Some(Stored::Item(Item::Job(record))) if record.has_expired(now) => None,
         Some(Stored::Item(item)) => Some(item),
-        Some(Stored::Owed(_)) | None => None,
+        Some(Stored::Pending(_)) | None => None,
     })
 }
 
@@ -403,19 +405,19 @@ fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreError> {
         Stored::Item(Item::Watch(read(&name, attributes)?))
     } else if name.starts_with(JOB) {
         Stored::Item(Item::Job(read(&name, attributes)?))
-    } else if name.starts_with(OWED) {
+    } else if name.starts_with(OUTBOX) {
         #[derive(serde::Deserialize)]
-        struct OwedItem {
+        struct PendingItem {
             notice: Notice,
             topic: TopicArn,
             order: (u64, u64),
         }
-        let OwedItem {
+        let PendingItem {
             notice,
             topic,
             order,
         } = read(&name, attributes)?;
-        Stored::Owed(Box::new(Owed {
+        Stored::Pending(Box::new(Pending {
             notice,
             topic,
             order,
@@ -425,7 +427,7 @@ fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreError> {
     };
     let key = match &stored {
         Stored::Item(item) => item.key().to_string(),
-        Stored::Owed(owed) => owed_key(&owed.notice, &owed.topic),
+        Stored::Pending(pending) => outbox_key(&pending.notice, &pending.topic),
     };
     // Under another's key it would be written, claimed and settled in vain.
     if key != name {

@@ -26,7 +26,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::{explain, is_throttled};
 use crate::ports::{Listing, ListingError, Page};
-use crate::watch::{JobId, Listed};
+use crate::watch::{JobId, ListedJob};
 
 /// The most that the service gives in one page.
 const PAGE: i32 = 50;
@@ -58,12 +58,12 @@ impl Listing for FraudDetector {
         Ok(Page { jobs, next })
     }
 
-    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
         match send(request).await {
             Ok(answer) => {
                 let (mut jobs, _) = answer.into_jobs();
-                let is_it = |job: &Listed| job.job_id.as_deref() == Some(id.as_str());
+                let is_it = |job: &ListedJob| job.job_id.as_deref() == Some(id.as_str());
                 let place = jobs.iter().position(is_it);
                 // An answer about another job does not say that this one is gone.
                 let place = place.or_else(|| (!jobs.is_empty()).then_some(0));
@@ -89,13 +89,13 @@ impl Listing for FraudDetector {
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
-    batch_predictions: Option<Vec<Option<Object<Listed>>>>,
+    batch_predictions: Option<Vec<Option<Object<ListedJob>>>>,
     next_token: Option<String>,
 }
 
 impl Answer {
     /// The jobs, and the token of the next page.
-    fn into_jobs(self) -> (Vec<Listed>, Option<String>) {
+    fn into_jobs(self) -> (Vec<ListedJob>, Option<String>) {
         let listed = self.batch_predictions.unwrap_or_default();
         let jobs = listed.into_iter().flatten().map(|Object(job)| job);
         (jobs.collect(), self.next_token)

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::message::one_line;
 use crate::ports::{self, ListingError, Page};
 use crate::watch::job::time;
-use crate::watch::{Job, JobId, Listed, Source};
+use crate::watch::{Job, JobId, ListedJob, Source};
 
 /// What a file should hold.
 const EXPECTED: &str = "expected what `aws frauddetector get-batch-prediction-jobs` prints: {\"batchPredictions\": [...]}";
@@ -45,13 +45,13 @@ impl BadFile {
 /// A listing that was read from a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {
-    pages: Vec<Vec<Listed>>,
+    pages: Vec<Vec<ListedJob>>,
     is_incomplete: bool,
 }
 
 impl Listing {
     /// A complete listing of these pages.
-    pub fn of_pages(pages: impl IntoIterator<Item = Vec<Listed>>) -> Self {
+    pub fn of_pages(pages: impl IntoIterator<Item = Vec<ListedJob>>) -> Self {
         Self {
             pages: pages.into_iter().collect(),
             is_incomplete: false,
@@ -109,7 +109,7 @@ impl Listing {
     }
 
     /// All jobs, page after page.
-    pub fn jobs(&self) -> impl Iterator<Item = &Listed> {
+    pub fn jobs(&self) -> impl Iterator<Item = &ListedJob> {
         self.pages.iter().flatten()
     }
 
@@ -161,8 +161,8 @@ impl ports::Listing for Listing {
         })
     }
 
-    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
-        let is_it = |job: &&Listed| Job::read((*job).clone()).is_ok_and(|job| job.id == *id);
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
+        let is_it = |job: &&ListedJob| Job::read((*job).clone()).is_ok_and(|job| job.id == *id);
         match self.jobs().find(is_it) {
             Some(job) => Ok(Some(job.clone())),
             None if self.is_incomplete => Err(self.missing()),
@@ -172,7 +172,7 @@ impl ports::Listing for Listing {
 }
 
 /// The jobs of one document, and whether another should follow.
-fn page(document: Value) -> Result<(Vec<Listed>, bool), String> {
+fn page(document: Value) -> Result<(Vec<ListedJob>, bool), String> {
     let Value::Object(mut members) = document else {
         return Err("JSON, but not an object".to_owned());
     };
@@ -189,11 +189,11 @@ fn page(document: Value) -> Result<(Vec<Listed>, bool), String> {
     Ok((jobs.into_iter().map(job).collect(), has_next))
 }
 
-fn job(value: Value) -> Listed {
+fn job(value: Value) -> ListedJob {
     // Of an array serde would take the members in their order.
     match value {
-        Value::Object(_) => Listed::deserialize(value).unwrap_or_default(),
-        _ => Listed::default(),
+        Value::Object(_) => ListedJob::deserialize(value).unwrap_or_default(),
+        _ => ListedJob::default(),
     }
 }
 
@@ -226,11 +226,11 @@ mod tests {
                {"batchPredictions": [17, ["c"], {"jobId": "b", "lastHeartbeatTime": "2026-03-02T08:00:00"}]}"#,
         );
         let listing = listing.unwrap_or_default();
-        let named = |id: &str| Listed {
+        let named = |id: &str| ListedJob {
             job_id: Some(id.to_owned()),
-            ..Listed::default()
+            ..ListedJob::default()
         };
-        let b = Listed {
+        let b = ListedJob {
             last_heartbeat_time: Some("2026-03-02T08:00:00".to_owned()),
             ..named("b")
         };
@@ -238,7 +238,7 @@ mod tests {
             listing.pages,
             [
                 vec![named("a")],
-                vec![Listed::default(), Listed::default(), b]
+                vec![ListedJob::default(), ListedJob::default(), b]
             ]
         );
         assert!(!listing.is_incomplete());

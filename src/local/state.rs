@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::listing::{BadFile, without_place};
-use crate::ports::{Claimed, Owed, Recorded, State, Store, StoreError};
+use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError};
 use crate::watch::judge::Expected;
 use crate::watch::{Baseline, Change, Item, JobId, Key, Notice, Record, Source, TopicArn};
 
@@ -33,11 +33,11 @@ struct Items {
     jobs: BTreeMap<JobId, Record>,
     /// By notice and topic.
     #[serde(default)]
-    owed: BTreeMap<String, OwedItem>,
+    outbox: BTreeMap<String, PendingItem>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct OwedItem {
+struct PendingItem {
     notice: Notice,
     topic: TopicArn,
     order: (u64, u64),
@@ -90,7 +90,7 @@ impl Store for Memory {
     async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
         let items = self.0.borrow();
         let records = items.jobs.values();
-        let owed = items.owed.values().map(|item| Owed {
+        let outbox = items.outbox.values().map(|item| Pending {
             notice: item.notice.clone(),
             topic: item.topic.clone(),
             order: item.order,
@@ -101,7 +101,7 @@ impl Store for Memory {
                 .filter(|record| !record.has_expired(now))
                 .cloned()
                 .collect(),
-            owed: owed.collect(),
+            outbox: outbox.collect(),
             unreadable: Vec::new(),
         })
     }
@@ -119,7 +119,7 @@ impl Store for Memory {
             Expected::Rev(rev) => items.rev(&key) == Some(rev),
         };
         if !holds {
-            return Ok(Recorded::Lost(standing));
+            return Ok(Recorded::Conflict(standing));
         }
         match change.item.clone() {
             Item::Watch(baseline) => items.watch = Some(baseline),
@@ -129,13 +129,13 @@ impl Store for Memory {
         }
         for (place, notice) in change.notices.iter().enumerate() {
             for topic in &notice.topics {
-                let owed = OwedItem {
+                let pending = PendingItem {
                     notice: notice.clone(),
                     topic: topic.clone(),
                     order: (change.item.rev(), place as u64),
                     claim: None,
                 };
-                items.owed.insert(place_of(notice, topic), owed);
+                items.outbox.insert(place_of(notice, topic), pending);
             }
         }
         Ok(Recorded::Done)
@@ -143,30 +143,30 @@ impl Store for Memory {
 
     async fn claim(
         &self,
-        owed: &Owed,
+        pending: &Pending,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let mut items = self.0.borrow_mut();
-        let place = place_of(&owed.notice, &owed.topic);
-        let Some(owed) = items.owed.get_mut(&place) else {
+        let place = place_of(&pending.notice, &pending.topic);
+        let Some(pending) = items.outbox.get_mut(&place) else {
             return Ok(Claimed::Gone);
         };
         let is_held = |claim: &Claim| claim.until > now && claim.by != by;
-        if owed.claim.as_ref().is_some_and(is_held) {
+        if pending.claim.as_ref().is_some_and(is_held) {
             return Ok(Claimed::Held);
         }
-        owed.claim = Some(Claim {
+        pending.claim = Some(Claim {
             by: by.to_owned(),
             until,
         });
         Ok(Claimed::Mine)
     }
 
-    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
-        let place = place_of(&owed.notice, &owed.topic);
-        self.0.borrow_mut().owed.remove(&place);
+    async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
+        let place = place_of(&pending.notice, &pending.topic);
+        self.0.borrow_mut().outbox.remove(&place);
         Ok(())
     }
 }
@@ -354,13 +354,13 @@ mod tests {
         let first = first_baseline(now, "one");
         assert_eq!(memory.record(&first, now).await.ok(), Some(Recorded::Done));
         let second = first_baseline(now, "two");
-        let stands = Recorded::Lost(Some(first.item.clone()));
+        let stands = Recorded::Conflict(Some(first.item.clone()));
         assert_eq!(memory.record(&second, now).await.ok(), Some(stands));
         let newer = Change {
             expected: Expected::Rev(7),
             ..second
         };
-        let stands = Recorded::Lost(Some(first.item));
+        let stands = Recorded::Conflict(Some(first.item));
         assert_eq!(memory.record(&newer, now).await.ok(), Some(stands));
     }
 }

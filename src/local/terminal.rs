@@ -120,7 +120,7 @@ pub fn seen(listing: &Listing, memory: &Memory, now: Timestamp, messages: &[Mess
             told.entry(id).or_default().push(event);
         }
     }
-    let read = |listed: &crate::watch::Listed| {
+    let read = |listed: &crate::watch::ListedJob| {
         Job::read(listed.clone())
             .ok()
             .map(|job| job.plausible_at(now))
@@ -349,15 +349,15 @@ fn all_events<S: Serializer>(messages: &[Message], serializer: S) -> Result<S::O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::Listed;
+    use crate::watch::ListedJob;
 
     #[test]
     fn many_ended_jobs_are_counted_not_listed() {
-        let jobs = (0..10_000).map(|i| Listed {
+        let jobs = (0..10_000).map(|i| ListedJob {
             job_id: Some(format!("job-{i:05}")),
             status: Some(if i == 7 { "IN_PROGRESS" } else { "COMPLETE" }.to_owned()),
             start_time: Some(format!("2026-03-01T{:02}:{:02}:00Z", i / 600, i / 10 % 60)),
-            ..Listed::default()
+            ..ListedJob::default()
         });
         let listing = Listing::of_pages([jobs.collect()]);
         let now = "2026-03-02T08:00:00Z".parse().unwrap_or_default();

@@ -58,7 +58,7 @@ pub(super) struct NoticeData {
     kind: Kind,
     /// How bad that is.
     severity: Severity,
-    /// When it was recorded: from then on it was owed.
+    /// When it was recorded: from then on it was pending.
     #[cfg_attr(feature = "schema", schemars(with = "crate::watch::job::Time"))]
     recorded_at: Timestamp,
     /// The account.

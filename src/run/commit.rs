@@ -41,7 +41,7 @@ pub(super) async fn commit<L, S: Store, T, C: Clock>(
         let now = ports.clock.now();
         let standing = match bounded(until, ports.store.record(&change, now)).await {
             Some(Ok(Recorded::Done)) => return made(change, is_anew),
-            Some(Ok(Recorded::Lost(item))) => item,
+            Some(Ok(Recorded::Conflict(item))) => item,
             Some(Err(error)) if doubted => return Commit::Failed(error),
             Some(Err(error)) => {
                 doubted = true;

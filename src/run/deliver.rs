@@ -1,4 +1,4 @@
-//! Delivery: everything owed, topic by topic; claim, publish, settle.
+//! Delivery: everything pending, topic by topic; claim, publish, settle.
 //!
 //! What goes to one topic of one job's story goes out in the order in which it was recorded; a story that is held up
 //! holds up no other, and a topic no other. More notices than the operator wants one by one become digests. A notice
@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{Failure, Run, WRITES, bounded};
 use crate::message::{Digest, JobNow, Message, Telling, Told};
-use crate::ports::{Claimed, Clock, Listing, Owed, PublishError, Store, Topic};
+use crate::ports::{Claimed, Clock, Listing, Pending, PublishError, Store, Topic};
 use crate::watch::notice::thread;
 use crate::watch::{JobId, Notice, Severity};
 
@@ -30,18 +30,18 @@ const SETTLE: Duration = Duration::from_secs(5);
 const JOBS_NAMED: usize = 5;
 
 /// Notices that go out in one message.
-type Batch = Vec<Owed>;
+type Batch = Vec<Pending>;
 
 /// Whose story a notice belongs to.
 type Story = Option<JobId>;
 
-/// What became of what was owed to one topic.
+/// What became of what is pending for one topic.
 #[derive(Default)]
 struct Delivered {
     /// How many notices were published.
     published: u64,
-    /// What is still owed.
-    owed: Vec<Owed>,
+    /// What is still pending.
+    pending: Vec<Pending>,
     /// The stories whose next notice could not go out: what follows must wait.
     held: BTreeSet<Story>,
     /// The topic refuses messages for their rate, so in this run nothing more goes to it.
@@ -50,10 +50,10 @@ struct Delivered {
 }
 
 impl Delivered {
-    /// They stay owed, and what follows them waits.
+    /// They stay pending, and what follows them waits.
     fn hold(&mut self, batch: Batch) {
         self.held.extend(batch.iter().map(story));
-        self.owed.extend(batch);
+        self.pending.extend(batch);
     }
 
     fn fail(&mut self, why: String) {
@@ -62,17 +62,18 @@ impl Delivered {
 }
 
 impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
-    /// Delivers everything owed: to both topics side by side, so that neither waits for the other.
+    /// Delivers everything pending: to both topics side by side, so that neither waits for the other.
     pub(super) async fn deliver(&mut self) {
-        // Another run recorded something of these jobs meanwhile, and this one may not know all that is owed of
+        // Another run recorded something of these jobs meanwhile, and this one may not know all that is pending of
         // them: the next run does.
-        let overtaken = |owed: &Owed| story(owed).is_some_and(|id| self.overtaken.contains(&id));
-        let (waits, owed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.owed)
+        let overtaken =
+            |pending: &Pending| story(pending).is_some_and(|id| self.overtaken.contains(&id));
+        let (waits, pending): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition(overtaken);
-        self.owed = waits;
+        self.pending = waits;
         let (mut urgent, mut main, mut unconfigured) = (Vec::new(), Vec::new(), Vec::new());
-        for item in owed {
+        for item in pending {
             let notice = &item.notice;
             let severity = notice.kind.severity();
             match self.topics.route(&item.topic, &notice.topics, severity) {
@@ -91,7 +92,7 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         let (urgent, main) = tokio::join!(biased; to_urgent, to_main);
         for delivered in [urgent, main] {
             self.answer.published += delivered.published;
-            self.owed.extend(delivered.owed);
+            self.pending.extend(delivered.pending);
             for failure in delivered.failures {
                 self.fail(failure);
             }
@@ -102,38 +103,38 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
     }
 
     /// Forgets what is for a topic that is no longer configured, while another one has it.
-    async fn drop_unconfigured(&mut self, owed: Owed) {
-        let topic = &owed.topic;
+    async fn drop_unconfigured(&mut self, pending: Pending) {
+        let topic = &pending.topic;
         warn!(
             "the {} is not delivered to {topic}: that topic is no longer configured",
-            one_named(&owed.notice)
+            one_named(&pending.notice)
         );
-        let forgotten = bounded(self.work_until, self.ports.store.settle(&owed)).await;
+        let forgotten = bounded(self.work_until, self.ports.store.settle(&pending)).await;
         if !matches!(forgotten, Some(Ok(()))) {
-            self.owed.push(owed);
+            self.pending.push(pending);
         }
     }
 
-    async fn deliver_to(&self, topic: &T, owed: Vec<Owed>) -> Delivered {
+    async fn deliver_to(&self, topic: &T, pending: Vec<Pending>) -> Delivered {
         let mut delivered = Delivered::default();
-        for batch in self.batches(in_order(owed)) {
+        for batch in self.batches(in_order(pending)) {
             let (waits, goes): (Vec<_>, Vec<_>) = batch
                 .into_iter()
-                .partition(|owed| delivered.held.contains(&story(owed)));
-            delivered.owed.extend(waits);
+                .partition(|pending| delivered.held.contains(&story(pending)));
+            delivered.pending.extend(waits);
             self.deliver_batch(topic, goes, &mut delivered).await;
         }
         delivered
     }
 
     /// One by one, or in as few digests as there must be.
-    fn batches(&self, owed: Vec<Owed>) -> Vec<Batch> {
-        if owed.len() <= self.tick.settings.digest_above {
-            return owed.into_iter().map(|owed| vec![owed]).collect();
+    fn batches(&self, pending: Vec<Pending>) -> Vec<Batch> {
+        if pending.len() <= self.tick.settings.digest_above {
+            return pending.into_iter().map(|pending| vec![pending]).collect();
         }
-        let digests = Message::digests(&self.told(&owed), &self.telling());
-        let mut owed: Vec<_> = owed.into_iter().map(Some).collect();
-        let mut take = |place: usize| owed.get_mut(place).and_then(Option::take);
+        let digests = Message::digests(&self.told(&pending), &self.telling());
+        let mut pending: Vec<_> = pending.into_iter().map(Some).collect();
+        let mut take = |place: usize| pending.get_mut(place).and_then(Option::take);
         digests
             .into_iter()
             .map(|Digest { carries, .. }| carries.into_iter().filter_map(&mut take).collect())
@@ -183,7 +184,7 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
             PublishError::Refused(why) => {
                 delivered.fail(format!("{what} refused: {why}"));
                 // What follows need not wait for what will never pass.
-                delivered.owed.extend(batch);
+                delivered.pending.extend(batch);
             }
             PublishError::Throttled(why) => {
                 delivered.fail(format!("{what}, and what follows it there: {why}"));
@@ -198,11 +199,11 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
     }
 
     /// Ends the claims. If that fails they end by themselves.
-    async fn let_go(&self, batch: &[Owed]) {
+    async fn let_go(&self, batch: &[Pending]) {
         let (ports, run, until) = (self.ports, self.tick.run, self.work_until);
         let now = self.now();
         stream::iter(batch)
-            .map(|owed| bounded(until, ports.store.claim(owed, run, now, now)))
+            .map(|pending| bounded(until, ports.store.claim(pending, run, now, now)))
             .buffer_unordered(WRITES)
             .for_each(async |_| {})
             .await;
@@ -222,7 +223,7 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
             .then(|| publish_until.min(under_claim))
     }
 
-    /// Claims what is owed: story beside story, and of each one notice after the other, up to the first that is
+    /// Claims what is pending: story beside story, and of each one notice after the other, up to the first that is
     /// not to be had.
     async fn claim(
         &self,
@@ -231,8 +232,8 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         delivered: &mut Delivered,
     ) -> Batch {
         let mut stories: BTreeMap<Story, Batch> = BTreeMap::new();
-        for owed in batch {
-            stories.entry(story(&owed)).or_default().push(owed);
+        for pending in batch {
+            stories.entry(story(&pending)).or_default().push(pending);
         }
         let (ports, run) = (self.ports, self.tick.run);
         let now = ports.clock.now();
@@ -245,16 +246,16 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
             .map(|story| async move {
                 let mut claims = Vec::new();
                 let mut goes_on = true;
-                for owed in story {
+                for pending in story {
                     let claim = match goes_on {
                         true => {
-                            let claim = ports.store.claim(&owed, run, until, now);
+                            let claim = ports.store.claim(&pending, run, until, now);
                             bounded(Some(publish_until), claim).await
                         }
                         false => None,
                     };
                     goes_on = matches!(claim, Some(Ok(Claimed::Mine | Claimed::Gone)));
-                    claims.push((owed, claim));
+                    claims.push((pending, claim));
                 }
                 claims
             })
@@ -262,17 +263,17 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
             .collect()
             .await;
         let mut mine = Vec::new();
-        for (owed, claim) in claims.into_iter().flatten() {
+        for (pending, claim) in claims.into_iter().flatten() {
             match claim {
-                Some(Ok(Claimed::Mine)) => mine.push(owed),
+                Some(Ok(Claimed::Mine)) => mine.push(pending),
                 Some(Ok(Claimed::Gone)) => {}
-                Some(Ok(Claimed::Held)) | None => delivered.hold(vec![owed]),
+                Some(Ok(Claimed::Held)) | None => delivered.hold(vec![pending]),
                 Some(Err(error)) => {
                     delivered.fail(format!(
                         "the {} not claimed: {error}",
-                        one_named(&owed.notice)
+                        one_named(&pending.notice)
                     ));
-                    delivered.hold(vec![owed]);
+                    delivered.hold(vec![pending]);
                 }
             }
         }
@@ -283,7 +284,7 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         &self,
         topic: &T,
         message: &Message,
-        carried: &[Owed],
+        carried: &[Pending],
     ) -> Result<(), PublishError> {
         topic.ready().await;
         match topic.publish(message).await {
@@ -292,7 +293,7 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
                     "{} refused, so its smallest form goes out instead: {why}",
                     named(carried)
                 );
-                let notices: Vec<_> = carried.iter().map(|owed| &owed.notice).collect();
+                let notices: Vec<_> = carried.iter().map(|pending| &pending.notice).collect();
                 let name = self.tick.settings.name.as_ref();
                 let smallest = match notices.as_slice() {
                     [one] => Message::smallest(one, name),
@@ -305,47 +306,47 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         }
     }
 
-    /// Settles what was published. What cannot be settled stays owed, and is repeated.
+    /// Settles what was published. What cannot be settled stays pending, and is repeated.
     async fn settle(&self, batch: Batch, delivered: &mut Delivered) {
         delivered.published += batch.len() as u64;
         let (ports, until) = (self.ports, self.work_until);
         let settled: Vec<_> = stream::iter(batch)
-            .map(|owed| async move {
-                let settled = bounded(until, ports.store.settle(&owed)).await;
-                (owed, settled)
+            .map(|pending| async move {
+                let settled = bounded(until, ports.store.settle(&pending)).await;
+                (pending, settled)
             })
             .buffered(WRITES)
             .collect()
             .await;
-        for (owed, settled) in settled {
+        for (pending, settled) in settled {
             match settled {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
                     delivered.fail(format!(
                         "the {} published, but not settled, so it is repeated: {error}",
-                        one_named(&owed.notice)
+                        one_named(&pending.notice)
                     ));
-                    delivered.hold(vec![owed]);
+                    delivered.hold(vec![pending]);
                 }
-                None => delivered.hold(vec![owed]),
+                None => delivered.hold(vec![pending]),
             }
         }
     }
 
-    fn told<'b>(&'b self, owed: &'b [Owed]) -> Vec<Told<'b>> {
-        let told = |owed: &'b Owed| Told {
-            notice: &owed.notice,
-            job_now: self.job_since(owed),
+    fn told<'b>(&'b self, pending: &'b [Pending]) -> Vec<Told<'b>> {
+        let told = |pending: &'b Pending| Told {
+            notice: &pending.notice,
+            job_now: self.job_since(pending),
         };
-        owed.iter().map(told).collect()
+        pending.iter().map(told).collect()
     }
 
     /// What was recorded under the job's id since the notice was.
-    fn job_since(&self, owed: &Owed) -> Option<JobNow<'_>> {
-        let id = story(owed)?;
+    fn job_since(&self, pending: &Pending) -> Option<JobNow<'_>> {
+        let id = story(pending)?;
         let record = &self.known.get(&id)?.record;
-        let (rev, _) = owed.order;
-        let is_same = owed.notice.thread == Some(thread(self.tick.source, &id, record.key));
+        let (rev, _) = pending.order;
+        let is_same = pending.notice.thread == Some(thread(self.tick.source, &id, record.key));
         (record.rev > rev).then_some(match is_same {
             true => JobNow::Same(&record.job),
             false => JobNow::Another(&record.job),
@@ -364,29 +365,29 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
     }
 }
 
-fn story(owed: &Owed) -> Story {
-    owed.notice.job.as_ref().map(|job| job.id.clone())
+fn story(pending: &Pending) -> Story {
+    pending.notice.job.as_ref().map(|job| job.id.clone())
 }
 
 /// Story after story: those with something bad first, and then the one with the oldest notice.
-fn in_order(owed: Vec<Owed>) -> Vec<Owed> {
-    let mut stories: BTreeMap<Story, Vec<Owed>> = BTreeMap::new();
-    for owed in owed {
-        stories.entry(story(&owed)).or_default().push(owed);
+fn in_order(pending: Vec<Pending>) -> Vec<Pending> {
+    let mut stories: BTreeMap<Story, Vec<Pending>> = BTreeMap::new();
+    for pending in pending {
+        stories.entry(story(&pending)).or_default().push(pending);
     }
     let mut stories: Vec<_> = stories.into_values().collect();
     for story in &mut stories {
-        story.sort_by_key(|owed| owed.order);
+        story.sort_by_key(|pending| pending.order);
     }
-    let is_bad = |owed: &Owed| owed.notice.kind.severity() == Severity::Error;
+    let is_bad = |pending: &Pending| pending.notice.kind.severity() == Severity::Error;
     stories.sort_by_key(|story| {
-        let oldest = story.first().map(|owed| owed.notice.recorded_at);
+        let oldest = story.first().map(|pending| pending.notice.recorded_at);
         (!story.iter().any(is_bad), oldest)
     });
     stories.into_iter().flatten().collect()
 }
 
-fn named(batch: &[Owed]) -> String {
+fn named(batch: &[Pending]) -> String {
     match batch {
         [one] => format!("the {}", one_named(&one.notice)),
         many => {

@@ -25,8 +25,8 @@ pub struct Answer {
     pub notices: BTreeMap<String, u64>,
     /// Notices published.
     pub published: u64,
-    /// Notices that are still owed.
-    pub owed: u64,
+    /// Notices that are still pending.
+    pub pending: u64,
     /// Listed jobs that could not be understood.
     pub unreadable: u64,
     /// Whether this was the first complete listing of the watch.
@@ -40,7 +40,7 @@ pub struct Answer {
     pub took_ms: u64,
 }
 
-/// Why a run failed. What could be done was done; what is owed stays owed, and the next run goes on from there.
+/// Why a run failed. What could be done was done; what is pending stays pending, and the next run goes on from there.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
     /// The state could not be loaded, so nothing was judged.
@@ -76,7 +76,7 @@ pub enum Failure {
     #[error("the test notice was not published; invoke it again when that is mended: {0}")]
     TestFailed(String),
     /// A notice could not be delivered.
-    #[error("a notice was not delivered; it stays owed, and the next run tries again: {0}")]
+    #[error("a notice was not delivered; it stays pending, and the next run tries again: {0}")]
     PublishFailed(String),
 }
 
@@ -128,8 +128,8 @@ impl Failure {
 /// What a run saw of how things stand when it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// How long the oldest notice has been owed.
-    pub oldest_owed: SignedDuration,
+    /// How long the oldest notice has been pending.
+    pub oldest_pending: SignedDuration,
     /// How long ago the active job that has been silent longest showed a sign of life.
     pub oldest_sign_of_life: Option<SignedDuration>,
     /// How many subscribers have confirmed: of two topics the one with fewer.

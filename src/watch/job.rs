@@ -30,7 +30,7 @@ const EARLIEST: i64 = 1_546_300_800;
     missing_docs,
     reason = "the members are the service's own, documented in its API reference"
 )]
-pub struct Listed {
+pub struct ListedJob {
     #[serde(deserialize_with = "text")]
     pub job_id: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -353,7 +353,7 @@ pub struct Job {
 impl Job {
     /// Reads a listed job. A time or count that cannot be read counts as absent; a job without an id takes it
     /// from its ARN.
-    pub fn read(listed: Listed) -> Result<Self, Unreadable> {
+    pub fn read(listed: ListedJob) -> Result<Self, Unreadable> {
         let named = |id: &String| !id.is_empty();
         let from_arn = |arn: &String| {
             arn.split_once(":batch-prediction/")

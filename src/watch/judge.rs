@@ -15,7 +15,7 @@ use super::life::{
 };
 use super::notice::{Found, Incident, Kind, Notice, NoticeId, Silence, Source, thread};
 use super::queue::Queue;
-use super::record::{Baseline, Item, KEPT, Phase, Record, Stall};
+use super::record::{Baseline, Item, Phase, RETENTION, Record, Stall};
 use super::topic::Topics;
 
 /// A finished job without a record is history once it ended this long ago.
@@ -49,7 +49,7 @@ pub struct Policy {
 
 /// What a run judges by.
 #[derive(Clone, Debug)]
-pub struct Terms<'a> {
+pub struct RunContext<'a> {
     /// Whose jobs.
     pub source: &'a Source,
     /// What the operator asked for.
@@ -80,7 +80,7 @@ impl Expected {
     }
 }
 
-/// One write: an item and what is owed because of it, all or nothing.
+/// One write: an item and what is pending because of it, all or nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// What the table must hold.
@@ -111,38 +111,38 @@ pub fn first_baseline(now: Timestamp, run: &str) -> Change {
 
 /// The first listing was complete.
 pub fn began(
-    terms: &Terms<'_>,
+    context: &RunContext<'_>,
     now: Timestamp,
     jobs: u64,
     by_status: &BTreeMap<String, u64>,
 ) -> Change {
-    let expected = Expected::Rev(terms.baseline.rev);
-    let since = terms.baseline.since;
+    let expected = Expected::Rev(context.baseline.rev);
+    let since = context.baseline.since;
     let notice = Notice {
-        id: NoticeId::new(terms.source, None, Kind::Began, &since.to_string()),
+        id: NoticeId::new(context.source, None, Kind::Began, &since.to_string()),
         kind: Kind::Began,
-        source: terms.source.clone(),
+        source: context.source.clone(),
         happened_at: now,
         recorded_at: now,
         job: None,
         job_seen_at: None,
         incident: None,
         thread: None,
-        topics: terms
+        topics: context
             .topics
             .closing(Kind::Began.severity(), &BTreeSet::new()),
         silence: None,
         found: Some(Found {
             jobs,
             by_status: most_frequent(by_status),
-            notify_on: terms.policy.notify_on.iter().copied().collect(),
-            stall_after_s: terms.policy.stall_after.as_secs(),
+            notify_on: context.policy.notify_on.iter().copied().collect(),
+            stall_after_s: context.policy.stall_after.as_secs(),
             since,
         }),
     };
     let baseline = Baseline {
         rev: expected.next_rev(),
-        by: terms.run.to_owned(),
+        by: context.run.to_owned(),
         since,
         began_at: Some(now),
     };
@@ -175,28 +175,28 @@ pub fn judge(
     record: Option<&Record>,
     job: &Job,
     now: Timestamp,
-    terms: &Terms<'_>,
+    context: &RunContext<'_>,
 ) -> Option<Change> {
     if job.is_unclear() {
-        return record.and_then(|record| is_there(record, terms));
+        return record.and_then(|record| is_there(record, context));
     }
     let Some(record) = record.filter(|record| !record.has_expired(now)) else {
-        return first_sight(job, now, terms);
+        return first_sight(job, now, context);
     };
     match (incarnation(record, job, now), record.phase, job.end()) {
         (Incarnation::Older, _, _) => None,
-        (Incarnation::Another, _, _) => Some(replaced(record, job, now, terms)),
+        (Incarnation::Another, _, _) => Some(replaced(record, job, now, context)),
         (Incarnation::Same, Phase::Active | Phase::Vanished, Some(end)) => Some(ended(
             Expected::Rev(record.rev),
             record,
             job,
             end,
             now,
-            terms,
+            context,
         )),
-        (Incarnation::Same, Phase::Active, None) => still_active(record, job, now, terms),
-        (Incarnation::Same, Phase::Vanished, None) => back(record, job, now, terms),
-        (Incarnation::Same, Phase::Ended, end) => after_an_end(record, job, end, now, terms),
+        (Incarnation::Same, Phase::Active, None) => still_active(record, job, now, context),
+        (Incarnation::Same, Phase::Vanished, None) => back(record, job, now, context),
+        (Incarnation::Same, Phase::Ended, end) => after_an_end(record, job, end, now, context),
     }
 }
 
@@ -206,10 +206,10 @@ pub fn judge_silence(
     record: &Record,
     job: &Job,
     now: Timestamp,
-    terms: &Terms<'_>,
+    context: &RunContext<'_>,
     queue: Option<&Queue>,
 ) -> Option<Change> {
-    let policy = terms.policy;
+    let policy = context.policy;
     let is_same = incarnation(record, job, now) == Incarnation::Same;
     if record.phase != Phase::Active || !is_same || job.end().is_some() || job.is_unclear() {
         return None;
@@ -224,7 +224,7 @@ pub fn judge_silence(
     if lasted <= allowed || !policy.notify_on.contains(&Kind::Stalled) || may_wait() {
         return None;
     }
-    let mut next = rewrite(record, job, now, terms);
+    let mut next = rewrite(record, job, now, context);
     let (kind, happened_at, reminder) = match record.stall {
         Some(stall) => {
             let first = policy.remind_after?;
@@ -253,7 +253,7 @@ pub fn judge_silence(
         Some(number) => format!("{}#{number}", next.episode),
         None => next.episode.to_string(),
     };
-    let own = terms.topics.own(kind.severity()).clone();
+    let own = context.topics.own(kind.severity()).clone();
     next.heard.insert(own.clone());
     let silence = Silence {
         since,
@@ -273,7 +273,7 @@ pub fn judge_silence(
             &episode,
             happened_at,
             now,
-            terms,
+            context,
         )
     };
     Some(change(record, next, vec![told]))
@@ -281,11 +281,11 @@ pub fn judge_silence(
 
 /// Judges a job that is recorded as active, is not in a complete listing, and is not found by its id either. A list
 /// and a question may both miss a job for a moment, so it is gone only when a second look misses it too.
-pub fn judge_absence(record: &Record, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
+pub fn judge_absence(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Option<Change> {
     if record.phase != Phase::Active {
         return None;
     }
-    let written = written(record, terms);
+    let written = written(record, context);
     match record.absent_since {
         None => {
             let next = Record {
@@ -297,8 +297,8 @@ pub fn judge_absence(record: &Record, now: Timestamp, terms: &Terms<'_>) -> Opti
         Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,
         Some(_) => {
             let is_told =
-                terms.policy.notify_on.contains(&Kind::Vanished) || !record.heard.is_empty();
-            let topics = terms
+                context.policy.notify_on.contains(&Kind::Vanished) || !record.heard.is_empty();
+            let topics = context
                 .topics
                 .closing(Kind::Vanished.severity(), &record.heard);
             let next = Record {
@@ -327,7 +327,7 @@ pub fn judge_absence(record: &Record, now: Timestamp, terms: &Terms<'_>) -> Opti
                     &episode,
                     now,
                     now,
-                    terms,
+                    context,
                 )
             });
             Some(change(record, next, told.into_iter().collect()))
@@ -336,11 +336,11 @@ pub fn judge_absence(record: &Record, now: Timestamp, terms: &Terms<'_>) -> Opti
 }
 
 /// A job of which nothing is known but that it is listed: what missed it before counts no longer.
-fn is_there(record: &Record, terms: &Terms<'_>) -> Option<Change> {
+fn is_there(record: &Record, context: &RunContext<'_>) -> Option<Change> {
     record.absent_since?;
     let next = Record {
         absent_since: None,
-        ..written(record, terms)
+        ..written(record, context)
     };
     Some(change(record, next, Vec::new()))
 }
@@ -373,9 +373,9 @@ fn incarnation(record: &Record, job: &Job, now: Timestamp) -> Incarnation {
 }
 
 /// A job that has no record.
-fn first_sight(job: &Job, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
+fn first_sight(job: &Job, now: Timestamp, context: &RunContext<'_>) -> Option<Change> {
     let Some(end) = job.end() else {
-        let record = new_record(Expected::Absent, job, now, terms);
+        let record = new_record(Expected::Absent, job, now, context);
         return Some(Change {
             expected: Expected::Absent,
             item: Item::Job(Box::new(record)),
@@ -384,27 +384,27 @@ fn first_sight(job: &Job, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
     };
     let is_told = match job.finished_at() {
         // History, by far the most: nothing is made for it.
-        Some(at) if !is_news(at, now, terms) => return None,
+        Some(at) if !is_news(at, now, context) => return None,
         Some(_) => true,
-        None => terms.baseline.began_at.is_some(),
+        None => context.baseline.began_at.is_some(),
     };
-    let record = new_record(Expected::Absent, job, now, terms);
-    let mut change = ended(Expected::Absent, &record, job, end, now, terms);
+    let record = new_record(Expected::Absent, job, now, context);
+    let mut change = ended(Expected::Absent, &record, job, end, now, context);
     if !is_told {
         change.notices.clear();
     }
     Some(change)
 }
 
-fn is_news(finished_at: Timestamp, now: Timestamp, terms: &Terms<'_>) -> bool {
-    finished_at > terms.baseline.since && now.duration_since(finished_at) < NEWS
+fn is_news(finished_at: Timestamp, now: Timestamp, context: &RunContext<'_>) -> bool {
+    finished_at > context.baseline.since && now.duration_since(finished_at) < NEWS
 }
 
-fn new_record(expected: Expected, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Record {
+fn new_record(expected: Expected, job: &Job, now: Timestamp, context: &RunContext<'_>) -> Record {
     let ahead_at = job.heartbeat_at.filter(|at| is_ahead(*at, now));
     Record {
         rev: expected.next_rev(),
-        by: terms.run.to_owned(),
+        by: context.run.to_owned(),
         phase: Phase::Active,
         job: Job {
             heartbeat_at: job.heartbeat_at.filter(|_| ahead_at.is_none()),
@@ -427,11 +427,11 @@ fn new_record(expected: Expected, job: &Job, now: Timestamp, terms: &Terms<'_>) 
 }
 
 /// Another job has taken the id of the recorded one. If that was active, its outcome was never seen.
-fn replaced(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Change {
+fn replaced(record: &Record, job: &Job, now: Timestamp, context: &RunContext<'_>) -> Change {
     let expected = Expected::Rev(record.rev);
     let was_active = record.phase == Phase::Active;
     let closes = !record.heard.is_empty();
-    let is_told = closes || was_active && terms.policy.notify_on.contains(&Kind::Vanished);
+    let is_told = closes || was_active && context.policy.notify_on.contains(&Kind::Vanished);
     let vanished = is_told.then(|| {
         let episode = record.episode.saturating_add(1).to_string();
         Notice {
@@ -443,7 +443,7 @@ fn replaced(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Ch
                 &episode,
                 now,
                 now,
-                terms,
+                context,
             )
         }
     });
@@ -454,8 +454,8 @@ fn replaced(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Ch
         Phase::Vanished => record.recorded_at,
     };
     let first = Record {
-        replaced: now.duration_since(ended_at) < terms.policy.stall_after,
-        ..new_record(expected, job, now, terms)
+        replaced: now.duration_since(ended_at) < context.policy.stall_after,
+        ..new_record(expected, job, now, context)
     };
     let mut change = match job.end() {
         None => Change {
@@ -464,8 +464,8 @@ fn replaced(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Ch
             notices: Vec::new(),
         },
         Some(end) => {
-            let mut change = ended(expected, &first, job, end, now, terms);
-            let is_history = |at| !is_news(at, now, terms);
+            let mut change = ended(expected, &first, job, end, now, context);
+            let is_history = |at| !is_news(at, now, context);
             if job.finished_at().is_some_and(is_history) {
                 change.notices.clear();
             }
@@ -483,7 +483,7 @@ fn ended(
     job: &Job,
     end: End,
     now: Timestamp,
-    terms: &Terms<'_>,
+    context: &RunContext<'_>,
 ) -> Change {
     let kind = match end {
         End::Completed => Kind::Completed,
@@ -495,7 +495,7 @@ fn ended(
     let closes = !record.heard.is_empty();
     // A job may go on after an end that is not known here, and end so again.
     let is_again = end == End::Unknown && record.job.completed_at.is_some();
-    let is_told = closes || terms.policy.notify_on.contains(&kind) && !is_again;
+    let is_told = closes || context.policy.notify_on.contains(&kind) && !is_again;
     let episode = match is_again {
         true => record.episode.to_string(),
         false => String::new(),
@@ -510,14 +510,14 @@ fn ended(
                 &episode,
                 happened_at,
                 now,
-                terms,
+                context,
             )
         })
         .into_iter()
         .collect();
     let next = Record {
         rev: expected.next_rev(),
-        by: terms.run.to_owned(),
+        by: context.run.to_owned(),
         phase: Phase::Ended,
         expires: Some(forgotten(told.completed_at.unwrap_or(now))),
         job: told.to_recognise(),
@@ -541,20 +541,20 @@ fn after_an_end(
     job: &Job,
     end: Option<End>,
     now: Timestamp,
-    terms: &Terms<'_>,
+    context: &RunContext<'_>,
 ) -> Option<Change> {
     let is_final = record.job.end() != Some(End::Unknown);
     match end {
         Some(End::Completed | End::Failed | End::Canceled) if !is_final => end.map(|end| {
             let expected = Expected::Rev(record.rev);
-            ended(expected, record, job, end, now, terms)
+            ended(expected, record, job, end, now, context)
         }),
         None if !is_final && now > record.recorded_at => {
             let next = Record {
                 phase: Phase::Active,
                 sign_at: now,
                 expires: None,
-                ..rewrite(record, job, now, terms)
+                ..rewrite(record, job, now, context)
             };
             Some(change(record, next, Vec::new()))
         }
@@ -565,7 +565,7 @@ fn after_an_end(
         {
             let next = Record {
                 expires: Some(forgotten(now)),
-                ..written(record, terms)
+                ..written(record, context)
             };
             Some(change(record, next, Vec::new()))
         }
@@ -574,7 +574,7 @@ fn after_an_end(
 }
 
 /// A job that is recorded as vanished is listed again, and active.
-fn back(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
+fn back(record: &Record, job: &Job, now: Timestamp, context: &RunContext<'_>) -> Option<Change> {
     // Who asked before it was found to be gone has an older view.
     if now <= record.recorded_at {
         return None;
@@ -584,7 +584,7 @@ fn back(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Option
         sign_at: now,
         heard: BTreeSet::new(),
         expires: None,
-        ..rewrite(record, job, now, terms)
+        ..rewrite(record, job, now, context)
     };
     let told = (!record.heard.is_empty()).then(|| {
         let episode = record.episode.to_string();
@@ -595,15 +595,20 @@ fn back(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Option
             &episode,
             now,
             now,
-            terms,
+            context,
         )
     });
     Some(change(record, next, told.into_iter().collect()))
 }
 
 /// A known active job that is seen active.
-fn still_active(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Option<Change> {
-    let stall_after = terms.policy.stall_after;
+fn still_active(
+    record: &Record,
+    job: &Job,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Option<Change> {
+    let stall_after = context.policy.stall_after;
     let signs = Signs::new(record, job, now);
     let sign = signs.latest(now);
     let allowed = stall_threshold(stall_after, record.recoveries.saturating_add(1));
@@ -621,13 +626,13 @@ fn still_active(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -
         let seen = seen(record, job, now);
         let told = Notice {
             silence: Some(silence),
-            ..closing(Kind::Recovered, record, seen, &episode, sign, now, terms)
+            ..closing(Kind::Recovered, record, seen, &episode, sign, now, context)
         };
         let next = Record {
             recoveries: record.recoveries.saturating_add(1),
             stall: None,
             heard: BTreeSet::new(),
-            ..rewrite(record, job, now, terms)
+            ..rewrite(record, job, now, context)
         };
         return Some(change(record, next, vec![told]));
     }
@@ -640,11 +645,11 @@ fn still_active(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -
         || ahead(record, job, now) != record.ahead_at
         || record.absent_since.is_some();
     let is_written = is_sample || has_changed;
-    is_written.then(|| change(record, rewrite(record, job, now, terms), Vec::new()))
+    is_written.then(|| change(record, rewrite(record, job, now, context), Vec::new()))
 }
 
 /// The record with what is seen now, without letting a fact go back.
-fn rewrite(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Record {
+fn rewrite(record: &Record, job: &Job, now: Timestamp, context: &RunContext<'_>) -> Record {
     Record {
         job: Job {
             status: last_known_status(record, job).clone(),
@@ -656,7 +661,7 @@ fn rewrite(record: &Record, job: &Job, now: Timestamp, terms: &Terms<'_>) -> Rec
         ahead_at: ahead(record, job, now),
         recorded_at: now,
         absent_since: None,
-        ..written(record, terms)
+        ..written(record, context)
     }
 }
 
@@ -721,10 +726,10 @@ fn seen(record: &Record, job: &Job, now: Timestamp) -> Job {
 }
 
 /// The record, to be written by this run.
-fn written(record: &Record, terms: &Terms<'_>) -> Record {
+fn written(record: &Record, context: &RunContext<'_>) -> Record {
     Record {
         rev: record.rev.saturating_add(1),
-        by: terms.run.to_owned(),
+        by: context.run.to_owned(),
         ..record.clone()
     }
 }
@@ -745,13 +750,13 @@ fn closing(
     episode: &str,
     happened_at: Timestamp,
     now: Timestamp,
-    terms: &Terms<'_>,
+    context: &RunContext<'_>,
 ) -> Notice {
     let closes = !record.heard.is_empty();
     Notice {
         incident: closes.then_some(Incident::Resolved),
-        topics: terms.topics.closing(kind.severity(), &record.heard),
-        ..notice(kind, record, job, episode, happened_at, now, terms)
+        topics: context.topics.closing(kind.severity(), &record.heard),
+        ..notice(kind, record, job, episode, happened_at, now, context)
     }
 }
 
@@ -762,15 +767,15 @@ fn notice(
     episode: &str,
     happened_at: Timestamp,
     now: Timestamp,
-    terms: &Terms<'_>,
+    context: &RunContext<'_>,
 ) -> Notice {
     Notice {
-        id: NoticeId::new(terms.source, Some((&job.id, record.key)), kind, episode),
+        id: NoticeId::new(context.source, Some((&job.id, record.key)), kind, episode),
         kind,
-        source: terms.source.clone(),
+        source: context.source.clone(),
         happened_at,
         recorded_at: now,
-        thread: Some(thread(terms.source, &job.id, record.key)),
+        thread: Some(thread(context.source, &job.id, record.key)),
         job: Some(job),
         job_seen_at: Some(now),
         incident: None,
@@ -782,5 +787,5 @@ fn notice(
 
 /// When a record of something that ended at `at` may go, in seconds since 1970.
 fn forgotten(at: Timestamp) -> i64 {
-    at.as_second().saturating_add(KEPT.as_secs())
+    at.as_second().saturating_add(RETENTION.as_secs())
 }

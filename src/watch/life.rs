@@ -2,7 +2,7 @@
 //!
 //! How often a heartbeat comes is documented nowhere, so a count that rises and the first step out of INITIALIZING
 //! are signs too. No sign are a status that changes otherwise, a member that is missing, a lower count, and a time
-//! further ahead of now than [`AHEAD`].
+//! further ahead of now than [`CLOCK_SKEW`].
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,7 +10,7 @@ use super::job::{Job, Stage};
 use super::record::Record;
 
 /// How far clocks may differ.
-pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// As often the threshold doubles at the most.
 const DOUBLINGS: u32 = 2;
@@ -98,7 +98,7 @@ pub fn has_processed(job: &Job) -> bool {
 
 /// Whether a time is further ahead than clocks differ.
 pub fn is_ahead(time: Timestamp, now: Timestamp) -> bool {
-    time.duration_since(now) > AHEAD
+    time.duration_since(now) > CLOCK_SKEW
 }
 
 /// How long a job may be silent that has recovered from this many stalls.

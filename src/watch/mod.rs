@@ -12,7 +12,7 @@ pub mod queue;
 pub mod record;
 pub mod topic;
 
-pub use job::{Job, JobId, Listed, Status, Unreadable};
+pub use job::{Job, JobId, ListedJob, Status, Unreadable};
 pub use judge::{Change, Policy};
 pub use notice::{Incident, Kind, Notice, NoticeId, Severity, Source};
 pub use queue::Queue;

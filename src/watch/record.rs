@@ -14,7 +14,7 @@ use super::life::stall_threshold;
 use super::topic::TopicArn;
 
 /// How long the record of an ended or vanished job is kept.
-pub const KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
+pub const RETENTION: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 /// What the watch itself remembers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

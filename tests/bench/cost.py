@@ -48,7 +48,7 @@ class Ours:
     # 10,000 jobs at 20 ms, in seconds.
     run_seconds = 4.40
     # Measured there too: an idle run is a Query of 2 read units (20 active jobs) and writes nothing; a job is recorded
-    # when first seen; ended and owed, in a transaction, claimed, and settled.
+    # when first seen; ended and pending, in a transaction, claimed, and settled.
     read_units = 2
     write_units_a_job = 1 + 6
     # Each run asks how many have confirmed.

@@ -15,9 +15,9 @@ use fraud_job_watch::message::{JobNow, Message, Telling, Told};
 use fraud_job_watch::ports::{Clock, Listing, Ports, Store};
 use fraud_job_watch::run::{Tick, run};
 use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::watch::judge::{Terms, judge, judge_silence};
+use fraud_job_watch::watch::judge::{RunContext, judge, judge_silence};
 use fraud_job_watch::watch::{
-    Baseline, Change, Item, Job, Kind, Listed, Policy, Record, Source, TopicArn, Topics,
+    Baseline, Change, Item, Job, Kind, ListedJob, Policy, Record, Source, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(crate) fn all() -> Vec<Work> {
         ("judge a known job that completed", judge_completed()),
         ("read a page of 50 jobs", read_page()),
         ("write a record", write_record()),
-        ("write a record and what is owed", write_completed()),
+        ("write a record and what is pending", write_completed()),
         ("judge a silence that makes a stall", judge_stalled()),
         ("read a state of 100 records", read_state()),
         ("render a notice", render()),
@@ -108,7 +108,8 @@ fn member(id: &str, status: &str, beat: &str) -> Value {
 }
 
 fn job(status: &str, beat: &str) -> Job {
-    let listed: Listed = serde_json::from_value(member("history_00000001", status, beat)).unwrap();
+    let listed: ListedJob =
+        serde_json::from_value(member("history_00000001", status, beat)).unwrap();
     Job::read(listed).unwrap()
 }
 
@@ -127,14 +128,14 @@ fn completed() -> Job {
 /// What `judge` makes of it.
 fn judged(record: Option<&Record>, job: &Job) -> Option<Change> {
     let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
-    let terms = Terms {
+    let context = RunContext {
         source: &source,
         policy: &policy,
         topics: &topics,
         baseline: &baseline,
         run: RUN,
     };
-    judge(record, job, now(), &terms)
+    judge(record, job, now(), &context)
 }
 
 fn recorded() -> Record {
@@ -147,14 +148,14 @@ fn recorded() -> Record {
 fn judging(record: Option<Record>, job: Job, changes: bool) -> Box<dyn FnMut()> {
     let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
     Box::new(move || {
-        let terms = Terms {
+        let context = RunContext {
             source: &source,
             policy: &policy,
             topics: &topics,
             baseline: &baseline,
             run: RUN,
         };
-        let change = judge(record.as_ref(), &job, now(), &terms);
+        let change = judge(record.as_ref(), &job, now(), &context);
         assert_eq!(change.is_some(), changes);
     })
 }
@@ -176,14 +177,14 @@ fn judge_stalled() -> Box<dyn FnMut()> {
     let (record, job) = (recorded(), active());
     let later = at("2026-03-02T14:00:00Z");
     Box::new(move || {
-        let terms = Terms {
+        let context = RunContext {
             source: &source,
             policy: &policy,
             topics: &topics,
             baseline: &baseline,
             run: RUN,
         };
-        let change = judge_silence(&record, &job, later, &terms, None);
+        let change = judge_silence(&record, &job, later, &context, None);
         assert_eq!(change.unwrap().notices.len(), 1);
     })
 }

@@ -23,7 +23,7 @@ use fraud_job_watch::ports::{Clock, Listing, Ports, PublishError, Store, Topic};
 use fraud_job_watch::run::{Failure, Tick, run};
 use fraud_job_watch::settings::{Settings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::job::time;
-use fraud_job_watch::watch::{Job, Listed, Source, TopicArn};
+use fraud_job_watch::watch::{Job, ListedJob, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -257,10 +257,10 @@ impl World {
             assert!(outcome.answer.jobs <= 64 + 2 * bytes as u64);
             for failure in &outcome.failures {
                 let may_be = !matches!(failure, Failure::PublishFailed(_));
-                assert!(may_be, "what is owed can be told: {failure}");
+                assert!(may_be, "what is pending can be told: {failure}");
                 assert!(failure.to_string().len() < 8_192, "{failure}");
             }
-            assert_eq!(outcome.answer.owed, 0, "what is owed is told");
+            assert_eq!(outcome.answer.pending, 0, "what is pending is told");
         }
         let topic = topic.0.borrow();
         Told {
@@ -300,20 +300,20 @@ fn ids(message: &Message) -> Vec<String> {
 fn a_listing() -> File {
     let text = |text: &str| Some(text.to_owned());
     File::of_pages([vec![
-        Listed {
+        ListedJob {
             job_id: text("job"),
             status: text("IN_PROGRESS"),
             start_time: text("2026-03-02T08:00:00Z"),
             last_heartbeat_time: text("2026-03-02T11:59:00Z"),
-            ..Listed::default()
+            ..ListedJob::default()
         },
-        Listed {
+        ListedJob {
             job_id: text("ended"),
             status: text("FAILED"),
             start_time: text("2026-03-02T08:00:00Z"),
             completion_time: text("2026-03-02T11:59:30Z"),
             failure_reason: text("no such file"),
-            ..Listed::default()
+            ..ListedJob::default()
         },
     ]])
 }
@@ -424,7 +424,7 @@ fn is_fit(message: &Message) {
     assert!(length("/content/description") <= 8_000);
 }
 
-fn has_time(job: &Listed) -> bool {
+fn has_time(job: &ListedJob) -> bool {
     let times = [
         &job.start_time,
         &job.last_heartbeat_time,
@@ -439,10 +439,10 @@ fn a_time(text: &str) {
     if let Some(read) = read {
         assert_eq!(time(&read.to_string()), Some(read), "{text:?}");
     }
-    let job = Job::read(Listed {
+    let job = Job::read(ListedJob {
         job_id: Some("job".to_owned()),
         start_time: Some(text.to_owned()),
-        ..Listed::default()
+        ..ListedJob::default()
     });
     assert_eq!(job.unwrap().started_at, read);
 }

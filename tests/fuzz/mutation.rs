@@ -46,8 +46,8 @@ fn made(surface: Surface) -> Vec<Vec<u8>> {
             "arn:aws-cn:sns:cn-north-1:123456789012:a_b-c\nnone\na.b-c_d\nnone\n30d\noff\nfailed, stalled\n1000\noff",
         ]),
         Surface::Stored => values(vec![
-            stored(&[watch(), active(), ended(), owed()]),
-            stored(&[watch(), owed()]),
+            stored(&[watch(), active(), ended(), pending()]),
+            stored(&[watch(), pending()]),
             stored(&[active()]),
             json!({"Items": []}),
         ]),
@@ -159,7 +159,7 @@ fn ended() -> Value {
     item("job#old", attributes)
 }
 
-fn owed() -> Value {
+fn pending() -> Value {
     let attributes = json!({
         "order": {"L": [{"N": "3"}, {"N": "0"}]}, "topic": {"S": TOPIC},
         "notice": {"M": {
@@ -175,7 +175,7 @@ fn owed() -> Value {
         }},
         "claim_by": {"S": "run"}, "claim_until": {"N": "1772452900000"},
     });
-    item(&format!("owed#{ID}#{TOPIC}"), attributes)
+    item(&format!("outbox#{ID}#{TOPIC}"), attributes)
 }
 
 fn event() -> Value {
@@ -345,7 +345,7 @@ const TEXTS: [&str; 20] = [
     "<!channel> `code` *b* &amp; <http://x|y>",
     "\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467} \u{e9} \u{fffd}",
     "\"],[\"",
-    "owed#0",
+    "outbox#0",
     "COMPLETE",
     "vanished",
     "2026-03-02T11:59:50Z",

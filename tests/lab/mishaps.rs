@@ -160,7 +160,7 @@ pub(crate) async fn play(case: Case) -> Done {
     let first = stage.function();
     if case.day != Day::First {
         let began = stage.api.invoke(json!({}), AMPLE).await.unwrap();
-        assert_eq!(began["owed"], 0, "{case:?}");
+        assert_eq!(began["pending"], 0, "{case:?}");
         stage.told().await;
     }
     if case.day == Day::Eventful {
@@ -212,18 +212,18 @@ pub(crate) async fn play(case: Case) -> Done {
             "{case:?}"
         );
     }
-    // A new process goes on, until nothing is owed: a killed one's claim has to end first.
+    // A new process goes on, until nothing is pending: a killed one's claim has to end first.
     drop((first, second));
     let _next = stage.function();
     let begun = Instant::now();
     loop {
         let answer = stage.api.invoke(json!({}), AMPLE).await.unwrap();
-        if answer["owed"] == 0 {
+        if answer["pending"] == 0 {
             break;
         }
         assert!(
             begun.elapsed() < Duration::from_secs(60),
-            "still owed: {case:?} {answer}"
+            "still pending: {case:?} {answer}"
         );
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Owed, Page, PublishError, Recorded, State, Store,
+    Claimed, Clock, Listing, ListingError, Page, Pending, PublishError, Recorded, State, Store,
     StoreError, Topic,
 };
 use fraud_job_watch::watch::judge::Expected;
-use fraud_job_watch::watch::{Change, Item, JobId, Key, Listed, Phase, Stall, TopicArn};
+use fraud_job_watch::watch::{Change, Item, JobId, Key, ListedJob, Phase, Stall, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 
 use super::oracle::Rule;
@@ -21,7 +21,7 @@ pub(crate) enum Defect {
     /// Forgets a notice when it is claimed.
     SettlesBeforePublishing,
     /// Forgets a notice when its publish fails.
-    DropsOwedOnError,
+    DropsPendingOnError,
     /// Takes every publish for a success.
     FiresAndForgets,
     /// Never forgets a notice.
@@ -30,8 +30,8 @@ pub(crate) enum Defect {
     KeepsNoticeInsideRecord,
     /// Writes a record and its notices one after the other.
     WritesTwice,
-    /// Forgets what is owed of jobs that are over.
-    ForgetsOwedOfEndedJobs,
+    /// Forgets what is pending of jobs that are over.
+    ForgetsPendingOfEndedJobs,
     /// Writes a record whatever the table holds.
     RecordsUnconditionally,
     /// Takes a lost race for a won one.
@@ -42,7 +42,7 @@ pub(crate) enum Defect {
     ForgetsTooSoon,
     /// Publishes though another run has the claim.
     IgnoresClaims,
-    /// Publishes what is not owed any longer.
+    /// Publishes what is not pending any longer.
     ClaimsWhatIsGone,
     /// Makes claims that never end.
     ClaimsForEver,
@@ -83,12 +83,12 @@ pub(crate) enum Defect {
 /// Each with a rule that it must be seen to break.
 pub(crate) const DEFECTS: [(Defect, Rule); 30] = [
     (Defect::SettlesBeforePublishing, Rule::Lost),
-    (Defect::DropsOwedOnError, Rule::Lost),
+    (Defect::DropsPendingOnError, Rule::Lost),
     (Defect::FiresAndForgets, Rule::Lost),
     (Defect::NeverSettles, Rule::RepeatedWithoutCause),
     (Defect::KeepsNoticeInsideRecord, Rule::Lost),
     (Defect::WritesTwice, Rule::NotTold),
-    (Defect::ForgetsOwedOfEndedJobs, Rule::Lost),
+    (Defect::ForgetsPendingOfEndedJobs, Rule::Lost),
     (Defect::RecordsUnconditionally, Rule::RecordedTwice),
     (Defect::TakesLostForWon, Rule::RecordedTwice),
     (Defect::BelievesStaleView, Rule::RecordedTwice),
@@ -135,7 +135,7 @@ impl Flawed {
         self.defect == Some(defect)
     }
 
-    fn spoil(&self, job: &mut Listed) {
+    fn spoil(&self, job: &mut ListedJob) {
         let status = job.status.as_deref();
         match self.defect {
             Some(Defect::IgnoresHeartbeats) => job.last_heartbeat_time = None,
@@ -169,7 +169,7 @@ impl Listing for Flawed {
         Ok(page)
     }
 
-    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         if self.has(Defect::NeverAsks) {
             return Ok(None);
         }
@@ -214,17 +214,17 @@ impl Store for Flawed {
                 }
             }
             Some(Defect::ReversesOrder) => {
-                for owed in &mut state.owed {
-                    owed.order = (u64::MAX - owed.order.0, owed.order.1);
+                for pending in &mut state.outbox {
+                    pending.order = (u64::MAX - pending.order.0, pending.order.1);
                 }
             }
-            Some(Defect::ForgetsOwedOfEndedJobs) => {
+            Some(Defect::ForgetsPendingOfEndedJobs) => {
                 let is_over = |id: &JobId| {
                     let mut records = state.records.iter();
                     records.any(|record| record.job.id == *id && record.phase != Phase::Active)
                 };
-                state.owed.retain(|owed| {
-                    let job = owed.notice.job.as_ref();
+                state.outbox.retain(|pending| {
+                    let job = pending.notice.job.as_ref();
                     !job.is_some_and(|job| is_over(&job.id))
                 });
             }
@@ -268,14 +268,14 @@ impl Store for Flawed {
             Some(Defect::KeepsNoticeInsideRecord) => {
                 let recorded = self.port.record(&change, now).await?;
                 if let (Recorded::Done, Item::Job(record)) = (&recorded, &change.item) {
-                    for owed in table.load(now).await?.owed {
-                        let is_of_it = owed
+                    for pending in table.load(now).await?.outbox {
+                        let is_of_it = pending
                             .notice
                             .job
                             .as_ref()
                             .is_some_and(|job| job.id == record.job.id);
-                        if is_of_it && owed.order.0 < record.rev {
-                            table.settle(&owed).await?;
+                        if is_of_it && pending.order.0 < record.rev {
+                            table.settle(&pending).await?;
                         }
                     }
                 }
@@ -293,7 +293,7 @@ impl Store for Flawed {
             }
             Some(Defect::TakesLostForWon) => {
                 let recorded = self.port.record(&change, now).await?;
-                if let Recorded::Lost(Some(item)) = &recorded {
+                if let Recorded::Conflict(Some(item)) = &recorded {
                     change.expected = Expected::Rev(item.rev());
                     change.item = item.clone();
                     return self.port.record(&change, now).await;
@@ -307,7 +307,7 @@ impl Store for Flawed {
 
     async fn claim(
         &self,
-        owed: &Owed,
+        pending: &Pending,
         by: &str,
         until: Timestamp,
         now: Timestamp,
@@ -317,10 +317,10 @@ impl Store for Flawed {
             Some(Defect::ClaimsForNoTime) => now,
             Some(_) | None => until,
         };
-        let claimed = self.port.claim(owed, by, until, now).await?;
+        let claimed = self.port.claim(pending, by, until, now).await?;
         Ok(match (self.defect, claimed) {
             (Some(Defect::SettlesBeforePublishing), Claimed::Mine) => {
-                self.port.process.world.table.settle(owed).await?;
+                self.port.process.world.table.settle(pending).await?;
                 Claimed::Mine
             }
             (Some(Defect::IgnoresClaims), Claimed::Held) => Claimed::Mine,
@@ -329,11 +329,11 @@ impl Store for Flawed {
         })
     }
 
-    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
+    async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
         if self.has(Defect::NeverSettles) {
             return Ok(());
         }
-        self.port.settle(owed).await
+        self.port.settle(pending).await
     }
 }
 
@@ -350,12 +350,12 @@ impl Topic for Flawed {
         let answer = self.port.publish(message).await;
         match (self.defect, &answer) {
             (Some(Defect::FiresAndForgets), _) => Ok(()),
-            (Some(Defect::DropsOwedOnError), Err(_)) => {
+            (Some(Defect::DropsPendingOnError), Err(_)) => {
                 let table = &self.port.process.world.table;
                 let carried = super::ports::carried(message);
-                for owed in table.load(self.now()).await.unwrap_or_default().owed {
-                    if carried.iter().any(|(id, _)| *id == owed.notice.id) {
-                        let _ = table.settle(&owed).await;
+                for pending in table.load(self.now()).await.unwrap_or_default().outbox {
+                    if carried.iter().any(|(id, _)| *id == pending.notice.id) {
+                        let _ = table.settle(&pending).await;
                     }
                 }
                 answer

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fraud_job_watch::run::Outcome;
-use fraud_job_watch::watch::{Listed, Notice, NoticeId, Policy, TopicArn};
+use fraud_job_watch::watch::{ListedJob, Notice, NoticeId, Policy, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    pub(crate) fn new(life: usize, listed: &Listed, at: Timestamp, as_of: Timestamp) -> Self {
+    pub(crate) fn new(life: usize, listed: &ListedJob, at: Timestamp, as_of: Timestamp) -> Self {
         let time = |text: &Option<String>| text.as_deref().map(|text| text.parse().unwrap());
         let completed = time(&listed.completion_time);
         Self {

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use fraud_job_watch::watch::{Kind, Listed};
+use fraud_job_watch::watch::{Kind, ListedJob};
 use jiff::{SignedDuration, Timestamp};
 
 /// A job from one start to whatever comes: born again under the same id, it is another.
@@ -186,7 +186,7 @@ impl Life {
     }
 
     /// As the service shows it in a view of this seed.
-    pub(crate) fn view(&self, moment: Timestamp, seed: Option<u64>) -> Option<Listed> {
+    pub(crate) fn view(&self, moment: Timestamp, seed: Option<u64>) -> Option<ListedJob> {
         let (from, version) = self.versions.iter().rev().find(|(at, _)| *at <= moment)?;
         if !version.is_shown || version.is_deleted {
             return None;
@@ -236,14 +236,14 @@ impl Life {
                 });
         let step = self.style.step.map(i64::from);
         let count = step.map(|step| version.count_at(*from, moment) / step * step);
-        Some(Listed {
+        Some(ListedJob {
             job_id: Some(self.id.to_owned()),
             status: Some(status).filter(|_| is_there(0)),
             start_time: start.filter(|_| is_there(1)),
             last_heartbeat_time: heartbeat.filter(|_| is_there(2)),
             completion_time: completed.and_then(text),
             processed_records_count: count.filter(|_| is_there(3)),
-            ..Listed::default()
+            ..ListedJob::default()
         })
     }
 }

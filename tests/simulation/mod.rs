@@ -110,11 +110,11 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
         start(&world, &Invocation::plain(1_000_002), plan, defect),
     )
     .await;
-    let owed = world.table.load(world.now()).await.unwrap().owed;
-    for owed in owed {
-        let what = world.called(&owed);
+    let pending = world.table.load(world.now()).await.unwrap().outbox;
+    for pending in pending {
+        let what = world.called(&pending);
         world.violated(Violation {
-            rule: Rule::StillOwed,
+            rule: Rule::StillPending,
             what,
         });
     }

@@ -140,8 +140,8 @@ SAME = {
          "const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(10_000);"),
     ],
     "the thread is fixed at first sight": [
-        (JUDGE, "thread: Some(thread(terms.source, &job.id, record.key)),",
-         "thread: Some(thread(terms.source, &job.id, job.started_at.unwrap_or(record.key))),"),
+        (JUDGE, "thread: Some(thread(context.source, &job.id, record.key)),",
+         "thread: Some(thread(context.source, &job.id, job.started_at.unwrap_or(record.key))),"),
     ],
     "the id is too": [
         (JUDGE, "Some((&job.id, record.key))", "Some((&job.id, Timestamp::UNIX_EPOCH))"),
@@ -150,8 +150,8 @@ SAME = {
 
 ENDS = {
     "an unknown end is told": [
-        (JUDGE, "terms.policy.notify_on.contains(&kind) && !is_again;",
-         "terms.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
+        (JUDGE, "context.policy.notify_on.contains(&kind) && !is_again;",
+         "context.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
     ],
     "an unknown end is not final": [
         (JUDGE, "let is_final = record.job.end() != Some(End::Unknown);", "let is_final = record.job.end().is_some();"),
@@ -166,7 +166,7 @@ ENDS = {
          ".filter(|end| can_be(end));"),
     ],
     "what ended before is history": [
-        (JUDGE, "    finished_at > terms.baseline.since && now", "    now"),
+        (JUDGE, "    finished_at > context.baseline.since && now", "    now"),
         (RUN, "job.finished_at().is_some_and(|at| at <= baseline.since)", "job.finished_at().is_none()"),
     ],
 }
@@ -180,13 +180,13 @@ GONE = {
          "Some(since) if now < since => None,"),
     ],
     "one after the other": [
-        (JUDGE, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, terms)",
-         "        recorded_at: now,\n        ..written(record, terms)"),
+        (JUDGE, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, context)",
+         "        recorded_at: now,\n        ..written(record, context)"),
     ],
     "an incomplete run does not count": [(RUN, "Some(Ok((at, None))) if self.answer.complete => {", "Some(Ok((at, None))) if self.answer.complete || true => {")],
     "who is back is recovered": [
-        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, terms),",
-         "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, terms).filter(|_| false),"),
+        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, context),",
+         "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, context).filter(|_| false),"),
     ],
     "vanishing ends a stall": [
         (JUDGE, "                recorded_at: now,\n                stall: None,", "                recorded_at: now,"),
@@ -195,11 +195,11 @@ GONE = {
 
 CLOSING = {
     "an end closes whatever NOTIFY_ON says": [
-        (JUDGE, "let is_told = closes || terms.policy", "let is_told = terms.policy"),
+        (JUDGE, "let is_told = closes || context.policy", "let is_told = context.policy"),
     ],
     "a recovery does": [
         (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n",
-         "        let is_on = terms.policy.notify_on.contains(&Kind::Recovered);\n"
+         "        let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
          "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n"),
     ],
     "another job's start does": [
@@ -261,10 +261,10 @@ BEFORE = {
         (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",
          "const SAME_START: SignedDuration = SignedDuration::from_millis(1);"),
         # An unknown end is told to nobody, and a closing only if NOTIFY_ON has its kind.
-        (JUDGE, "let is_told = closes || terms.policy.notify_on.contains(&kind) && !is_again;",
-         "let is_told = terms.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
+        (JUDGE, "let is_told = closes || context.policy.notify_on.contains(&kind) && !is_again;",
+         "let is_told = context.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
         (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n",
-         "        let is_on = terms.policy.notify_on.contains(&Kind::Recovered);\n"
+         "        let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
          "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n"),
     ],
 }

@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Owed, Page, PublishError, Recorded, State, Store,
+    Claimed, Clock, Listing, ListingError, Page, Pending, PublishError, Recorded, State, Store,
     StoreError, Topic,
 };
-use fraud_job_watch::watch::{Change, Item, JobId, Key, Listed, NoticeId, TopicArn};
+use fraud_job_watch::watch::{Change, Item, JobId, Key, ListedJob, NoticeId, TopicArn};
 use jiff::Timestamp;
 
 use super::ledger::{Attempt, Claim, Look, Settling};
@@ -48,7 +48,7 @@ impl Listing for Port {
         Ok(page)
     }
 
-    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         let fault = self.process.next(Effect::Ask);
         let (process, asked) = (Rc::clone(&self.process), id.clone());
         let asked_at = self.process.world.now();
@@ -162,7 +162,7 @@ impl Store for Port {
                     process.world.written().await;
                     oracle::delivery::on_record(&process.world, process.run, &wanted);
                 }
-                Recorded::Lost(_) => process.trace(|| format!("{} is lost", wanted.item.key())),
+                Recorded::Conflict(_) => process.trace(|| format!("{} is lost", wanted.item.key())),
             }
             Ok(recorded)
         };
@@ -171,31 +171,31 @@ impl Store for Port {
 
     async fn claim(
         &self,
-        owed: &Owed,
+        pending: &Pending,
         by: &str,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let fault = self.process.next(Effect::Claim);
-        let (process, owed, by) = (Rc::clone(&self.process), owed.clone(), by.to_owned());
-        let what = format!("claim {}", self.process.world.called(&owed));
+        let (process, pending, by) = (Rc::clone(&self.process), pending.clone(), by.to_owned());
+        let what = format!("claim {}", self.process.world.called(&pending));
         let action = async move {
-            let claimed = process.world.table.claim(&owed, &by, until, now).await?;
+            let claimed = process.world.table.claim(&pending, &by, until, now).await?;
             process.trace(|| format!("the claim is {claimed:?}"));
             if claimed == Claimed::Mine {
                 process.world.written().await;
                 let mut ledger = process.world.ledger.borrow_mut();
                 let is_it = |claim: &Claim| {
                     claim.run == process.run
-                        && claim.id == owed.notice.id
-                        && claim.topic == owed.topic
+                        && claim.id == pending.notice.id
+                        && claim.topic == pending.topic
                 };
                 // It lets go: what it claimed before ends here.
                 ledger.claims.retain(|claim| until > now || !is_it(claim));
                 ledger.claims.push(Claim {
                     run: process.run,
-                    id: owed.notice.id,
-                    topic: owed.topic,
+                    id: pending.notice.id,
+                    topic: pending.topic,
                     until,
                 });
             }
@@ -208,24 +208,24 @@ impl Store for Port {
         self.process.met(answer)
     }
 
-    async fn settle(&self, owed: &Owed) -> Result<(), StoreError> {
+    async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
         let fault = self.process.next(Effect::Settle);
         let process = Rc::clone(&self.process);
         let place = {
             let mut ledger = self.process.world.ledger.borrow_mut();
             ledger.settlings.push(Settling {
                 run: self.process.run,
-                id: owed.notice.id.clone(),
-                topic: owed.topic.clone(),
+                id: pending.notice.id.clone(),
+                topic: pending.topic.clone(),
                 fault,
                 took_place: None,
             });
             ledger.settlings.len() - 1
         };
-        let what = format!("settle {}", self.process.world.called(owed));
-        let owed = owed.clone();
+        let what = format!("settle {}", self.process.world.called(pending));
+        let pending = pending.clone();
         let action = async move {
-            process.world.table.settle(&owed).await?;
+            process.world.table.settle(&pending).await?;
             process.world.written().await;
             let now = process.world.now();
             process.world.ledger.borrow_mut().settlings[place].took_place = Some(now);

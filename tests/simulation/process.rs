@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use fastrand::Rng;
-use fraud_job_watch::watch::{JobId, Listed};
+use fraud_job_watch::watch::{JobId, ListedJob};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -196,7 +196,7 @@ impl Process {
     }
 
     /// The jobs as this run is shown them at `at`, and what the world notes of that.
-    pub(super) fn show(&self, only: Option<&JobId>, at: Timestamp) -> Vec<(Listed, Look)> {
+    pub(super) fn show(&self, only: Option<&JobId>, at: Timestamp) -> Vec<(ListedJob, Look)> {
         let (world, view) = (&self.world, self.plan.view);
         let as_of = self.stale(view.jobs_stale);
         let lives = world.lives.borrow();

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use fraud_job_watch::local::state::Memory;
-use fraud_job_watch::ports::{Owed, State, Store};
+use fraud_job_watch::ports::{Pending, State, Store};
 use fraud_job_watch::watch::{Kind, NoticeId, Policy, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -222,8 +222,8 @@ impl World {
         }
     }
 
-    pub(crate) fn called(&self, owed: &Owed) -> String {
-        self.named(&owed.notice.id, &owed.topic)
+    pub(crate) fn called(&self, pending: &Pending) -> String {
+        self.named(&pending.notice.id, &pending.topic)
     }
 
     /// What was published of jobs, in order: kind and job.

@@ -16,7 +16,7 @@ use fraud_job_watch::message::one_line;
 use fraud_job_watch::ports::{self, ListingError, Page, Ports};
 use fraud_job_watch::run::{Failure, Tick, run};
 use fraud_job_watch::settings::{SettingsInvalid, VARIABLES, WatchSettings};
-use fraud_job_watch::watch::{JobId, Listed, Source, TopicArn};
+use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -197,7 +197,7 @@ impl ports::Listing for Read {
         self.listing.page(token).await
     }
 
-    async fn ask(&self, id: &JobId) -> Result<Option<Listed>, ListingError> {
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         match &self.service {
             Some(service) => service.ask(id).await,
             None => self.listing.ask(id).await,

@@ -1,6 +1,6 @@
 //! What must hold, judged by the world's truth and not by the code under test.
 //!
-//! [`delivery`] follows what is owed, [`runs`] what a run says of itself, and the rest what was told: [`told`] reads
+//! [`delivery`] follows what is pending, [`runs`] what a run says of itself, and the rest what was told: [`told`] reads
 //! the published events, [`facts`] holds ends and disappearances against what was, [`silences`] and [`reminders`]
 //! silences, and [`incidents`] whether each story that was opened was closed for whoever heard it.
 
@@ -25,8 +25,8 @@ use super::world::World;
 pub(crate) enum Rule {
     /// What is recorded is published, within two runs once faults have ended.
     Lost,
-    /// Then nothing is owed.
-    StillOwed,
+    /// Then nothing is pending.
+    StillPending,
     /// And the next run writes nothing.
     NotIdle,
     /// A repeat has one of the causes that are allowed.
