@@ -88,7 +88,12 @@ fn end_seen(case: &Case<'_>, life: usize, run: &RunLog, by: Timestamp) -> Option
     let mut known = looks.filter(|(it, look)| {
         look.at <= by && matches!(look.stage, Stage::Ended(_)) && super::told::knows(it, run, by)
     });
-    known.find_map(|(_, look)| look.completed)
+    let end = known.find_map(|(_, look)| look.completed)?;
+    // History is not stored: once it is deleted, nobody knows of it.
+    let began = case.ledger.runs.first()?.started;
+    let mut before = case.looks(life).into_iter();
+    let is_stored = end > began || before.any(|(_, look)| look.shows_activity() && look.at <= by);
+    (is_stored || run.look(life).is_some()).then_some(end)
 }
 
 /// Whether any job has completed since, or is known to be about to have.

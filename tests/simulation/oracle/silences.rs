@@ -13,6 +13,8 @@ use super::told::{Case, Told, knows};
 use super::{Rule, Violation, broken};
 
 const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
+/// How long it is known that a job had vanished.
+const RETENTION: SignedDuration = SignedDuration::from_hours(60 * 24);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
@@ -83,6 +85,7 @@ pub(super) fn visible_sign(
 ) -> Option<Timestamp> {
     let looks = case.looks(life);
     let own = run.look(life);
+    let judged_by_count = own.is_some_and(|own| own.heartbeat.is_none() && own.count > Some(0));
     let gone: Vec<_> = case
         .of(life)
         .filter(|told| told.kind == Kind::Vanished && told.at < moment)
@@ -90,6 +93,7 @@ pub(super) fn visible_sign(
         .collect();
     let mut ahead: BTreeSet<Timestamp> = BTreeSet::new();
     let (mut sign, mut maybe_seen_at): (Option<Timestamp>, Option<Timestamp>) = (None, None);
+    let mut shown: Vec<Timestamp> = Vec::new();
     let (mut highest, mut stage, mut seen_at): (i64, Option<Stage>, Option<Timestamp>) =
         (0, None, None);
     let is_past = |by: &RunLog, look: &Look| look.at <= moment || by.number == run.number;
@@ -105,7 +109,9 @@ pub(super) fn visible_sign(
         let known = own
             .and_then(|own| own.heartbeat)
             .filter(|_| run.view.jobs_stale > 0);
-        if let Some(at) = heartbeat.filter(|at| !ahead.contains(at)) {
+        // A heartbeat that came in time is not stored: a view that shows a count alone is judged by that.
+        let is_stored = seen_at.is_none() || !judged_by_count;
+        if let Some(at) = heartbeat.filter(|at| is_stored && !ahead.contains(at)) {
             signs.push(at.min(known.unwrap_or(at)).min(look.at));
         }
         match seen_at {
@@ -123,11 +129,16 @@ pub(super) fn visible_sign(
                 }
             }
             Some(seen_at) => {
-                let is_back = gone.iter().any(|at| *at > seen_at && *at < look.at);
+                let is_kept = |at: Timestamp| look.at.duration_since(at) < RETENTION;
+                let is_back =
+                    (gone.iter()).any(|at| *at > seen_at && *at < look.at && is_kept(*at));
                 let goes_on = stage == Some(Stage::Ended(Kind::Ended));
                 let begins = stage == Some(Stage::Waits) && look.stage == Stage::Runs;
                 if look.stage.is_active() && (is_back || goes_on || begins) {
-                    signs.push(look.at);
+                    // A run that failed may have written down that it is back.
+                    let since = gone.iter().filter(|at| is_back && **at > seen_at).max();
+                    let is_since = |at: &&Timestamp| since.is_some_and(|since| *at > since);
+                    signs.push(shown.iter().find(is_since).map_or(look.at, |at| *at));
                     stage = Some(look.stage);
                 }
                 if look.count > Some(highest) {
@@ -142,6 +153,7 @@ pub(super) fn visible_sign(
             }
         }
         maybe_seen_at = maybe_seen_at.or(Some(look.at));
+        shown.push(look.at);
         highest = highest.max(look.count.unwrap_or(0));
         let goes_back = look.stage == Stage::Waits && stage.is_some_and(Stage::runs);
         if look.stage.is_known() && !goes_back || !look.stage.is_active() {
