@@ -8,11 +8,12 @@ use aws_smithy_http_client::test_util::StaticReplayClient;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::local::state::StateFile;
 use fraud_job_watch::ports::{Pending, State, Store, StoreError, UnreadableItem};
+use fraud_job_watch::watch::job::End;
 use fraud_job_watch::watch::judge::Expected;
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Baseline, Change, Incident, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Record, Source,
-    Stall, Status, TopicArn,
+    Baseline, Change, Incident, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Predecessor,
+    Record, Source, Stall, Status, TopicArn,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -118,7 +119,10 @@ fn whole() -> Record {
         }),
         absent_since: Some(at("2026-03-02T10:50:00Z")),
         heard: topics(),
-        replaced: true,
+        predecessor: Some(Predecessor {
+            end: End::Completed,
+            ended_at: at("2026-03-02T07:59:30Z"),
+        }),
         expires: Some(1_777_629_600),
     }
 }
@@ -140,7 +144,7 @@ fn active() -> Record {
         stall: None,
         absent_since: None,
         heard: BTreeSet::new(),
-        replaced: false,
+        predecessor: None,
         expires: None,
     }
 }

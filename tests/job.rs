@@ -89,6 +89,14 @@ fn times_that_cannot_be_are_absent() {
             "2019-01-01T00:00:00Z",
             "all",
         ),
+        // A start with a fraction of a second, and an end in the same one without.
+        (
+            "COMPLETE",
+            "2026-03-02T08:00:00.417Z",
+            "08:00",
+            "08:00",
+            "all",
+        ),
     ] {
         let moment = |text: &str| time(text).unwrap_or_else(|| at(text));
         let mut job = job(status, "08:00", 1);

@@ -47,7 +47,7 @@ const OPTIONAL: [&str; 20] = [
     "stall",
     "absent_since",
     "heard",
-    "replaced",
+    "predecessor",
     "expires",
 ];
 

@@ -286,7 +286,8 @@ impl fmt::Display for Status {
 }
 
 /// How a job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum End {
     /// COMPLETE. Some of its rows may still have failed: the output's STATUS column tells.
     Completed,
@@ -397,9 +398,12 @@ impl Job {
     pub fn plausible_at(mut self, now: Timestamp) -> Self {
         let can_be = |at: &Timestamp| at.as_second() >= EARLIEST && !is_ahead(*at, now);
         self.started_at = self.started_at.filter(can_be);
+        // A start may be given with a fraction of a second, and its end without.
+        let second = |at: Timestamp| at.as_second();
+        let begun = self.started_at.map(second);
         self.completed_at = self
             .completed_at
-            .filter(|end| can_be(end) && self.started_at.is_none_or(|start| *end >= start));
+            .filter(|end| can_be(end) && Some(second(*end)) >= begun);
         let is_active = self.end().is_none();
         self.heartbeat_at = self
             .heartbeat_at

@@ -16,5 +16,5 @@ pub use job::{Job, JobId, ListedJob, Status, Unreadable};
 pub use judge::{Change, Policy};
 pub use notice::{Incident, Kind, Notice, NoticeId, Severity, Source};
 pub use queue::Queue;
-pub use record::{Baseline, Item, Key, Phase, Record, Stall};
+pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};
 pub use topic::{TopicArn, Topics};

@@ -63,10 +63,10 @@ impl Queue {
             active.push((job, record, stage, silent_since));
         }
         for (record, was_seen) in records {
+            if let Some(predecessor) = record.predecessor {
+                ends.add(predecessor.end, Some(predecessor.ended_at));
+            }
             match record.phase {
-                Phase::Active if record.replaced => {
-                    ends.any = ends.any.max(Some(record.first_seen_at));
-                }
                 Phase::Active => {}
                 Phase::Ended => {
                     let at = record.job.completed_at.or(Some(record.recorded_at));

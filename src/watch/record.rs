@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::job::{Job, JobId, Stage};
+use super::job::{End, Job, JobId, Stage};
 use super::life::stall_threshold;
 use super::topic::TopicArn;
 
@@ -52,6 +52,15 @@ pub struct Stall {
     pub reminded_at: Timestamp,
 }
 
+/// What is known of a job whose id another has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Predecessor {
+    /// How it ended.
+    pub end: End,
+    /// When it ended, or was seen to be gone.
+    pub ended_at: Timestamp,
+}
+
 /// What is known of one job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -91,9 +100,9 @@ pub struct Record {
     /// The topics that heard of a stall or a vanishing that is not yet closed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub heard: BTreeSet<TopicArn>,
-    /// Another job had its id, and was active until this one was first seen or just before.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub replaced: bool,
+    /// The job that had its id before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Predecessor>,
     /// When the record may be forgotten, in seconds since 1970; until it is deleted it counts as absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
@@ -115,10 +124,6 @@ impl Record {
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|at| at <= now.as_second())
     }
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// What an item is filed under.

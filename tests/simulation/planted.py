@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 
-JUDGE, LIFE, QUEUE = "src/watch/judge.rs", "src/watch/life.rs", "src/watch/queue.rs"
+LIFE, QUEUE = "src/watch/life.rs", "src/watch/queue.rs"
+JUDGE, ABSENCE, ACTIVE, END = [f"src/watch/judge{it}.rs" for it in ("", "/absence", "/active", "/end")]
+NOTICES, REVISION, SILENCE = [f"src/watch/judge/{it}.rs" for it in ("notices", "revision", "silence")]
 JOB, TOPIC, RUN = "src/watch/job.rs", "src/watch/topic.rs", "src/run.rs"
 
 # How many stories a defect may hide in, and for how long.
@@ -57,7 +59,7 @@ SIGNS = {
         (LIFE, "            true => Some(now),", "            true => self.heartbeat.or(Some(now - SignedDuration::from_hours(3))),"),
     ],
     "a sample is kept of what shows no heartbeat": [
-        (JUDGE, "let is_written = is_sample || has_changed;", "let is_written = is_sample && has_changed || has_changed;"),
+        (ACTIVE, "let is_written = is_sample || has_changed;", "let is_written = is_sample && has_changed || has_changed;"),
     ],
     "a heartbeat that is missing is no silence": [
         (LIFE, "!can_compare && record.stall.is_none()", "!can_compare && record.stall.is_none() && false"),
@@ -71,17 +73,17 @@ ALLOWED = {
     "what recovers may be silent for twice as long": [(LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 0;")],
     "four times at the most": [(LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 6;")],
     "an old sign recovers nothing": [
-        (JUDGE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
+        (ACTIVE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
     ],
     "two looks": [
-        (JUDGE, "None if has_processed(job) && ", "None if has_processed(job) && false && "),
+        (SILENCE, "!(has_processed(job) && is_first)", "!(has_processed(job) && is_first && false)"),
     ],
     "back is not learned from": [
-        (JUDGE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
+        (ABSENCE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
          "        phase: Phase::Active,\n        sign_at: now,\n        recoveries: record.recoveries + 1,\n        heard"),
     ],
     "silence counts from when it is back": [
-        (JUDGE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
+        (ABSENCE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
          "        phase: Phase::Active,\n        heard"),
     ],
 }
@@ -104,7 +106,7 @@ WAITING = {
         (QUEUE, "record.map_or(job.status.stage(), |record| record.stage(job));", "job.status.stage();"),
     ],
     "also in its own silence": [
-        (JUDGE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
+        (SILENCE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
     ],
     "an incomplete listing says nothing of who waits": [
         (RUN, "self.answer.complete.then(|| self.queue())", "Some(self.queue())"),
@@ -112,7 +114,7 @@ WAITING = {
     "who vanished ended then": [
         (QUEUE, "Phase::Vanished => ends.any = ends.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
     ],
-    "whose id was taken ended then": [(QUEUE, "Phase::Active if record.replaced =>", "Phase::Active if record.replaced && false =>")],
+    "whose id was taken ended then": [(QUEUE, "if let Some(predecessor) = record.predecessor {", "if let Some(predecessor) = record.predecessor.filter(|_| false) {")],
     "who waits is counted": [(QUEUE, "true => others as u64,", "true => others as u64 / 2,")],
 }
 
@@ -129,32 +131,32 @@ SAME = {
         (JUDGE, "    if later >= SAME_START || has_ended_before {", "    if later >= SAME_START {"),
     ],
     "who was active is told as vanished": [
-        (JUDGE, "let is_told = closes || was_active && ", "let is_told = closes || was_active && false && "),
+        (END, "let is_reported = closes || was_active && ", "let is_reported = closes || was_active && false && "),
     ],
     "an earlier start is an older view": [
-        (JUDGE, "const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(1);",
-         "const OLDER_VIEWS: SignedDuration = SignedDuration::from_secs(0);"),
+        (JUDGE, "const OLDER_VIEWS_LAST: SignedDuration = SignedDuration::from_hours(1);",
+         "const OLDER_VIEWS_LAST: SignedDuration = SignedDuration::from_secs(0);"),
     ],
     "for an hour": [
-        (JUDGE, "const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(1);",
-         "const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(10_000);"),
+        (JUDGE, "const OLDER_VIEWS_LAST: SignedDuration = SignedDuration::from_hours(1);",
+         "const OLDER_VIEWS_LAST: SignedDuration = SignedDuration::from_hours(10_000);"),
     ],
     "the thread is fixed at first sight": [
-        (JUDGE, "thread: Some(thread(context.source, &job.id, record.key)),",
+        (NOTICES, "thread: Some(thread(context.source, &job.id, record.key)),",
          "thread: Some(thread(context.source, &job.id, job.started_at.unwrap_or(record.key))),"),
     ],
     "the id is too": [
-        (JUDGE, "Some((&job.id, record.key))", "Some((&job.id, Timestamp::UNIX_EPOCH))"),
+        (NOTICES, "Some((&job.id, record.key))", "Some((&job.id, Timestamp::UNIX_EPOCH))"),
     ],
 }
 
 ENDS = {
     "an unknown end is told": [
-        (JUDGE, "context.policy.notify_on.contains(&kind) && !is_again;",
-         "context.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
+        (END, "context.policy.notify_on.contains(&kind) && !is_repeated;",
+         "context.policy.notify_on.contains(&kind) && !is_repeated && end != End::Unknown;"),
     ],
     "an unknown end is not final": [
-        (JUDGE, "let is_final = record.job.end() != Some(End::Unknown);", "let is_final = record.job.end().is_some();"),
+        (END, "let is_final = record.job.end() != Some(End::Unknown);", "let is_final = record.job.end().is_some();"),
     ],
     "of a missing status nothing is concluded": [
         (JOB, "Status::Other(text) if text.is_empty() => None,",
@@ -162,48 +164,47 @@ ENDS = {
         (JOB, "        self.status.is_missing() && self.completed_at.is_some()", "        false"),
     ],
     "times that cannot be are absent": [
-        (JOB, ".filter(|end| can_be(end) && self.started_at.is_none_or(|start| *end >= start));",
-         ".filter(|end| can_be(end));"),
+        (JOB, ".filter(|end| can_be(end) && Some(second(*end)) >= begun);", ".filter(|end| can_be(end));"),
     ],
     "what ended before is history": [
-        (JUDGE, "    finished_at > context.baseline.since && now", "    now"),
+        (END, "    finished_at > context.baseline.since && now", "    now"),
         (RUN, "job.finished_at().is_some_and(|at| at <= baseline.since)", "job.finished_at().is_none()"),
     ],
 }
 
 GONE = {
     "vanished needs two runs": [
-        (JUDGE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
     ],
     "a minute apart": [
-        (JUDGE, "Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,",
+        (ABSENCE, "Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,",
          "Some(since) if now < since => None,"),
     ],
     "one after the other": [
-        (JUDGE, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, context)",
+        (REVISION, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, context)",
          "        recorded_at: now,\n        ..written(record, context)"),
     ],
     "an incomplete run does not count": [(RUN, "Some(Ok((at, None))) if self.answer.complete => {", "Some(Ok((at, None))) if self.answer.complete || true => {")],
     "who is back is recovered": [
-        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, context),",
-         "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, context).filter(|_| false),"),
+        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context),",
+         "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context).filter(|_| false),"),
     ],
     "vanishing ends a stall": [
-        (JUDGE, "                recorded_at: now,\n                stall: None,", "                recorded_at: now,"),
+        (ABSENCE, "        recorded_at: now,\n        stall: None,\n        absent_since: None,\n        episode", "        recorded_at: now,\n        absent_since: None,\n        episode"),
     ],
 }
 
 CLOSING = {
     "an end closes whatever NOTIFY_ON says": [
-        (JUDGE, "let is_told = closes || context.policy", "let is_told = context.policy"),
+        (END, "let is_reported = closes || context.policy", "let is_reported = context.policy"),
     ],
     "a recovery does": [
-        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n",
-         "        let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
-         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n"),
+        (ACTIVE, "    change(record, next, vec![recovered])\n",
+         "    let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
+         "    change(record, next, is_on.then_some(recovered).into_iter().collect())\n"),
     ],
     "another job's start does": [
-        (JUDGE, "let is_told = closes || was_active &&", "let is_told = was_active &&"),
+        (END, "let is_reported = closes || was_active &&", "let is_reported = was_active &&"),
     ],
     "it is told to those who heard": [
         (TOPIC, "heard.chain([self.own(severity)]).cloned().collect()", "heard.take(0).chain([self.own(severity)]).cloned().collect()"),
@@ -213,25 +214,25 @@ CLOSING = {
          "match heard.clone().count() { 0 => [self.own(severity).clone()].into(), _ => heard.cloned().collect() }"),
     ],
     "it resolves the incident": [
-        (JUDGE, "incident: closes.then_some(Incident::Resolved),", "incident: closes.then_some(Incident::Open),"),
+        (NOTICES, "incident: closes.then_some(Incident::Resolved),", "incident: closes.then_some(Incident::Open),"),
     ],
     "a stall is told once": [
-        (JUDGE, "    next.stall = Some(Stall {", "    next.stall = reminder.map(|_| Stall {"),
+        (SILENCE, "    next.stall = Some(Stall {", "    next.stall = silence.reminder.map(|_| Stall {"),
     ],
 }
 
 REMINDERS = {
     "their intervals double": [
-        (JUDGE, "first.saturating_mul(2i32.saturating_pow(stall.reminders));", "first;"),
+        (SILENCE, "first.saturating_mul(2i32.saturating_pow(stall.reminders));", "first;"),
     ],
     "to a day at the most": [
-        (JUDGE, "doubled.min(REMIND_AT_LEAST_EVERY.max(first));", "doubled;"),
+        (SILENCE, "doubled.min(REMIND_AT_LEAST_EVERY.max(first));", "doubled;"),
     ],
     "none when stalls are not told": [
-        (JUDGE, "|| !policy.notify_on.contains(&Kind::Stalled) ||", "|| record.stall.is_none() && !policy.notify_on.contains(&Kind::Stalled) ||"),
+        (SILENCE, "|| !policy.notify_on.contains(&Kind::Stalled) ||", "|| record.stall.is_none() && !policy.notify_on.contains(&Kind::Stalled) ||"),
     ],
     "none of a head that waits": [
-        (JUDGE, "|| may_wait() {", "|| record.stall.is_none() && may_wait() {"),
+        (SILENCE, "|| may_wait() {", "|| record.stall.is_none() && may_wait() {"),
     ],
 }
 
@@ -243,29 +244,29 @@ BEFORE = {
         (LIFE, "stages == (Some(Stage::Waits), Some(Stage::Runs))", "job.status != record.job.status"),
         # Patience is learned from the longest silence, kept here as so many doublings, and has no bound.
         (LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 20;"),
-        (JUDGE, "            recoveries: record.recoveries.saturating_add(1),",
-         "            recoveries: {\n"
+        (ACTIVE, "        recoveries: record.recoveries.saturating_add(1),",
+         "        recoveries: {\n"
          "                let twice = sign.duration_since(record.sign_at) * 2;\n"
-         "                let longer = |it: &u32| stall_threshold(stall_after, *it) >= twice;\n"
+         "                let longer = |it: &u32| stall_threshold(context.policy.stall_after, *it) >= twice;\n"
          "                (record.recoveries..20).find(longer).unwrap_or(20)\n            },"),
-        (JUDGE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
+        (ACTIVE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
         # One look is enough, to call it stalled or gone.
         (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
-        (JUDGE, "None if has_processed(job) && ", "None if has_processed(job) && false && "),
-        (JUDGE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+        (SILENCE, "!(has_processed(job) && is_first)", "!(has_processed(job) && is_first && false)"),
+        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
         # It has not begun while its heartbeat is its start, and waits for those that started before it and are alive.
-        (JUDGE, "let has_not_begun = record.stage(job) == Some(Stage::Waits);",
+        (SILENCE, "let has_not_begun = record.stage(job) == Some(Stage::Waits);",
          "let has_not_begun = record.stage(job) == Some(Stage::Waits) && job.heartbeat_at == job.started_at;"),
         (QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || is_overtaken && false,"),
         # A start is compared exactly.
         (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",
          "const SAME_START: SignedDuration = SignedDuration::from_millis(1);"),
         # An unknown end is told to nobody, and a closing only if NOTIFY_ON has its kind.
-        (JUDGE, "let is_told = closes || context.policy.notify_on.contains(&kind) && !is_again;",
-         "let is_told = context.policy.notify_on.contains(&kind) && !is_again && end != End::Unknown;"),
-        (JUDGE, "        return Some(change(record, next, vec![told]));\n    }\n",
-         "        let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
-         "        return Some(change(record, next, is_on.then_some(told).into_iter().collect()));\n    }\n"),
+        (END, "let is_reported = closes || context.policy.notify_on.contains(&kind) && !is_repeated;",
+         "let is_reported = context.policy.notify_on.contains(&kind) && !is_repeated && end != End::Unknown;"),
+        (ACTIVE, "    change(record, next, vec![recovered])\n",
+         "    let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
+         "    change(record, next, is_on.then_some(recovered).into_iter().collect())\n"),
     ],
 }
 

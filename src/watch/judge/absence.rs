@@ -1,0 +1,100 @@
+//! Jobs that are not where they should be, and those that come back.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::notices::{Occurrence, closing, notice};
+use super::revision::{change, forgotten, rewrite, seen, written};
+use super::{BETWEEN_LOOKS, Change, RunContext};
+use crate::watch::job::Job;
+use crate::watch::notice::{Incident, Kind, Notice};
+use crate::watch::record::{Phase, Record};
+
+/// Judges a job that is recorded as active, is not in a complete listing, and is not found by its id either. A list
+/// and a question may both miss a job for a moment, so it is gone only when a second look misses it too.
+pub fn judge_absence(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Option<Change> {
+    if record.phase != Phase::Active {
+        return None;
+    }
+    match record.absent_since {
+        None => {
+            let next = Record {
+                absent_since: Some(now),
+                ..written(record, context)
+            };
+            Some(change(record, next, Vec::new()))
+        }
+        Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,
+        Some(_) => Some(vanished(record, now, context)),
+    }
+}
+
+fn vanished(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Change {
+    let kind = Kind::Vanished;
+    let is_reported = context.policy.notify_on.contains(&kind) || !record.heard.is_empty();
+    let topics = match is_reported {
+        true => context.topics.closing(kind.severity(), &record.heard),
+        false => BTreeSet::new(),
+    };
+    let next = Record {
+        phase: Phase::Vanished,
+        recorded_at: now,
+        stall: None,
+        absent_since: None,
+        episode: record.episode.saturating_add(1),
+        heard: topics.clone(),
+        expires: Some(forgotten(now)),
+        ..written(record, context)
+    };
+    let occurrence = Occurrence {
+        kind,
+        episode: next.episode.to_string(),
+        happened_at: now,
+    };
+    let vanished = is_reported.then(|| Notice {
+        incident: Some(Incident::Open),
+        topics,
+        job_seen_at: Some(record.recorded_at),
+        ..notice(&occurrence, &next, record.job.clone(), now, context)
+    });
+    change(record, next, vanished.into_iter().collect())
+}
+
+/// A job of which nothing is known but that it is listed: what missed it before counts no longer.
+pub(super) fn is_there(record: &Record, context: &RunContext<'_>) -> Option<Change> {
+    record.absent_since?;
+    let next = Record {
+        absent_since: None,
+        ..written(record, context)
+    };
+    Some(change(record, next, Vec::new()))
+}
+
+/// A job that is recorded as vanished is listed again, and active.
+pub(super) fn back(
+    record: &Record,
+    job: &Job,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Option<Change> {
+    // Who asked before it was found to be gone has an older view.
+    if now <= record.recorded_at {
+        return None;
+    }
+    let next = Record {
+        phase: Phase::Active,
+        sign_at: now,
+        heard: BTreeSet::new(),
+        expires: None,
+        ..rewrite(record, job, now, context)
+    };
+    let occurrence = Occurrence {
+        kind: Kind::Recovered,
+        episode: record.episode.to_string(),
+        happened_at: now,
+    };
+    let recovered = (!record.heard.is_empty())
+        .then(|| closing(&occurrence, record, seen(record, job, now), now, context));
+    Some(change(record, next, recovered.into_iter().collect()))
+}

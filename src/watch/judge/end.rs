@@ -1,0 +1,154 @@
+//! How jobs end, and what may still follow.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::active::new_record;
+use super::notices::{Occurrence, closing};
+use super::revision::{change, forgotten, rewrite, written};
+use super::{Change, NEWS, RunContext};
+use crate::watch::job::{End, Job};
+use crate::watch::notice::{Kind, Notice};
+use crate::watch::record::{Phase, Predecessor, Record};
+
+/// Another job has taken the id of the recorded one. If that was active, its outcome was never seen.
+pub(super) fn replaced(
+    record: &Record,
+    job: &Job,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Change {
+    let was_active = record.phase == Phase::Active;
+    let closes = !record.heard.is_empty();
+    let is_reported = closes || was_active && context.policy.notify_on.contains(&Kind::Vanished);
+    let vanished = is_reported.then(|| {
+        let occurrence = Occurrence {
+            kind: Kind::Vanished,
+            episode: record.episode.saturating_add(1).to_string(),
+            happened_at: now,
+        };
+        Notice {
+            job_seen_at: Some(record.recorded_at),
+            ..closing(&occurrence, record, record.job.clone(), now, context)
+        }
+    });
+    let first = Record {
+        rev: record.rev,
+        predecessor: Some(predecessor(record, now)),
+        ..new_record(job, now)
+    };
+    let mut change = match job.end() {
+        None => change(&first, written(&first, context), Vec::new()),
+        Some(end) => {
+            let mut change = ended(&first, job, end, now, context);
+            let is_history = |at| !is_news(at, now, context);
+            if job.finished_at().is_some_and(is_history) {
+                change.notices.clear();
+            }
+            change
+        }
+    };
+    change.notices.splice(0..0, vanished);
+    change
+}
+
+/// Those that waited for it are given their time, whatever became of it.
+fn predecessor(record: &Record, now: Timestamp) -> Predecessor {
+    let completed_at = record.job.completed_at;
+    Predecessor {
+        end: record.job.end().unwrap_or(End::Unknown),
+        ended_at: match record.phase {
+            Phase::Active => now,
+            Phase::Ended => completed_at.unwrap_or(record.recorded_at),
+            Phase::Vanished => record.recorded_at,
+        },
+    }
+}
+
+/// Whether what ended then is not history.
+pub(super) fn is_news(finished_at: Timestamp, now: Timestamp, context: &RunContext<'_>) -> bool {
+    finished_at > context.baseline.since && now.duration_since(finished_at) < NEWS
+}
+
+/// A job that ended: `record` is what was known of it.
+pub(super) fn ended(
+    record: &Record,
+    job: &Job,
+    end: End,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Change {
+    let kind = match end {
+        End::Completed => Kind::Completed,
+        End::Failed => Kind::Failed,
+        End::Canceled => Kind::Canceled,
+        End::Unknown => Kind::Ended,
+    };
+    let last = job.clone().or(&record.job);
+    let closes = !record.heard.is_empty();
+    // A job may go on after an end that is not known here, and be shown with that end again, or with a later one.
+    let earlier = record.job.completed_at.filter(|_| end == End::Unknown);
+    let is_repeated = earlier.is_some_and(|earlier| last.completed_at <= Some(earlier));
+    let is_reported = closes || context.policy.notify_on.contains(&kind) && !is_repeated;
+    let happened_at = last.finished_at().unwrap_or(now);
+    let episode = match earlier {
+        Some(_) => format!("{}, {happened_at}", record.episode),
+        None => String::new(),
+    };
+    let occurrence = Occurrence {
+        kind,
+        episode,
+        happened_at,
+    };
+    let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), now, context));
+    let next = Record {
+        phase: Phase::Ended,
+        expires: Some(forgotten(last.completed_at.unwrap_or(now))),
+        job: last.to_recognise(),
+        recorded_at: now,
+        ahead_at: None,
+        stall: None,
+        absent_since: None,
+        heard: BTreeSet::new(),
+        ..written(record, context)
+    };
+    change(record, next, notice.into_iter().collect())
+}
+
+/// A job that is recorded as ended. That is final, unless its status is not known here.
+pub(super) fn after_an_end(
+    record: &Record,
+    job: &Job,
+    end: Option<End>,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Option<Change> {
+    let is_final = record.job.end() != Some(End::Unknown);
+    match end {
+        Some(end @ (End::Completed | End::Failed | End::Canceled)) if !is_final => {
+            Some(ended(record, job, end, now, context))
+        }
+        None if !is_final && now > record.recorded_at => {
+            let next = Record {
+                phase: Phase::Active,
+                sign_at: now,
+                expires: None,
+                ..rewrite(record, job, now, context)
+            };
+            Some(change(record, next, Vec::new()))
+        }
+        // Without a time of its end it would be news again when its record is forgotten.
+        Some(_)
+            if job.finished_at().is_none()
+                && record.expires < Some(forgotten(now) - NEWS.as_secs()) =>
+        {
+            let next = Record {
+                expires: Some(forgotten(now)),
+                ..written(record, context)
+            };
+            Some(change(record, next, Vec::new()))
+        }
+        Some(_) | None => None,
+    }
+}

@@ -1,0 +1,64 @@
+//! The notices of a job, with the ids and topics that every one of them needs.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::RunContext;
+use crate::watch::job::Job;
+use crate::watch::notice::{Incident, Kind, Notice, NoticeId, thread};
+use crate::watch::record::Record;
+
+/// What happened to a job.
+pub(super) struct Occurrence {
+    pub(super) kind: Kind,
+    /// Which one it is, of its kind and job.
+    pub(super) episode: String,
+    pub(super) happened_at: Timestamp,
+}
+
+/// A notice of how a job went on, for its own topic and for each that heard what it closes.
+pub(super) fn closing(
+    occurrence: &Occurrence,
+    record: &Record,
+    job: Job,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Notice {
+    let closes = !record.heard.is_empty();
+    let severity = occurrence.kind.severity();
+    Notice {
+        incident: closes.then_some(Incident::Resolved),
+        topics: context.topics.closing(severity, &record.heard),
+        ..notice(occurrence, record, job, now, context)
+    }
+}
+
+/// A notice for no topic yet.
+pub(super) fn notice(
+    occurrence: &Occurrence,
+    record: &Record,
+    job: Job,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Notice {
+    let Occurrence {
+        kind,
+        episode,
+        happened_at,
+    } = occurrence;
+    Notice {
+        id: NoticeId::new(context.source, Some((&job.id, record.key)), *kind, episode),
+        kind: *kind,
+        source: context.source.clone(),
+        happened_at: *happened_at,
+        recorded_at: now,
+        thread: Some(thread(context.source, &job.id, record.key)),
+        job: Some(job),
+        job_seen_at: Some(now),
+        incident: None,
+        topics: BTreeSet::new(),
+        silence: None,
+        found: None,
+    }
+}

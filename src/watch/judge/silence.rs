@@ -1,0 +1,116 @@
+//! Stalls, and the reminders of them.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::notices::{Occurrence, notice};
+use super::revision::{change, rewrite, seen};
+use super::{BETWEEN_LOOKS, Change, Incarnation, Policy, RunContext, incarnation};
+use crate::watch::job::{Job, Stage};
+use crate::watch::life::{has_processed, sign_of_life};
+use crate::watch::notice::{Incident, Kind, Notice, Silence};
+use crate::watch::queue::Queue;
+use crate::watch::record::{Phase, Record, Stall};
+
+/// The longest interval between reminders, unless REMIND_AFTER is longer.
+const REMIND_AT_LEAST_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What a silence is reported as.
+#[derive(Clone, Copy)]
+enum Due {
+    Stall,
+    /// The reminder with this number.
+    Reminder(u32),
+}
+
+/// Judges the silence of an active job that was judged before in this run, when the listing has ended. `queue` is
+/// what a complete listing showed; without it nothing is concluded of a job that may be waiting.
+pub fn judge_silence(
+    record: &Record,
+    job: &Job,
+    now: Timestamp,
+    context: &RunContext<'_>,
+    queue: Option<&Queue>,
+) -> Option<Change> {
+    let policy = context.policy;
+    let is_same = incarnation(record, job, now) == Incarnation::Same;
+    if record.phase != Phase::Active || !is_same || job.end().is_some() || job.is_unclear() {
+        return None;
+    }
+    let since = sign_of_life(record, job, now);
+    let allowed = record.stall_threshold(policy.stall_after);
+    let lasted = now.duration_since(since);
+    let may_wait = || {
+        let has_not_begun = record.stage(job) == Some(Stage::Waits);
+        has_not_begun && queue.is_none_or(|queue| queue.waits(&job.id))
+    };
+    if lasted <= allowed || !policy.notify_on.contains(&Kind::Stalled) || may_wait() {
+        return None;
+    }
+    let reminder = match due(record, job, now, policy)? {
+        Due::Stall => None,
+        Due::Reminder(number) => Some(number),
+    };
+    let silence = Silence {
+        since,
+        lasted_s: lasted.as_secs(),
+        allowed_s: allowed.as_secs(),
+        waiting: queue.map(|queue| queue.behind(&job.id)),
+        reminder,
+    };
+    Some(silent(record, job, silence, now, context))
+}
+
+/// What is to be reported of a silence now, if anything.
+fn due(record: &Record, job: &Job, now: Timestamp, policy: &Policy) -> Option<Due> {
+    let Some(stall) = record.stall else {
+        // Its heartbeats may be rare: only a later look can tell that its count stands still.
+        let is_first = now.duration_since(record.first_seen_at) < BETWEEN_LOOKS;
+        return (!(has_processed(job) && is_first)).then_some(Due::Stall);
+    };
+    let first = policy.remind_after?;
+    let doubled = first.saturating_mul(2i32.saturating_pow(stall.reminders));
+    let interval = doubled.min(REMIND_AT_LEAST_EVERY.max(first));
+    let is_due = now.duration_since(stall.reminded_at) >= interval;
+    is_due.then(|| Due::Reminder(stall.reminders.saturating_add(1)))
+}
+
+fn silent(
+    record: &Record,
+    job: &Job,
+    silence: Silence,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Change {
+    let mut next = rewrite(record, job, now, context);
+    let occurrence = match silence.reminder {
+        None => {
+            next.episode = next.episode.saturating_add(1);
+            let allowed = record.stall_threshold(context.policy.stall_after);
+            Occurrence {
+                kind: Kind::Stalled,
+                episode: next.episode.to_string(),
+                happened_at: silence.since.saturating_add(allowed).unwrap_or(now),
+            }
+        }
+        Some(number) => Occurrence {
+            kind: Kind::Reminder,
+            episode: format!("{}#{number}", next.episode),
+            happened_at: now,
+        },
+    };
+    next.stall = Some(Stall {
+        reminders: silence.reminder.unwrap_or(0),
+        reminded_at: now,
+    });
+    let own = context.topics.own(occurrence.kind.severity()).clone();
+    next.heard.insert(own.clone());
+    let notice = Notice {
+        silence: Some(silence),
+        incident: Some(Incident::Open),
+        topics: BTreeSet::from([own]),
+        ..notice(&occurrence, &next, seen(record, job, now), now, context)
+    };
+    change(record, next, vec![notice])
+}
