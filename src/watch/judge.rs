@@ -118,11 +118,9 @@ enum Incarnation {
     Another,
 }
 
-/// A start that is missing, or in the future, matches any.
+/// A missing start matches any.
 fn incarnation(record: &Record, job: &Job, now: Timestamp) -> Incarnation {
-    let starts = record.job.started_at.zip(job.started_at);
-    let Some((recorded, seen)) = starts.filter(|(recorded, seen)| now >= *recorded.max(seen))
-    else {
+    let (Some(recorded), Some(seen)) = (record.job.started_at, job.started_at) else {
         return Incarnation::Same;
     };
     let later = seen.duration_since(recorded);

@@ -69,7 +69,11 @@ fn history(case: &Case<'_>, told: &Told) -> Option<String> {
         .min()?;
     let began = case.ledger.runs.first()?.started;
     let is_old = finished <= began - MINUTE || told.at.duration_since(finished) > DAY * 30;
-    (!was_active && is_old).then(|| format!("it ended at {finished}"))
+    // What follows an unknown end is told, whenever it comes.
+    let was_told = case
+        .of(told.life)
+        .any(|it| it.kind == Kind::Ended && it.at < told.at);
+    (!was_active && !was_told && is_old).then(|| format!("it ended at {finished}"))
 }
 
 fn not_gone(case: &Case<'_>, told: &Told) -> Option<String> {

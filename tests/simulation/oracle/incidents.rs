@@ -32,6 +32,7 @@ struct Story {
     is_stalled: bool,
     is_gone: bool,
     end: Option<Kind>,
+    ended_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
 }
 
@@ -84,12 +85,16 @@ impl Story {
                 (self.is_stalled, self.is_gone) = (false, false);
             }
             Kind::Completed | Kind::Failed | Kind::Canceled | Kind::Ended => {
-                // After an unknown end that was told a job may go on, stall and end so again.
-                if self.end == Some(told.kind) && !is_open {
+                // After an unknown end that was told a job may go on, stall and end so again, or later.
+                let shown = case.run(told).look(told.life);
+                let ended_at = shown.and_then(|look| look.completed);
+                let is_later = told.kind == Kind::Ended && ended_at > self.ended_at;
+                if self.end == Some(told.kind) && !is_open && !is_later {
                     wrong(Rule::ToldTwice, "its end is told already");
                 }
                 self.heard.clear();
                 (self.is_stalled, self.is_gone, self.end) = (false, false, Some(told.kind));
+                self.ended_at = ended_at;
             }
             Kind::Began | Kind::Test => {}
         }

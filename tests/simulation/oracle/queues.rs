@@ -11,7 +11,10 @@ use super::told::{Case, Told};
 /// Whom a job that had not begun waited for, as the run could see, when this was told of it.
 pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
     let run = case.run(told);
-    if case.last_known(told.life, run, told.at) != Some(Stage::Waits) {
+    // A run that failed may have written down that it runs.
+    let mut looks = case.looks(told.life).into_iter();
+    let was_shown_to_run = looks.any(|(_, look)| look.at <= told.at && look.stage.runs());
+    if case.last_known(told.life, run, told.at) != Some(Stage::Waits) || was_shown_to_run {
         return None;
     }
     if !run.saw_the_end {
@@ -76,6 +79,11 @@ fn is_missed_first(case: &Case<'_>, life: usize, run: &RunLog) -> bool {
         && before.is_some_and(|before| before.is_plain() && before.look(life).is_some_and(is_seen))
 }
 
+/// Whether any run was shown the job by then.
+fn was_shown(case: &Case<'_>, life: usize, by: Timestamp) -> bool {
+    case.looks(life).iter().any(|(_, look)| look.at <= by)
+}
+
 /// Whether both starts are told, and one is before the other however they are told.
 fn is_before(case: &Case<'_>, one: usize, other: usize) -> bool {
     let (one, other) = (&case.lives[one], &case.lives[other]);
@@ -88,12 +96,21 @@ fn end_seen(case: &Case<'_>, life: usize, run: &RunLog, by: Timestamp) -> Option
     let mut known = looks.filter(|(it, look)| {
         look.at <= by && matches!(look.stage, Stage::Ended(_)) && super::told::knows(it, run, by)
     });
-    let end = known.find_map(|(_, look)| look.completed)?;
+    let (seen_at, end) = known.find_map(|(_, look)| Some((look.at, look.completed?)))?;
     // History is not stored: once it is deleted, nobody knows of it.
     let began = case.ledger.runs.first()?.started;
     let mut before = case.looks(life).into_iter();
-    let is_stored = end > began || before.any(|(_, look)| look.shows_activity() && look.at <= by);
-    (is_stored || run.look(life).is_some()).then_some(end)
+    let is_stored =
+        end > began || before.any(|(_, look)| look.shows_activity() && look.at < seen_at);
+    let is_shown = |look: &Look| matches!(look.stage, Stage::Ended(_));
+    // An unknown end is not final, also to an older view.
+    let is_final = |look: &Look| is_shown(look) && look.stage != Stage::Ended(Kind::Ended);
+    let goes_on = run.look(life).is_some_and(Look::shows_activity);
+    let mut looks = case.looks(life).into_iter();
+    if goes_on && !looks.any(|(_, look)| look.at <= by && is_final(look)) {
+        return None;
+    }
+    (is_stored || run.look(life).is_some_and(is_shown)).then_some(end)
 }
 
 /// Whether any job has completed since, or is known to be about to have.
@@ -188,17 +205,27 @@ pub(super) fn waiting_for(case: &Case<'_>, told: &Told) -> Option<u64> {
     if completed_after(case, sign - run.policy.stall_after, told.at) {
         return None;
     }
+    // What a run beside it wrote down, this one may know.
+    let is_beside = |by: &RunLog| {
+        by.number != run.number
+            && run.ended.is_none_or(|ended| by.started <= ended)
+            && by.ended.is_none_or(|ended| ended >= run.started)
+    };
+    if case.ledger.runs.iter().any(is_beside) {
+        return None;
+    }
     let mut count = 0;
     for other in (0..case.lives.len()).filter(|other| *other != told.life) {
         let Some(known) = case.last_known(other, run, told.at) else {
-            if run.look(other).is_some() {
+            if run.look(other).is_some() || was_shown(case, other, told.at) {
                 return None;
             }
             continue;
         };
         let is_shown = run.look(other).is_some_and(|look| look.stage == known);
         match known {
-            Stage::Ended(kind) if kind != Kind::Ended => {}
+            // Whoever saw an end may not have come to write it down.
+            Stage::Ended(kind) if kind != Kind::Ended && is_shown => {}
             Stage::Waits if is_shown => count += 1,
             _ => return None,
         }

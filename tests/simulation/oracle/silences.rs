@@ -85,6 +85,7 @@ pub(super) fn visible_sign(
 ) -> Option<Timestamp> {
     let looks = case.looks(life);
     let own = run.look(life);
+    let began = case.ledger.runs.first().map(|run| run.started - MINUTE);
     let judged_by_count = own.is_some_and(|own| own.heartbeat.is_none() && own.count > Some(0));
     let gone: Vec<_> = case
         .of(life)
@@ -98,7 +99,9 @@ pub(super) fn visible_sign(
         (0, None, None);
     let is_past = |by: &RunLog, look: &Look| look.at <= moment || by.number == run.number;
     for (by, look) in looks.into_iter().filter(|(by, look)| is_past(by, look)) {
-        if look.is_unclear() {
+        // History is not stored.
+        let is_history = seen_at.is_none() && look.completed <= began && !look.stage.is_active();
+        if look.is_unclear() || is_history {
             continue;
         }
         let counts = knows(by, run, moment);

@@ -154,7 +154,9 @@ fn one(event: &Value, run: usize, ledger: &Ledger, lives: &[Life]) -> Option<Tol
         .as_str()
         .and_then(|it| it.parse().ok());
     let id = event["subject"].as_str()?;
-    let was_there = |place: &usize| lives[*place].id == id && lives[*place].start <= at;
+    // Time passes between the question and its answer.
+    let by = at + SignedDuration::from_secs(10);
+    let was_there = |place: &usize| lives[*place].id == id && lives[*place].start <= by;
     let candidates: Vec<usize> = (0..lives.len()).filter(was_there).collect();
     let log = &ledger.runs[run];
     let is_shown = |place: &usize| log.look(*place).is_some();
