@@ -1,4 +1,4 @@
-//! The function in the README that opens and closes alerts at a pager, run by Python on what is really published.
+//! The function in events/README.md that opens and closes alerts at a pager, run by Python on what is really published.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -30,7 +30,7 @@ pager = http.server.HTTPServer(("127.0.0.1", 0), Pager)
 threading.Thread(target=pager.serve_forever, daemon=True).start()
 given = json.load(sys.stdin)
 module = {}
-exec(compile(given["code"], "README.md", "exec"), module)
+exec(compile(given["code"], "events/README.md", "exec"), module)
 assert module["URL"] == "https://events.pagerduty.com/v2/enqueue"
 module["URL"] = f"http://127.0.0.1:{pager.server_port}/v2/enqueue"
 for event in given["events"]:
@@ -39,7 +39,7 @@ print(json.dumps(sent))
 "#;
 
 fn code() -> &'static str {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../events/README.md");
     let (_, code) = readme.split_once("```python\n").expect("an example");
     code.split_once("```").expect("its end").0
 }

@@ -504,15 +504,15 @@ async fn odd_input_is_told_as_far_as_it_can_be() {
     );
 }
 
-/// The README's loop, word for word, with the AWS command line and our Fraud Detector.
+/// The loop in events/README.md, word for word, with the AWS command line and our Fraud Detector.
 #[tokio::test]
-async fn the_loop_in_the_readme_saves_every_page() {
+async fn the_loop_that_is_documented_saves_every_page() {
     let detector = FraudDetector::start();
     let mut jobs = history(170);
     // What a shell's `echo` may take for a line break.
     jobs[3] = with(jobs[3].clone(), json!({"failureReason": "a\nb"}));
     detector.set_jobs(jobs);
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../events/README.md");
     let script = readme
         .split("```sh\n")
         .map(|block| block.split("```").next().unwrap());

@@ -1,4 +1,4 @@
-//! The cold start for real, with TLS: `tests/run bench cold --write`; without `--write` the README is left alone.
+//! The cold start for real, with TLS: `tests/run bench cold --write`; without `--write` README.md is left alone.
 //! About four minutes; shares of a processor need root.
 //!
 //! The lab's services behind TLS on loopback, with a root of its own beside the system's. First what the clients
@@ -48,7 +48,7 @@ use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
 
 const ROUNDS: usize = 30;
-/// What puts the tables into README.md.
+/// What puts the tables into tests/bench/README.md.
 const PLACE: &str = "tests/run bench cold --write";
 /// What clients trust: the system's roots and the lab's.
 const ROOTS: &str = "target/cold-roots.pem";

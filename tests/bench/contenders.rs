@@ -16,7 +16,7 @@ pub(crate) struct Common {
         value_name = "FILE"
     )]
     pub(crate) function: PathBuf,
-    /// Puts the essential tables into README.md, between its two marks.
+    /// Puts the essential tables into tests/bench/README.md, between its two marks.
     #[arg(long)]
     pub(crate) write: bool,
     /// What `cargo bench` adds.

@@ -1,11 +1,14 @@
-"""What a month costs: prints the tables that the README shows; with `--write` it puts them there. Standard library
-only; `python3 tests/bench/cost.py`.
+"""What a month costs: prints the tables that README.md beside it shows; with `--write` it puts them there. Standard
+library only; `python3 tests/bench/cost.py`.
 
 Sizes and counts are measured (where, says each); prices are those published for us-east-1, in dollars, and were not
 compared with a bill; what is assumed says so.
 """
 
+import pathlib
 import sys
+
+README = pathlib.Path(__file__).with_name("README.md")
 
 # Prices.
 LAMBDA_REQUEST = 0.20 / 1e6
@@ -170,13 +173,11 @@ def most_jobs():
 
 def put_into_readme(tables):
     """In the place of the tables with the same heads."""
-    with open("README.md") as file:
-        blocks = file.read().split("\n\n")
+    blocks = README.read_text().split("\n\n")
     for new in tables:
         (place,) = [n for n, block in enumerate(blocks) if block.split("\n")[0] == new.split("\n")[0]]
         blocks[place] = new
-    with open("README.md", "w") as file:
-        file.write("\n\n".join(blocks))
+    README.write_text("\n\n".join(blocks))
 
 
 if __name__ == "__main__":

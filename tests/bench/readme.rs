@@ -1,6 +1,6 @@
-//! Where measured tables stand in README.md: between two comments that name the command.
+//! Where measured tables stand in tests/bench/README.md: between two comments that name the command.
 
-const README: &str = "README.md";
+const README: &str = "tests/bench/README.md";
 
 /// Panics unless there is a place for the tables of this command: better before it measures than after.
 pub(crate) fn look_for_a_place(command: &str) {

@@ -27,7 +27,7 @@ pub(crate) struct Results {
     pub(crate) zip_bytes: u64,
 }
 
-/// What puts the essentials into README.md.
+/// What puts the essentials into tests/bench/README.md.
 pub(crate) const PLACE: &str = "tests/run bench --write";
 /// A run in five minutes, for a month.
 const RUNS_A_MONTH: f64 = 30.0 * 24.0 * 12.0;

@@ -1,4 +1,5 @@
-"""Makes the README's pictures: `python3 tests/pictures/make.py`. Needs Chromium, as in Debian's package of that name.
+"""Makes the pictures of the documents: `python3 tests/pictures/make.py`. Needs Chromium, as in Debian's package of
+that name.
 
 They show the goldens of the day under events/day: what an inbox and a chat channel get, as tests/snapshots has it, and
 what `preview` prints on a terminal, which must be its golden but for the colours. How a mail program or Slack shows the
