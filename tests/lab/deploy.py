@@ -39,7 +39,7 @@ FAST = {
 ACCOUNT, REGION = "123456789012", "us-east-1"
 # What provided.al2023 has.
 GLIBC = (2, 34)
-# What the README has `cargo lambda watch` run.
+# What tests/README.md has `cargo lambda watch` run.
 WATCHED = ("--features", "preview", "--bin", "fraud-job-watch")
 # Longer than this no check waits for an event.
 PATIENCE = 180
