@@ -64,7 +64,8 @@ fn not_reminded(case: &Case<'_>, told: &Told, number: u32) -> Option<Violation> 
         let Some(look) = run.look(told.life).filter(|look| look.at > told.at) else {
             continue;
         };
-        if next.is_some_and(|next| next <= look.at) {
+        // A run beside it may have told it meanwhile.
+        if next.is_some_and(|next| next <= run.ended.unwrap_or(look.at).max(look.at)) {
             return None;
         }
         let passed = look.at.duration_since(told.at);
