@@ -150,7 +150,9 @@ pub(super) fn blamed_since(
         let was_seen = first_seen(other).is_some_and(|at| at <= moment);
         // Until a run has seen that it ended, it holds the others up; and, without a time, for longer.
         let looks = case.looks(other);
-        let ended = looks.iter().find(|(_, look)| !look.stage.is_active());
+        let ended = looks
+            .iter()
+            .find(|(_, look)| !look.stage.is_active() && look.stage == version.stage());
         if let Some((end, (_, look))) = version.completed.zip(ended) {
             since = since.max(end + stall_after).max(look.at);
             if it.style.ends_before_start {
