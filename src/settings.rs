@@ -280,10 +280,6 @@ fn duration(text: &str) -> Option<SignedDuration> {
 
 fn kinds(text: &str) -> Option<BTreeSet<Kind>> {
     text.split(',')
-        .map(|name| {
-            Kind::CHOICES
-                .into_iter()
-                .find(|kind| kind.as_str() == name.trim())
-        })
+        .map(|name| Kind::choices().find(|kind| kind.as_str() == name.trim()))
         .collect()
 }

@@ -178,10 +178,7 @@ fn details(outcome: &Outcome) -> Vec<Metric> {
     let known: u64 = metrics.iter().map(|(_, _, jobs)| jobs).sum();
     let all: u64 = answer.by_status.values().sum();
     metrics.push(("JobsOther".to_owned(), "Count", all.saturating_sub(known)));
-    let kinds = [Kind::Began]
-        .into_iter()
-        .chain(Kind::CHOICES)
-        .chain([Kind::Reminder]);
+    let kinds = Kind::ALL.iter().filter(|kind| **kind != Kind::Test);
     metrics.extend(kinds.map(|kind| {
         let (first, rest) = kind.as_str().split_at_checked(1).unwrap_or_default();
         let name = format!("Notices{}{rest}", first.to_ascii_uppercase());

@@ -78,7 +78,7 @@ impl Story {
             policy: Policy {
                 stall_after: hour,
                 remind_after: Some(hour),
-                notify_on: Kind::CHOICES.into(),
+                notify_on: Kind::choices().collect(),
             },
             topics: Topics {
                 main: topic("main"),

@@ -644,7 +644,7 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
     let policy = Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
-        notify_on: Kind::CHOICES.into(),
+        notify_on: Kind::choices().collect(),
     };
     let Item::Watch(baseline) = first_baseline(at("2026-03-02T11:59:00Z"), "run").item else {
         panic!("not the watch")

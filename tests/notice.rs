@@ -1,6 +1,7 @@
-//! What a notice is known by: whose jobs, its id, and how bad it is.
+//! What a notice is known by: whose jobs, its id, and its kind.
 
-use fraud_job_watch::watch::{Kind, NoticeId, Source};
+use fraud_job_watch::settings::VARIABLES;
+use fraud_job_watch::watch::{Kind, NoticeId, Selection, Severity, Source};
 
 const SOURCE: &str = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
 
@@ -54,14 +55,27 @@ fn an_id_has_64_digits_and_that_of_a_digest_is_the_same_in_any_order() {
 
 #[test]
 fn what_somebody_should_look_at_is_an_error() {
-    let errors = ["failed", "stalled", "ended", "vanished", "reminder"];
-    let more = [Kind::Began, Kind::Reminder, Kind::Test];
-    for kind in Kind::CHOICES.into_iter().chain(more) {
-        let right = if errors.contains(&kind.as_str()) {
-            "error"
-        } else {
-            "info"
-        };
-        assert_eq!(kind.severity().as_str(), right, "{kind}");
-    }
+    let errors = Kind::ALL
+        .iter()
+        .filter(|kind| kind.severity() == Severity::Error);
+    let errors: Vec<_> = errors.map(|kind| kind.as_str()).collect();
+    assert_eq!(
+        errors,
+        ["failed", "stalled", "ended", "vanished", "reminder"]
+    );
+}
+
+/// The text of the setting is written by hand.
+#[test]
+fn what_can_be_selected_is_what_the_setting_says() {
+    let setting = VARIABLES.iter().find(|it| it.name == "NOTIFY_ON").unwrap();
+    let names = |selected: fn(Selection) -> bool| -> Vec<_> {
+        let kinds = Kind::ALL.iter().filter(|kind| selected(kind.selection()));
+        kinds.map(|kind| kind.as_str()).collect()
+    };
+    let default = names(|it| it == Selection::ByDefault);
+    assert_eq!(setting.default, Some(default.join(",").as_str()));
+    let all = names(|it| it != Selection::Never);
+    let rule = setting.rule.replace(" and ", ", ");
+    assert!(rule.contains(&all.join(", ")), "{rule}");
 }

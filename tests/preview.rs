@@ -146,7 +146,7 @@ fn settings_come_from_flags_and_before_them_from_variables() {
     );
     assert_eq!(few, [quiet, vec![], vec!["failed"], vec![]]);
     let named = shows(preview().arg(DAY[0]).env("WATCH_NAME", "prod"));
-    assert!(named.contains("Subject: [prod] Watching"), "{named}");
+    assert!(named.contains("Subject: [prod] Watch started"), "{named}");
 }
 
 #[test]

@@ -152,34 +152,18 @@ impl Words {
     }
 }
 
-/// How a kind is called where people read it.
-pub(super) fn label(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Began => "Watching",
-        Kind::Completed => "Completed",
-        Kind::Failed => "FAILED",
-        Kind::Stalled => "STALLED",
-        Kind::Recovered => "Recovered",
-        Kind::Canceled => "Canceled",
-        Kind::Ended => "UNKNOWN END",
-        Kind::Vanished => "VANISHED",
-        Kind::Reminder => "STILL STALLED",
-        Kind::Test => "TEST",
-    }
-}
-
 /// How a notice is called where people read it.
 pub(super) fn label_of(notice: &Notice) -> &'static str {
     match lacking(notice) {
         Some(_) => "Completed in part",
-        None => label(notice.kind),
+        None => notice.kind.label(),
     }
 }
 
 /// The same where there is room: of a completed job that lacks records it has the counts.
 pub(super) fn full_label(notice: &Notice) -> String {
     let count = lacking(notice).and(notice.job.as_ref()).and_then(count);
-    let label = label(notice.kind);
+    let label = notice.kind.label();
     match count {
         Some(count) => format!("{label}, {count}"),
         None => label.to_owned(),

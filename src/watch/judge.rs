@@ -18,7 +18,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::job::Job;
-use super::notice::{Kind, Notice, Source};
+use super::kind::Kind;
+use super::notice::{Notice, Source};
 use super::record::{Baseline, Item, Phase, Record};
 use super::topic::Topics;
 pub use absence::judge_absence;

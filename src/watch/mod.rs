@@ -2,10 +2,11 @@
 //!
 //! [`job`] reads what the service lists, [`record`] is what is kept of it between runs, [`life`] finds the
 //! latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides, and [`notice`] is what it decides to
-//! tell, to which [`topic`].
+//! report, of which [`kind`] and to which [`topic`].
 
 pub mod job;
 pub mod judge;
+pub mod kind;
 pub mod life;
 pub mod notice;
 pub mod queue;
@@ -14,7 +15,8 @@ pub mod topic;
 
 pub use job::{Job, JobId, ListedJob, Status, Unreadable};
 pub use judge::{Change, Policy};
-pub use notice::{Incident, Kind, Notice, NoticeId, Severity, Source};
+pub use kind::{Kind, Selection, Severity};
+pub use notice::{Incident, Notice, NoticeId, Source};
 pub use queue::Queue;
 pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};
 pub use topic::{TopicArn, Topics};

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::notice::{Severity, Source};
+use super::kind::Severity;
+use super::notice::Source;
 
 /// The ARN of a standard SNS topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,6 @@
 //! The work that a run repeats, piece by piece, each ready to be done again and again: what is counted in the
 //! tests and timed by `cargo bench --bench hot`.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -63,7 +62,7 @@ fn policy() -> Policy {
     Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
-        notify_on: BTreeSet::from(Kind::CHOICES),
+        notify_on: Kind::choices().collect(),
     }
 }
 

@@ -89,10 +89,7 @@ fn pause(rng: &mut Rng) -> Duration {
 }
 
 fn settings(rng: &mut Rng) -> Policy {
-    let notify_on: BTreeSet<_> = Kind::CHOICES
-        .into_iter()
-        .filter(|_| rng.u32(0..6) > 0)
-        .collect();
+    let notify_on: BTreeSet<_> = Kind::choices().filter(|_| rng.u32(0..6) > 0).collect();
     Policy {
         stall_after: SignedDuration::from_mins([30, 60, 180][rng.usize(0..3)]),
         remind_after: rng

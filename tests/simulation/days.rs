@@ -100,8 +100,7 @@ impl Schedule {
 
 fn policy(rng: &mut Rng, stall_after: u64) -> Policy {
     let all = rng.u32(0..3) > 0;
-    let notify_on: BTreeSet<_> = Kind::CHOICES
-        .into_iter()
+    let notify_on: BTreeSet<_> = Kind::choices()
         .filter(|kind| all || rng.u32(0..3) > 0 || *kind == Kind::Stalled && rng.bool())
         .collect();
     let remind = [stall_after / 2, 2 * stall_after, 4 * HOUR, 30 * HOUR];

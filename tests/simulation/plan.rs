@@ -214,6 +214,6 @@ pub(crate) fn policy() -> Policy {
     Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
-        notify_on: Kind::CHOICES.into_iter().collect(),
+        notify_on: Kind::choices().collect(),
     }
 }

@@ -8,7 +8,8 @@ use super::notices::{Occurrence, closing, notice};
 use super::revision::{change, forgotten, rewrite, seen, written};
 use super::{BETWEEN_LOOKS, Change, RunContext};
 use crate::watch::job::Job;
-use crate::watch::notice::{Incident, Kind, Notice};
+use crate::watch::kind::Kind;
+use crate::watch::notice::{Incident, Notice};
 use crate::watch::record::{Phase, Record};
 
 /// Judges a job that is recorded as active, is not in a complete listing, and is not found by its id either. A list

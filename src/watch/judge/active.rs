@@ -9,8 +9,9 @@ use super::notices::{Occurrence, closing};
 use super::revision::{ahead, change, heartbeat, last_known_status, rewrite, seen, start, written};
 use super::{Change, RunContext};
 use crate::watch::job::Job;
+use crate::watch::kind::Kind;
 use crate::watch::life::{Signs, first_sign, is_ahead, stall_threshold};
-use crate::watch::notice::{Kind, Notice, Silence};
+use crate::watch::notice::{Notice, Silence};
 use crate::watch::record::{Phase, Record};
 
 /// A job that has no record.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Change, Expected, RunContext};
-use crate::watch::notice::{Found, Kind, Notice, NoticeId};
+use crate::watch::kind::Kind;
+use crate::watch::notice::{Found, Notice, NoticeId};
 use crate::watch::record::{Baseline, Item};
 
 /// As many statuses are counted apart when a watch begins. The service documents six.

@@ -9,7 +9,8 @@ use super::notices::{Occurrence, closing};
 use super::revision::{change, forgotten, rewrite, written};
 use super::{Change, NEWS, RunContext};
 use crate::watch::job::{End, Job};
-use crate::watch::notice::{Kind, Notice};
+use crate::watch::kind::Kind;
+use crate::watch::notice::Notice;
 use crate::watch::record::{Phase, Predecessor, Record};
 
 /// Another job has taken the id of the recorded one. If that was active, its outcome was never seen.

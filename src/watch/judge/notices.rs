@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::RunContext;
 use crate::watch::job::Job;
-use crate::watch::notice::{Incident, Kind, Notice, NoticeId, thread};
+use crate::watch::kind::Kind;
+use crate::watch::notice::{Incident, Notice, NoticeId, thread};
 use crate::watch::record::Record;
 
 /// What happened to a job.

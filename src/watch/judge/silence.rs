@@ -8,8 +8,9 @@ use super::notices::{Occurrence, notice};
 use super::revision::{change, rewrite, seen};
 use super::{BETWEEN_LOOKS, Change, Incarnation, Policy, RunContext, incarnation};
 use crate::watch::job::{Job, Stage};
+use crate::watch::kind::Kind;
 use crate::watch::life::{has_processed, sign_of_life};
-use crate::watch::notice::{Incident, Kind, Notice, Silence};
+use crate::watch::notice::{Incident, Notice, Silence};
 use crate::watch::queue::Queue;
 use crate::watch::record::{Phase, Record, Stall};
 
