@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use crate::message::{Message, Telling, Told};
+use crate::message::{Message, Outgoing, RenderContext};
 use crate::ports::{
     Claimed, Clock, Listing, Pending, Ports, PublishError, Recorded, State, Store, StoreError,
     Topic,
@@ -185,15 +185,15 @@ async fn test_notice<L, S, T: Topic, C: Clock>(
         silence: None,
         found: None,
     };
-    let told = Told {
+    let outgoing = Outgoing {
         notice: &notice,
         job_now: None,
     };
-    let telling = Telling {
+    let context = RenderContext {
         name: tick.settings.name.as_ref(),
         now,
     };
-    let message = Message::of(&told, &telling);
+    let message = Message::of(&outgoing, &context);
     let until = tick.work_until(started);
     let mut answer = Answer::default();
     let mut failures = Vec::new();

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table, timeouts};
-use fraud_job_watch::message::{Message, Telling, Told};
+use fraud_job_watch::message::{Message, Outgoing, RenderContext};
 use fraud_job_watch::ports::{
     Clock, Listing, ListingError, Ports, PublishError, Recorded, Store, StoreError, SystemClock,
     Topic,
@@ -504,15 +504,15 @@ async fn an_item_that_makes_no_sense_is_named_and_what_it_holds_is_not() {
 
 fn began_message() -> Message {
     let notice: &Notice = &began_change().notices[0];
-    let told = Told {
+    let outgoing = Outgoing {
         notice,
         job_now: None,
     };
-    let telling = Telling {
+    let context = RenderContext {
         name: None,
         now: SystemClock.now(),
     };
-    Message::of(&told, &telling)
+    Message::of(&outgoing, &context)
 }
 
 fn sns_error(status: u16, code: &str, message: &str) -> ReplayEvent {

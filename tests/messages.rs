@@ -6,13 +6,14 @@ use std::sync::LazyLock;
 
 use cloudevents::AttributesReader as _;
 use fraud_job_watch::message::{
-    Body, Digest, JobNow, Message, PUBLISH_BYTES, Subject, Telling, Told, WatchName, schema,
+    Body, JobNow, Message, Outgoing, PUBLISH_BYTES, RenderContext, Subject, WatchName,
+    digest_sizes, schema,
 };
 use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Incident, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Source, Status,
-    TopicArn, Topics,
+    Incident, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Severity, Source,
+    Status, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonschema::Validator;
@@ -41,92 +42,39 @@ fn listed() -> ListedJob {
     }
 }
 
-/// A notice as the judge makes one, of a job of which nothing was told before.
+const START: &str = "2026-03-02T08:00:00Z";
+
+/// A notice as the judge makes one, of a job of which nothing was reported before.
 pub(crate) fn notice(kind: Kind) -> Notice {
     let source: Source = "arn:aws:frauddetector:us-east-2:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let end = |status: &str| ListedJob {
-        status: Some(status.to_owned()),
-        completion_time: Some("2026-03-02T11:26:41Z".to_owned()),
-        ..listed()
-    };
-    let silence = Silence {
-        since: at("2026-03-02T09:30:00Z"),
-        lasted_s: 9_000,
-        allowed_s: 3_600,
-        waiting: Some(2),
-        reminder: None,
-    };
-    let (listed, silence) = match kind {
-        Kind::Began => (None, None),
-        Kind::Completed => (
-            Some(ListedJob {
-                processed_records_count: Some(5_000),
-                ..end("COMPLETE")
-            }),
-            None,
-        ),
-        Kind::Failed => {
-            let failure_reason =
-                Some("Access denied <!channel>\r\nReply-To: x \u{1b}[2J & *more*".to_owned());
-            (
-                Some(ListedJob {
-                    failure_reason,
-                    ..end("FAILED")
-                }),
-                None,
-            )
-        }
-        Kind::Canceled => (Some(end("CANCELED")), None),
-        Kind::Ended => (Some(end("ARCHIVED")), None),
-        Kind::Stalled => (Some(listed()), Some(silence)),
-        Kind::Reminder => (
-            Some(listed()),
-            Some(Silence {
-                reminder: Some(2),
-                ..silence
-            }),
-        ),
-        Kind::Recovered => (
-            Some(listed()),
-            Some(Silence {
-                waiting: None,
-                ..silence
-            }),
-        ),
-        Kind::Vanished | Kind::Test => (Some(listed()), None),
-    };
-    let job = listed.map(|listed| Job::read(listed).unwrap());
+    let job = listed_as(kind).map(|listed| Job::read(listed).unwrap());
+    let silent = [Kind::Stalled, Kind::Reminder, Kind::Recovered].contains(&kind);
+    let key = job.as_ref().map(|job| (&job.id, at(START)));
+    let thread = key.map(|(id, key)| thread(&source, id, key));
     Notice {
-        id: NoticeId::new(
-            &source,
-            job.as_ref().map(|job| (&job.id, START.parse().unwrap())),
-            kind,
-            "1",
-        ),
+        id: NoticeId::new(&source, key, kind, "1"),
         kind,
         incident: match kind {
             Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(Incident::Open),
             Kind::Recovered => Some(Incident::Resolved),
-            Kind::Began
-            | Kind::Completed
-            | Kind::Failed
-            | Kind::Canceled
-            | Kind::Ended
-            | Kind::Test => None,
+            _ => None,
         },
-        thread: job
-            .as_ref()
-            .filter(|_| kind != Kind::Test)
-            .map(|job| thread(&source, &job.id, at(START))),
+        thread: thread.filter(|_| kind != Kind::Test),
         topics: BTreeSet::new(),
         source,
         happened_at: at("2026-03-02T11:26:41Z"),
         recorded_at: at("2026-03-02T12:00:00Z"),
         job_seen_at: job.as_ref().map(|_| at("2026-03-02T11:55:00Z")),
         job,
-        silence,
+        silence: silent.then(|| Silence {
+            since: at("2026-03-02T09:30:00Z"),
+            lasted_s: 9_000,
+            allowed_s: 3_600,
+            waiting: (kind != Kind::Recovered).then_some(2),
+            reminder: (kind == Kind::Reminder).then_some(2),
+        }),
         found: (kind == Kind::Began).then(|| Found {
             jobs: 170,
             by_status: [("COMPLETE".to_owned(), 168), ("IN_PROGRESS".to_owned(), 2)].into(),
@@ -137,22 +85,36 @@ pub(crate) fn notice(kind: Kind) -> Notice {
     }
 }
 
-const START: &str = "2026-03-02T08:00:00Z";
+/// The job of which a notice of that kind is.
+fn listed_as(kind: Kind) -> Option<ListedJob> {
+    let text = |text: &str| Some(text.to_owned());
+    let end = |status: &str| ListedJob {
+        status: text(status),
+        completion_time: text("2026-03-02T11:26:41Z"),
+        ..listed()
+    };
+    match kind {
+        Kind::Began => None,
+        Kind::Completed => Some(ListedJob {
+            processed_records_count: Some(5_000),
+            ..end("COMPLETE")
+        }),
+        Kind::Failed => Some(ListedJob {
+            failure_reason: text("Access denied <!channel>\r\nReply-To: x \u{1b}[2J & *more*"),
+            ..end("FAILED")
+        }),
+        Kind::Canceled => Some(end("CANCELED")),
+        Kind::Ended => Some(end("ARCHIVED")),
+        _ => Some(listed()),
+    }
+}
 
-pub(crate) const KINDS: [Kind; 10] = [
-    Kind::Began,
-    Kind::Completed,
-    Kind::Failed,
-    Kind::Stalled,
-    Kind::Recovered,
-    Kind::Canceled,
-    Kind::Ended,
-    Kind::Vanished,
-    Kind::Reminder,
-    Kind::Test,
-];
+/// One notice of each kind.
+fn all() -> Vec<Notice> {
+    Kind::ALL.iter().copied().map(notice).collect()
+}
 
-/// The same, but it closes what was told before.
+/// The same, but it closes what was reported before.
 pub(crate) fn closing(notice: Notice) -> Notice {
     Notice {
         incident: Some(Incident::Resolved),
@@ -167,7 +129,7 @@ fn completed_in_part() -> Notice {
     notice
 }
 
-/// A job that was told to have vanished is listed again.
+/// A job that was reported as vanished is listed again.
 fn listed_again() -> Notice {
     Notice {
         silence: None,
@@ -201,50 +163,73 @@ fn name() -> WatchName {
     "payments".parse().unwrap()
 }
 
-/// Told at 12:01, a minute after it was recorded.
+fn context(name: Option<&WatchName>) -> RenderContext<'_> {
+    let now = at("2026-03-02T12:01:00Z");
+    RenderContext { name, now }
+}
+
+fn outgoing(notice: &Notice) -> Outgoing<'_> {
+    let job_now = None;
+    Outgoing { notice, job_now }
+}
+
+/// Rendered at 12:01, a minute after it was recorded.
 pub(crate) fn message(notice: &Notice) -> Message {
-    message_at(notice, None, "2026-03-02T12:01:00Z")
+    Message::of(&outgoing(notice), &context(Some(&name())))
 }
 
-fn message_at(notice: &Notice, job_now: Option<JobNow<'_>>, now: &str) -> Message {
-    let telling = Telling {
-        name: Some(&name()),
-        now: at(now),
-    };
-    Message::of(&Told { notice, job_now }, &telling)
+/// Rendered three hours after it was recorded.
+fn late(notice: &Notice, job_now: Option<JobNow<'_>>) -> Message {
+    let now = at("2026-03-02T15:00:00Z");
+    let name = Some(&name());
+    Message::of(&Outgoing { notice, job_now }, &RenderContext { name, now })
 }
 
-pub(crate) fn digests(notices: &[Notice]) -> Vec<Digest> {
-    let told: Vec<_> = notices
-        .iter()
-        .map(|notice| Told {
-            notice,
-            job_now: None,
-        })
-        .collect();
-    let telling = Telling {
-        name: Some(&name()),
-        now: at("2026-03-02T12:01:00Z"),
+/// What these notices go out in, and how many each message carries.
+fn digests(notices: &[Notice]) -> Vec<(usize, Message)> {
+    let (outgoing, name) = (Vec::from_iter(notices.iter().map(outgoing)), name());
+    let (mut rest, context) = (outgoing.as_slice(), context(Some(&name)));
+    let sizes = digest_sizes(&outgoing, &context).into_iter();
+    let digest = |size| {
+        let (batch, others) = rest.split_at(size);
+        rest = others;
+        (size, Message::of_batch(batch, &context).unwrap())
     };
-    Message::digests(&told, &telling)
+    sizes.map(digest).collect()
+}
+
+/// All of them in one.
+pub(crate) fn digest(notices: &[Notice]) -> Message {
+    let (size, digest) = digests(notices).remove(0);
+    assert_eq!(size, notices.len());
+    digest
+}
+
+fn chat(message: &Message) -> Value {
+    serde_json::from_str(message.form("https")).unwrap()
+}
+
+/// Sentences and steps.
+fn first_lines(message: &Message) -> &str {
+    let (first, _) = message.form("email").split_once("\n\nStatus: ").unwrap();
+    first
 }
 
 /// All forms as a reader of each would get them, in one text.
 fn forms(message: &Message) -> String {
-    let chat: Value = serde_json::from_str(message.form("https")).unwrap();
     format!(
         "== email\nSubject: {}\n\n{}\n== sms\n{}\n\n== https\n{:#}\n\n== default\n{:#}",
         message.subject.as_ref().unwrap(),
         message.form("email"),
         message.form("sms"),
-        chat,
+        chat(message),
         message.event,
     )
 }
 
 #[test]
 fn every_kind_in_every_form() {
-    for kind in KINDS {
+    for kind in Kind::ALL.iter().copied() {
         let message = message(&notice(kind));
         insta::assert_snapshot!(kind.as_str(), forms(&message));
         assert_eq!(
@@ -261,8 +246,7 @@ fn what_a_kind_can_also_be() {
     let mut seen = String::new();
     for (name, notice) in variants() {
         let message = message(&notice);
-        let (first, _) = message.form("email").split_once("\n\nJob: ").unwrap();
-        let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+        let (first, chat) = (first_lines(&message), chat(&message));
         let subject = message.subject.as_ref().unwrap();
         let title = chat["content"]["title"].as_str().unwrap();
         let sms = message.form("sms");
@@ -275,16 +259,16 @@ fn what_a_kind_can_also_be() {
 
 #[test]
 fn a_digest_in_every_form() {
-    let mut notices: Vec<_> = KINDS.map(notice).into_iter().collect();
+    let mut notices = all();
     notices.extend(variants().into_iter().map(|(_, notice)| notice));
-    notices.extend((1..=3).map(|number| named(&format!("nightly-{number}"), Kind::Completed)));
-    let mut digest = digests(&notices).remove(0).message;
+    notices.extend((1..=3).map(|number| notice_of(&format!("nightly-{number}"), Kind::Completed)));
+    let mut digest = digest(&notices);
     // Each is a golden of its own.
     digest.event["data"]["events"] = format!("{} events", notices.len()).into();
     insta::assert_snapshot!("digest", forms(&digest));
 }
 
-fn named(id: &str, kind: Kind) -> Notice {
+fn notice_of(id: &str, kind: Kind) -> Notice {
     let sample = notice(kind);
     let job = Job {
         id: id.to_owned().try_into().unwrap(),
@@ -298,7 +282,7 @@ fn named(id: &str, kind: Kind) -> Notice {
     }
 }
 
-/// What is told when the job has moved on, in the first lines of the email and in the text message.
+/// In the first lines of the email and in the text message.
 #[test]
 fn a_late_notice_says_so_and_what_has_become_of_its_job() {
     let job = Job::read(listed()).unwrap();
@@ -337,23 +321,22 @@ fn a_late_notice_says_so_and_what_has_become_of_its_job() {
     ];
     let mut seen = String::new();
     for (notice, job_now) in cases {
-        let message = message_at(&notice, job_now, "2026-03-02T15:00:00Z");
-        let email = message.form("email");
-        let (first, _) = email.split_once("\n\nJob: ").unwrap();
-        seen.push_str(&format!("{first}\n\n{}\n\n----\n", message.form("sms")));
+        let message = late(&notice, job_now);
+        let (first, sms) = (first_lines(&message), message.form("sms"));
+        seen.push_str(&format!("{first}\n\n{sms}\n\n----\n"));
     }
     insta::assert_snapshot!("late", seen);
 }
 
 #[test]
-fn an_event_is_the_same_however_late_it_is_told() {
+fn an_event_is_the_same_however_late_it_is_rendered() {
     let notice = notice(Kind::Stalled);
     let ended = Job::read(listed()).unwrap().to_recognise();
-    let late = message_at(&notice, Some(JobNow::Same(&ended)), "2026-03-05T12:00:00Z");
+    let late = late(&notice, Some(JobNow::Same(&ended)));
     assert_eq!(late.form("default"), message(&notice).form("default"));
 }
 
-/// It is told of a job that goes on, and only from what is known.
+/// Of a job that goes on, and only from what is known.
 #[test]
 fn an_end_is_expected_only_where_it_can_be_said() {
     let expected = |notice: &Notice| {
@@ -372,7 +355,7 @@ fn an_end_is_expected_only_where_it_can_be_said() {
     // 1,234 records in 3 h 55 min from the start until it was seen; 3,766 are left.
     assert_eq!(
         expected(&recovered(|_| {})).as_deref(),
-        Some("about 2026-03-02 23:52 UTC, if it goes on as on average so far")
+        Some("about 2026-03-02 23:52 UTC, at its average pace so far")
     );
     for notice in [
         notice(Kind::Stalled),
@@ -398,19 +381,12 @@ fn a_subject_gives_the_id_its_room_first() {
     let long = "a".repeat(40);
     let subject = |name: Option<&str>, notice: &Notice, detector: &str| {
         let name = name.map(|name| name.parse().unwrap());
-        let telling = Telling {
-            name: name.as_ref(),
-            now: at("2026-03-02T12:01:00Z"),
-        };
         let mut notice = notice.clone();
         let job = notice.job.as_mut().unwrap();
         job.id = id.to_owned().try_into().unwrap();
         job.detector = Some(detector.to_owned());
-        let told = Told {
-            notice: &notice,
-            job_now: None,
-        };
-        Message::of(&told, &telling).subject.unwrap().to_string()
+        let message = Message::of(&outgoing(&notice), &context(name.as_ref()));
+        message.subject.unwrap().to_string()
     };
     let seen = [
         subject(None, &notice(Kind::Failed), "signup"),
@@ -427,9 +403,9 @@ fn a_subject_gives_the_id_its_room_first() {
 }
 
 #[test]
-fn a_jobs_whole_story_is_one_thread() {
+fn all_notices_of_a_job_are_one_thread() {
     let thread = |notice: &Notice| {
-        let chat: Value = serde_json::from_str(message(notice).form("https")).unwrap();
+        let chat = chat(&message(notice));
         chat.pointer("/metadata/threadId").cloned()
     };
     let story = [Kind::Stalled, Kind::Reminder, Kind::Recovered, Kind::Failed];
@@ -437,7 +413,7 @@ fn a_jobs_whole_story_is_one_thread() {
         .map(|kind| thread(&notice(kind)).unwrap().to_string())
         .into();
     assert_eq!(threads.len(), 1, "{threads:?}");
-    let other = thread(&named("another", Kind::Stalled)).unwrap();
+    let other = thread(&notice_of("another", Kind::Stalled)).unwrap();
     assert!(!threads.contains(&other.to_string()));
     assert_eq!(thread(&notice(Kind::Began)), None);
     assert_eq!(thread(&notice(Kind::Test)), None);
@@ -502,12 +478,9 @@ fn assert_valid(validator: &Validator, document: &Value) {
 
 #[test]
 fn the_chat_form_is_a_custom_notification() {
-    let mut messages: Vec<_> = KINDS.map(|kind| message(&notice(kind))).into();
-    messages.push(digests(&KINDS.map(notice)).remove(0).message);
-    for message in messages {
-        let chat = serde_json::from_str(message.form("https")).unwrap();
-        assert_valid(&CUSTOM_NOTIFICATION, &chat);
-    }
+    let all = all();
+    let messages = all.iter().map(message).chain([digest(&all)]);
+    messages.for_each(|message| assert_valid(&CUSTOM_NOTIFICATION, &chat(&message)));
 }
 
 /// `INSTA_UPDATE=always` writes them anew.
@@ -542,22 +515,21 @@ fn every_event_is_what_its_schema_says_and_an_independent_library_reads_it() {
         validator(&schema)
     };
     let (one, many) = (file("notice.v1.schema.json"), file("digest.v1.schema.json"));
-    for kind in KINDS {
-        let message = message(&notice(kind));
+    for notice in all() {
+        let message = message(&notice);
         let event = serde_json::from_str(message.form("default")).unwrap();
         assert_valid(&one, &event);
         let read: cloudevents::Event = serde_json::from_str(message.form("default")).unwrap();
-        assert_eq!(read.id(), notice(kind).id.as_str());
+        assert_eq!(read.id(), notice.id.as_str());
+        let kind = notice.kind;
         assert_eq!(
             read.ty(),
             format!("fraud-job-watch.batch-prediction.{kind}.v1")
         );
-        assert_eq!(
-            read.time().unwrap().timestamp(),
-            notice(kind).happened_at.as_second()
-        );
+        let time = read.time().unwrap().timestamp();
+        assert_eq!(time, notice.happened_at.as_second());
     }
-    let digest = digests(&KINDS.map(notice)).remove(0).message;
+    let digest = digest(&all());
     let event = serde_json::from_str(digest.form("default")).unwrap();
     assert_valid(&many, &event);
     let read: cloudevents::Event = serde_json::from_str(digest.form("default")).unwrap();
@@ -573,28 +545,23 @@ fn every_event_is_what_its_schema_says_and_an_independent_library_reads_it() {
 
 #[test]
 fn a_digest_has_every_event_whole_and_an_id_of_theirs() {
-    let notices = KINDS.map(notice);
-    let digest = digests(&notices).remove(0);
-    assert_eq!(digest.carries, Vec::from_iter(0..KINDS.len()));
-    let events = digest.message.event["data"]["events"].as_array().unwrap();
+    let notices = all();
+    let event = digest(&notices).event;
     let alone: Vec<_> = notices.iter().map(|notice| message(notice).event).collect();
-    assert_eq!(*events, alone);
+    assert_eq!(event["data"]["events"], Value::from(alone));
 
     let mut other_order = notices.clone();
     other_order.reverse();
-    let same = digests(&other_order).remove(0).message.event["id"].clone();
-    assert_eq!(digest.message.event["id"], same);
-    let fewer = digests(&notices[1..]).remove(0).message.event["id"].clone();
-    assert_ne!(digest.message.event["id"], fewer);
+    assert_eq!(event["id"], digest(&other_order).event["id"]);
+    assert_ne!(event["id"], digest(&notices[1..]).event["id"]);
 }
 
 #[test]
 fn what_is_alone_is_no_digest() {
     let notices = [notice(Kind::Stalled)];
-    let digests = digests(&notices);
-    assert_eq!(digests.len(), 1);
-    assert_eq!(digests[0].message, message(&notices[0]));
-    assert!(self::digests(&[]).is_empty());
+    assert_eq!(digests(&notices), [(1, message(&notices[0]))]);
+    assert!(digests(&[]).is_empty());
+    assert_eq!(Message::of_batch(&[], &context(None)), None);
 }
 
 /// 300 notices: short ones, and such with long texts whose every character takes the most bytes.
@@ -609,7 +576,7 @@ fn digests_are_split_by_size_alone_and_leave_none_out() {
     for (reason, id, most) in cases {
         let notices: Vec<_> = (0..300)
             .map(|number| {
-                let mut notice = named(&format!("job-{number}{id}"), Kind::Failed);
+                let mut notice = notice_of(&format!("job-{number}{id}"), Kind::Failed);
                 let failed = ListedJob {
                     failure_reason: Some(reason.clone()),
                     ..listed()
@@ -621,23 +588,24 @@ fn digests_are_split_by_size_alone_and_leave_none_out() {
             .collect();
         let digests = digests(&notices);
         assert!(digests.len() <= most, "{} messages", digests.len());
-        let carried: Vec<_> = digests.iter().flat_map(|it| it.carries.clone()).collect();
-        assert_eq!(carried, Vec::from_iter(0..300));
-        for Digest { message, carries } in &digests {
+        let mut rest = notices.as_slice();
+        for (size, message) in &digests {
+            let (carried, others) = rest.split_at(*size);
+            rest = others;
             assert!(bytes(message) <= PUBLISH_BYTES, "{} bytes", bytes(message));
-            assert_eq!(
-                message.event["data"]["events"].as_array().unwrap().len(),
-                carries.len()
-            );
+            let events = message.event["data"]["events"].as_array().unwrap();
+            let ids: Vec<_> = events.iter().map(|event| event["id"].as_str()).collect();
+            let expected: Vec<_> = carried.iter().map(|it| Some(it.id.as_str())).collect();
+            assert_eq!(ids, expected, "each in its place");
             let listed = message.form("email").matches("FAILED job-").count();
-            assert_eq!(listed, carries.len(), "a line for each");
-            let chat = serde_json::from_str(message.form("https")).unwrap();
-            assert_valid(&CUSTOM_NOTIFICATION, &chat);
+            assert_eq!(listed, carried.len(), "a line for each");
+            assert_valid(&CUSTOM_NOTIFICATION, &chat(message));
         }
+        assert!(rest.is_empty(), "{} are left out", rest.len());
     }
 }
 
-/// The statuses are the service's text, and a notice must fit into the table and a message.
+/// The statuses are untrusted text, and a notice must fit into the table and a message.
 #[test]
 fn any_number_of_statuses_makes_a_message_that_fits() {
     let source = notice(Kind::Began).source;
@@ -674,11 +642,11 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
 
 #[test]
 fn the_smallest_forms_name_every_notice() {
-    let notices = KINDS.map(notice);
+    let notices = all();
     let lines: Vec<_> = notices
         .iter()
         .map(|notice| {
-            let Body::Plain(line) = Message::smallest(notice, Some(&name())).body else {
+            let Body::Plain(line) = Message::smallest(&[notice], Some(&name())).body else {
                 panic!("in forms")
             };
             assert!(line.is_ascii() && line.contains(notice.id.as_str()));
@@ -686,38 +654,29 @@ fn the_smallest_forms_name_every_notice() {
         })
         .collect();
     let all: Vec<_> = notices.iter().collect();
-    let smallest = Message::smallest_digest(&all, Some(&name()));
+    let smallest = Message::smallest(&all, Some(&name()));
     assert_eq!(smallest.body, Body::Plain(lines.join("\n")));
 }
 
 /// It is what subscribers filter by, so a message without it would be lost to who does.
 #[test]
 fn every_message_has_its_severity_as_an_attribute() {
-    let severity = |message: &Message| {
-        let found = message
-            .attributes
-            .iter()
-            .find(|(key, _)| *key == "severity");
-        found.map(|(_, value)| value.clone())
+    let assert_severity = |message: &Message, severity: Severity| {
+        let expected = ("severity", severity.as_str().to_owned());
+        assert!(message.attributes.contains(&expected), "{message:?}");
     };
-    let all = KINDS.map(notice);
+    let all = all();
     for one in &all {
-        let expected = Some(one.kind.severity().as_str().to_owned());
-        assert_eq!(severity(&message(one)), expected, "{}", one.kind);
-        let smallest = Message::smallest(one, Some(&name()));
-        assert_eq!(severity(&smallest), expected, "{}, smallest", one.kind);
+        let severity = one.kind.severity();
+        assert_severity(&message(one), severity);
+        assert_severity(&Message::smallest(&[one], None), severity);
         for other in &all {
-            let many = [one.clone(), other.clone()];
-            let is_bad = |notice: &Notice| notice.kind.severity().as_str() == "error";
-            let worst = if many.iter().any(is_bad) {
-                "error"
-            } else {
-                "info"
+            let worst = match (severity, other.kind.severity()) {
+                (Severity::Info, Severity::Info) => Severity::Info,
+                _ => Severity::Error,
             };
-            let digest = digests(&many).remove(0).message;
-            assert_eq!(severity(&digest).as_deref(), Some(worst), "{many:?}");
-            let smallest = Message::smallest_digest(&[one, other], Some(&name()));
-            assert_eq!(severity(&smallest).as_deref(), Some(worst), "{many:?}");
+            assert_severity(&digest(&[one.clone(), other.clone()]), worst);
+            assert_severity(&Message::smallest(&[one, other], None), worst);
         }
     }
 }
@@ -752,7 +711,7 @@ fn the_same_id_for_the_same_thing_and_another_for_any_other() {
 }
 
 #[test]
-fn a_huge_reason_is_cut_on_a_character_and_its_size_is_told() {
+fn a_huge_reason_is_cut_on_a_character_and_its_size_is_said() {
     let reason = "ü".repeat(100_000);
     let job = Job::read(ListedJob {
         failure_reason: Some(reason),
@@ -796,21 +755,21 @@ fn outside_of_code(text: &str) -> String {
     text.split('`').step_by(2).collect()
 }
 
-/// In every form, that nothing from outside does more than be read.
+/// In every form, that untrusted text does no more than be read.
 fn assert_harmless(message: &Message) {
     assert!(bytes(message) <= PUBLISH_BYTES, "{} bytes", bytes(message));
 
     let email = message.form("email");
     assert!(!email.chars().any(|c| c.is_control() && c != '\n'));
     let lines = email.lines().count();
-    assert!(lines < 40, "text from outside makes no lines: {lines}");
+    assert!(lines < 40, "untrusted text makes no lines: {lines}");
 
     let sms = message.form("sms");
     assert!((1..=140).contains(&sms.chars().count()), "{sms:?}");
     let single = |c: char| (c.is_ascii_graphic() || c == ' ') && !"`[]{}\\^|~".contains(c);
     assert!(sms.chars().all(single), "{sms:?}");
 
-    let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+    let chat = chat(message);
     assert_valid(&CUSTOM_NOTIFICATION, &chat);
     let text = |pointer| chat.pointer(pointer).and_then(Value::as_str).unwrap();
     for pointer in [
@@ -845,7 +804,7 @@ fn assert_harmless(message: &Message) {
     }
 }
 
-/// Text with the markup of every place in it, and `evil` in each piece of markup.
+/// Text with the markup of every form in it, and `evil` in each piece of markup.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("<!channel>evil"),
@@ -904,7 +863,7 @@ proptest! {
         reason in proptest::option::of(texts()),
         path in proptest::option::of(texts()),
         detector in proptest::option::of(texts()),
-        kind in proptest::sample::select(&KINDS),
+        kind in proptest::sample::select(Kind::ALL),
         incident in proptest::sample::select(&[None, Some(Incident::Open), Some(Incident::Resolved)]),
         processed in proptest::option::of(0..=i64::MAX),
         total in proptest::option::of(0..=i64::MAX),
@@ -930,10 +889,9 @@ proptest! {
         let notice = Notice { job: job.clone(), incident, ..sample };
         assert_harmless(&message(&notice));
         let now = job.as_ref().map(JobNow::Same);
-        assert_harmless(&message_at(&notice, now, "2026-04-02T12:01:00Z"));
-        let several = [notice.clone(), notice];
-        for digest in digests(&several) {
-            assert_harmless(&digest.message);
+        assert_harmless(&late(&notice, now));
+        for (_, digest) in digests(&[notice.clone(), notice]) {
+            assert_harmless(&digest);
         }
     }
 
@@ -945,16 +903,16 @@ proptest! {
         from_its_end in any::<bool>(),
         name in proptest::option::of("[ -Z^-~]{1,40}"),
         detector in proptest::option::of("[0-9a-z_-]{1,300}"),
-        sample in (0..KINDS.len() + 1),
+        sample in (0..=Kind::ALL.len()),
         counts in (0..i64::from(i32::MAX), 0..=i64::from(i32::MAX)),
     ) {
         let name: Option<WatchName> = name.map(|name| name.parse().unwrap());
-        let telling = Telling { name: name.as_ref(), now: at("2026-03-02T12:01:00Z") };
+        let context = context(name.as_ref());
         let place = if from_its_end { id.len() - 1 - place } else { place };
         let mut other = id.clone();
         let with = if id.as_bytes()[place] == b'x' { "y" } else { "x" };
         other.replace_range(place..=place, with);
-        let sample = KINDS.get(sample).map_or_else(completed_in_part, |kind| notice(*kind));
+        let sample = Kind::ALL.get(sample).map_or_else(completed_in_part, |kind| notice(*kind));
         prop_assume!(sample.job.is_some());
         let notice = |id: &str| {
             let mut notice = sample.clone();
@@ -967,9 +925,8 @@ proptest! {
         };
         let notices = [notice(&id), notice(&other)];
         let [one, two] = notices.each_ref().map(|notice| {
-            let message = Message::of(&Told { notice, job_now: None }, &telling);
-            let chat: Value = serde_json::from_str(message.form("https")).unwrap();
-            let title = chat["content"]["title"].as_str().unwrap().to_owned();
+            let message = Message::of(&outgoing(notice), &context);
+            let title = chat(&message)["content"]["title"].as_str().unwrap().to_owned();
             let subject = message.subject.as_ref().unwrap().to_string();
             (subject, title, message.form("sms").to_owned())
         });
@@ -982,8 +939,7 @@ proptest! {
             let lead = name.as_ref().map(|name| format!("[{name}] ")).unwrap_or_default();
             prop_assert!(subject.starts_with(lead.trim_end()), "{subject:?}");
         }
-        let told = notices.each_ref().map(|notice| Told { notice, job_now: None });
-        let digest = Message::digests(&told, &telling).remove(0).message;
+        let digest = Message::of_batch(&notices.each_ref().map(outgoing), &context).unwrap();
         let email = digest.form("email");
         let lines: BTreeSet<_> = email.lines().filter(|line| line.contains(": ")).collect();
         prop_assert_eq!(lines.len(), email.lines().filter(|line| line.contains(": ")).count());
@@ -992,11 +948,9 @@ proptest! {
     #[test]
     fn no_watch_name_breaks_a_message(name in "[ -Z^-~]{1,40}") {
         let name = name.parse().unwrap();
-        let telling = Telling { name: Some(&name), now: at("2026-03-02T12:01:00Z") };
-        for kind in KINDS {
-            let notice = notice(kind);
-            let message = Message::of(&Told { notice: &notice, job_now: None }, &telling);
-            let chat: Value = serde_json::from_str(message.form("https")).unwrap();
+        for notice in all() {
+            let message = Message::of(&outgoing(&notice), &context(Some(&name)));
+            let chat = chat(&message);
             assert_valid(&CUSTOM_NOTIFICATION, &chat);
             prop_assert!(!chat["content"]["title"].as_str().unwrap().contains('<'));
             prop_assert!(message.form("sms").len() <= 140);

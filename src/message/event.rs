@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Many;
+use super::digest::Digest;
 use super::text::WatchName;
 use crate::watch::notice::{Found, Silence};
 use crate::watch::{Incident, Job, Kind, Notice, NoticeId, Severity, Source};
@@ -50,11 +50,11 @@ pub(super) struct Event<D> {
     data: D,
 }
 
-/// What a notice tells.
+/// What a notice reports.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct NoticeData {
-    /// What it tells.
+    /// What it reports.
     kind: Kind,
     /// How bad that is.
     severity: Severity,
@@ -114,11 +114,11 @@ pub(super) struct DigestData {
     events: Vec<Event<NoticeData>>,
 }
 
-/// The event of a notice: the same, byte for byte, however often and late it is told.
+/// The event of a notice: the same, byte for byte, however often and late it is published.
 pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeData> {
     let subject = match &notice.job {
         Some(job) if notice.kind != Kind::Test => job.id.to_string(),
-        Some(_) | None => named(name),
+        Some(_) | None => watch_or_product(name),
     };
     Event {
         specversion: "1.0",
@@ -146,81 +146,91 @@ pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeDa
 }
 
 /// The event of a digest.
-pub(super) fn event_of_many(many: &Many<'_>) -> Event<DigestData> {
+pub(super) fn event_of_digest(digest: &Digest<'_>) -> Event<DigestData> {
     let mut counts = BTreeMap::new();
-    for notice in many.notices {
+    for notice in digest.notices {
         *counts.entry(notice.kind.as_str()).or_default() += 1;
     }
-    let times = many.notices.iter().map(|notice| notice.happened_at);
+    let times = digest.notices.iter().map(|notice| notice.happened_at);
     Event {
         specversion: "1.0",
-        id: many.id.clone(),
-        source: many.source.clone(),
+        id: digest.id.clone(),
+        source: digest.source.clone(),
         kind: type_of(DIGEST),
-        subject: named(many.name),
+        subject: watch_or_product(digest.name),
         time: times.max().unwrap_or_default(),
         datacontenttype: "application/json",
         data: DigestData {
             kind: DIGEST,
-            severity: many.severity,
-            account: many.source.account().to_owned(),
-            region: many.source.region().to_owned(),
-            watch: many.name.map(ToString::to_string),
+            severity: digest.severity,
+            account: digest.source.account().to_owned(),
+            region: digest.source.region().to_owned(),
+            watch: digest.name.map(ToString::to_string),
             counts,
-            events: many
+            events: digest
                 .notices
                 .iter()
-                .map(|notice| event(notice, many.name))
+                .map(|notice| event(notice, digest.name))
                 .collect(),
         },
     }
 }
 
-fn named(name: Option<&WatchName>) -> String {
+fn watch_or_product(name: Option<&WatchName>) -> String {
     name.map_or_else(|| "fraud-job-watch".to_owned(), ToString::to_string)
 }
 
 /// The notices of an event, one of them or those of a digest, and the name of their watch. What it does not know, it
 /// ignores.
 pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), String> {
-    #[derive(Deserialize)]
-    struct Of<D> {
-        id: NoticeId,
-        source: Source,
-        time: Timestamp,
-        data: D,
-    }
-    #[derive(Deserialize)]
-    struct Data {
-        kind: Kind,
-        recorded_at: Timestamp,
-        watch: Option<String>,
-        job: Option<Job>,
-        job_seen_at: Option<Timestamp>,
-        incident: Option<Incident>,
-        thread: Option<String>,
-        silence: Option<Silence>,
-        found: Option<Found>,
-    }
     let events = match event.pointer("/data/events") {
         Some(Value::Array(events)) => events.clone(),
         Some(_) | None => vec![event],
     };
     let mut name = None;
-    let read = |event: Value| -> Result<Notice, String> {
-        let Of {
-            id,
-            source,
-            time,
-            data,
-        } = Of::<Data>::deserialize(event)
+    let read = |event: Value| {
+        let event = PublishedEvent::deserialize(event)
             .map_err(|error| format!("not an event of fraud-job-watch: {error}"))?;
-        name = data.watch.and_then(|name| name.parse().ok());
-        Ok(Notice {
-            id,
+        name = event.data.watch.as_deref().and_then(|it| it.parse().ok());
+        Ok(event.into())
+    };
+    let notices = events
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, String>>()?;
+    Ok((notices, name))
+}
+
+/// What is read of an event.
+#[derive(Deserialize)]
+struct PublishedEvent {
+    id: NoticeId,
+    source: Source,
+    time: Timestamp,
+    data: PublishedData,
+}
+
+#[derive(Deserialize)]
+struct PublishedData {
+    kind: Kind,
+    recorded_at: Timestamp,
+    watch: Option<String>,
+    job: Option<Job>,
+    job_seen_at: Option<Timestamp>,
+    incident: Option<Incident>,
+    thread: Option<String>,
+    silence: Option<Silence>,
+    found: Option<Found>,
+}
+
+impl From<PublishedEvent> for Notice {
+    fn from(event: PublishedEvent) -> Self {
+        let data = event.data;
+        Self {
+            id: event.id,
             kind: data.kind,
-            source,
-            happened_at: time,
+            source: event.source,
+            happened_at: event.time,
             recorded_at: data.recorded_at,
             job: data.job,
             job_seen_at: data.job_seen_at,
@@ -229,8 +239,6 @@ pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), 
             topics: BTreeSet::new(),
             silence: data.silence,
             found: data.found,
-        })
-    };
-    let notices = events.into_iter().map(read).collect::<Result<_, _>>()?;
-    Ok((notices, name))
+        }
+    }
 }

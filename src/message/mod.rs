@@ -1,35 +1,45 @@
 //! Notices in the forms that people and machines read.
 //!
 //! One publish reaches every subscriber, so a [`Message`] holds a form for each kind of subscriber: the
-//! CloudEvents JSON as the `default`, and what overrides it by protocol. What a notice says is put in words once;
-//! each form then writes it for its place, and escapes there what comes from outside. All of it together stays
-//! below what SNS takes, whatever the text.
+//! CloudEvents JSON as the `default`, and what overrides it by protocol. What there is to say is found once: the
+//! words of the notice's kind, what has changed since, and the facts. Each form then writes what fits it, and escapes
+//! untrusted text in its own way. All of it together stays below what SNS takes, whatever the text.
+//!
+//! To people: `words` has what is said of each kind, `update` what is added if it goes out late, `facts` the facts;
+//! `email`, `sms` and `chat` write them, and `escape` has how each form escapes. To machines: `event`. `digest` is what
+//! many notices in one message have in common.
 
 mod chat;
+mod digest;
 mod email;
+mod escape;
 mod event;
+mod facts;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod sms;
 mod text;
+mod update;
 mod words;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::watch::{Job, Notice, NoticeId, Severity, Source};
+use crate::watch::{Job, Notice};
 
+use digest::{Digest, Line};
+use escape::Escape;
+use facts::Fact;
+use update::Update;
 use words::Words;
 
-pub use text::{Subject, WatchName, ago, in_words, one_line};
+pub use digest::digest_sizes;
+pub use escape::one_line;
+pub use text::{Subject, WatchName, ago, in_words};
 
 /// As many bytes SNS takes in one publish: all forms, and the attributes.
 pub const PUBLISH_BYTES: usize = 256 * 1024;
-
-/// What a digest needs besides its events and their lines in the email: above all the form for chat, which has
-/// a bound of its own.
-const DIGEST_REST_BYTES: usize = 48 * 1024;
 
 /// What goes out in one publish.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,19 +64,19 @@ pub enum Body {
     Plain(String),
 }
 
-/// How it is told.
+/// What all messages of a run are rendered with.
 #[derive(Clone, Copy, Debug)]
-pub struct Telling<'a> {
+pub struct RenderContext<'a> {
     /// The watch's name.
     pub name: Option<&'a WatchName>,
-    /// When it is rendered: ages are told from there.
+    /// When they are rendered: ages count until then.
     pub now: Timestamp,
 }
 
-/// A notice, with what has become of its job since.
+/// A notice to render, with what has become of its job since.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
-    /// What to tell.
+pub struct Outgoing<'a> {
+    /// What to report.
     pub notice: &'a Notice,
     /// What was recorded under the job's id after the notice was; `None` if nothing was. A notice that waited may
     /// speak of a job that has moved on.
@@ -82,21 +92,51 @@ pub enum JobNow<'a> {
     Another(&'a Job),
 }
 
-/// Notices that go out in one publish.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Digest {
-    /// What goes out: if it carries only one notice, that notice's own message.
-    pub message: Message,
-    /// Which notices it carries, as places in the list that it was made of.
-    pub carries: Vec<usize>,
+/// All there is to say of a notice to people.
+struct Content<'a> {
+    notice: &'a Notice,
+    name: Option<&'a WatchName>,
+    update: Update,
+    words: Words,
+    key_facts: Vec<Fact>,
+    details: Vec<Fact>,
+}
+
+impl<'a> Content<'a> {
+    fn of(outgoing: &Outgoing<'a>, context: &RenderContext<'a>) -> Self {
+        let notice = outgoing.notice;
+        let update = Update::of(outgoing, context.now);
+        Self {
+            notice,
+            name: context.name,
+            words: Words::of(notice),
+            key_facts: facts::key_facts(notice, context.now, update.has_moved_on),
+            details: facts::details(notice, context.name, context.now),
+            update,
+        }
+    }
+
+    /// What a reader sees first: what to know before the rest, and what happened.
+    fn first_lines(&self, form: &impl Escape) -> Vec<String> {
+        let lines = self.update.sentences.iter().chain([&self.words.headline]);
+        lines.map(|line| line.escaped(form)).collect()
+    }
+
+    /// What to do.
+    fn steps(&self) -> Vec<String> {
+        match self.update.step {
+            Some(step) => vec![step.to_owned()],
+            None => self.words.steps.clone(),
+        }
+    }
 }
 
 impl Message {
     /// The message for a notice.
-    pub fn of(told: &Told<'_>, telling: &Telling<'_>) -> Self {
-        let (notice, Telling { name, now }) = (told.notice, *telling);
+    pub fn of(outgoing: &Outgoing<'_>, context: &RenderContext<'_>) -> Self {
+        let (notice, name) = (outgoing.notice, context.name);
         let event = event::event(notice, name);
-        let words = Words::of(told, name, now);
+        let content = Content::of(outgoing, context);
         let job = notice.job.as_ref();
         let attributes = [
             ("kind", Some(notice.kind.as_str())),
@@ -108,97 +148,72 @@ impl Message {
         Self {
             subject: Some(email::subject(notice, name)),
             body: Body::PerProtocol(vec![
-                ("default", text_of(&event)),
-                ("email", email::body(&words)),
-                ("sms", sms::line(told, name, now)),
-                (
-                    "https",
-                    chat::notification(notice, &words, name).to_string(),
-                ),
+                ("default", json_text(&event)),
+                ("email", email::body(&content)),
+                ("sms", sms::line(&content)),
+                ("https", chat::notification(&content).to_string()),
             ]),
             attributes: attributes
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, text::attribute(value?)?)))
                 .collect(),
-            event: value_of(&event),
+            event: json(&event),
         }
     }
 
-    /// The smallest form of a notice, for when the topic refuses the full one: one line that names it.
-    pub fn smallest(notice: &Notice, name: Option<&WatchName>) -> Self {
-        Self {
-            subject: None,
-            body: Body::Plain(named(notice, name)),
-            attributes: vec![
-                ("kind", notice.kind.as_str().to_owned()),
-                ("severity", notice.kind.severity().as_str().to_owned()),
-                ("event_id", notice.id.as_str().to_owned()),
-            ],
-            event: value_of(&event::event(notice, name)),
+    /// The message for a batch: a notice's own, or a digest of many, of which people read the worst first. `None` of
+    /// nothing. [`digest_sizes`] says how many fit.
+    pub fn of_batch(batch: &[Outgoing<'_>], context: &RenderContext<'_>) -> Option<Self> {
+        if let [one] = batch {
+            return Some(Self::of(one, context));
         }
-    }
-
-    /// Digests of many notices, as few as the size of a publish allows. Each notice is in exactly one of them, and
-    /// those of one job stay in the order that they are given in. People read the worst first.
-    pub fn digests(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<Digest> {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut room = 0;
-        for (place, told) in told.iter().enumerate() {
-            let event = text_of(&event::event(told.notice, telling.name));
-            let bytes = bytes_in_json(&event) + bytes_in_json(&email::line(told, telling.now));
-            match (groups.last_mut(), bytes <= room) {
-                (Some(group), true) => group.push(place),
-                (Some(_) | None, _) => {
-                    groups.push(vec![place]);
-                    room = PUBLISH_BYTES - DIGEST_REST_BYTES;
-                }
-            }
-            room = room.saturating_sub(bytes);
-        }
-        let digest = |carries: Vec<usize>| {
-            let carried = carries.iter().filter_map(|place| told.get(*place).copied());
-            let message = match carried.collect::<Vec<_>>().as_slice() {
-                [one] => Self::of(one, telling),
-                many => Self::of_many(many, telling)?,
-            };
-            Some(Digest { message, carries })
-        };
-        groups.into_iter().filter_map(digest).collect()
-    }
-
-    /// `None` of nothing.
-    fn of_many(told: &[Told<'_>], telling: &Telling<'_>) -> Option<Self> {
-        let notices: Vec<_> = told.iter().map(|told| told.notice).collect();
-        let many = Many::new(&notices, telling.name)?;
-        let mut worst_first = told.to_vec();
-        worst_first.sort_by_key(|told| words::rank(told.notice));
-        let event = event::event_of_many(&many);
-        let chat = chat::notification_of_many(&many, &worst_first, telling.now);
+        let notices: Vec<_> = batch.iter().map(|outgoing| outgoing.notice).collect();
+        let digest = Digest::new(&notices, context.name)?;
+        let mut worst_first = batch.to_vec();
+        worst_first.sort_by_key(|outgoing| words::rank(outgoing.notice));
+        let lines = worst_first.iter().map(|it| Line::of(it, context.now));
+        let lines: Vec<_> = lines.collect();
+        let event = event::event_of_digest(&digest);
+        let chat = chat::notification_of_digest(&digest, &lines);
         Some(Self {
-            subject: Some(email::subject_of_many(&many)),
+            subject: Some(email::subject_of_digest(&digest)),
             body: Body::PerProtocol(vec![
-                ("default", text_of(&event)),
-                (
-                    "email",
-                    email::body_of_many(&many, &worst_first, telling.now),
-                ),
-                ("sms", sms::line_of_many(&many)),
+                ("default", json_text(&event)),
+                ("email", email::body_of_digest(&digest, &lines)),
+                ("sms", sms::line_of_digest(&digest)),
                 ("https", chat.to_string()),
             ]),
-            attributes: many.attributes(),
-            event: value_of(&event),
+            attributes: digest.attributes(),
+            event: json(&event),
         })
     }
 
-    /// The smallest form of a digest of these notices, for when the topic refuses the full one: a line for each.
-    pub fn smallest_digest(notices: &[&Notice], name: Option<&WatchName>) -> Self {
-        let lines: Vec<_> = notices.iter().map(|notice| named(notice, name)).collect();
-        let many = Many::new(notices, name);
+    /// The smallest form of a batch, for when the topic refuses the full one: a line for each notice.
+    pub fn smallest(notices: &[&Notice], name: Option<&WatchName>) -> Self {
+        let (attributes, event) = match (notices, Digest::new(notices, name)) {
+            ([one], _) => (
+                vec![
+                    ("kind", one.kind.as_str().to_owned()),
+                    ("severity", one.kind.severity().as_str().to_owned()),
+                    ("event_id", one.id.to_string()),
+                ],
+                json(&event::event(one, name)),
+            ),
+            (_, Some(digest)) => (digest.attributes(), json(&event::event_of_digest(&digest))),
+            (_, None) => (Vec::new(), Value::Null),
+        };
+        let lines: Vec<_> = notices
+            .iter()
+            .map(|notice| {
+                let subject = email::subject(notice, name);
+                format!("{subject} at {} (event {})", notice.happened_at, notice.id)
+            })
+            .collect();
         Self {
             subject: None,
             body: Body::Plain(lines.join("\n")),
-            attributes: many.as_ref().map(Many::attributes).unwrap_or_default(),
-            event: many.map_or(Value::Null, |many| value_of(&event::event_of_many(&many))),
+            attributes,
+            event,
         }
     }
 
@@ -207,18 +222,22 @@ impl Message {
     pub fn of_event(event: Value) -> Result<Vec<Self>, String> {
         let (notices, name) = event::notices(event)?;
         let recorded_at = notices.iter().map(|notice| notice.recorded_at).max();
-        let now = recorded_at.unwrap_or_default();
-        let told = |notice| Told {
+        let context = RenderContext {
+            name: name.as_ref(),
+            now: recorded_at.unwrap_or_default(),
+        };
+        let outgoing = notices.iter().map(|notice| Outgoing {
             notice,
             job_now: None,
-        };
-        let told: Vec<_> = notices.iter().map(told).collect();
-        let telling = Telling {
-            name: name.as_ref(),
-            now,
-        };
-        let digests = Self::digests(&told, &telling).into_iter();
-        Ok(digests.map(|digest| digest.message).collect())
+        });
+        let outgoing: Vec<_> = outgoing.collect();
+        let sizes = digest_sizes(&outgoing, &context);
+        let mut outgoing = outgoing.into_iter();
+        let batches = sizes
+            .into_iter()
+            .map(|size| outgoing.by_ref().take(size).collect::<Vec<_>>());
+        let messages = batches.filter_map(|batch| Self::of_batch(&batch, &context));
+        Ok(messages.collect())
     }
 
     /// The form for `protocol`.
@@ -240,57 +259,12 @@ impl Message {
     }
 }
 
-/// The notices of a digest, and what follows from them.
-struct Many<'a> {
-    notices: &'a [&'a Notice],
-    source: &'a Source,
-    name: Option<&'a WatchName>,
-    severity: Severity,
-    id: NoticeId,
-}
-
-impl<'a> Many<'a> {
-    /// `None` of nothing.
-    fn new(notices: &'a [&'a Notice], name: Option<&'a WatchName>) -> Option<Self> {
-        let is_bad = |notice: &&Notice| notice.kind.severity() == Severity::Error;
-        Some(Self {
-            notices,
-            source: &notices.first()?.source,
-            name,
-            severity: match notices.iter().any(is_bad) {
-                true => Severity::Error,
-                false => Severity::Info,
-            },
-            id: NoticeId::of_digest(notices.iter().map(|notice| &notice.id)),
-        })
-    }
-
-    fn attributes(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("kind", event::DIGEST.to_owned()),
-            ("severity", self.severity.as_str().to_owned()),
-            ("event_id", self.id.to_string()),
-        ]
-    }
-}
-
-/// A notice in one line of ASCII.
-fn named(notice: &Notice, name: Option<&WatchName>) -> String {
-    let subject = email::subject(notice, name);
-    format!("{subject} at {} (event {})", notice.happened_at, notice.id)
-}
-
 // Both always succeed: the types are our own, and every key is a string.
 
-fn text_of(event: &impl Serialize) -> String {
+fn json_text(event: &impl Serialize) -> String {
     serde_json::to_string(event).unwrap_or_default()
 }
 
-fn value_of(event: &impl Serialize) -> Value {
+fn json(event: &impl Serialize) -> Value {
     serde_json::to_value(event).unwrap_or_default()
-}
-
-/// How many bytes a text takes within JSON, and what parts it from the next.
-fn bytes_in_json(text: &str) -> usize {
-    Value::from(text).to_string().len() + 2
 }

@@ -1,77 +1,47 @@
 //! The form for a phone's screen: one line of at most 140 characters, all of them single ones in the alphabet of
 //! a text message (GSM 03.38), so that it is never split nor recoded.
 
-use jiff::Timestamp;
+use super::digest::Digest;
+use super::escape::{Escape, Sms, fit, write_gsm};
+use super::{Content, WatchName, words};
 
-use super::text::{WatchName, fit, fit_ends};
-use super::words::{self, Place};
-use super::{Many, Told};
-
-const MOST: usize = 140;
+/// As many characters a text message may have.
+const MAX: usize = 140;
 /// As much of a job's id, so that there is room for what happened to it.
 const ID: usize = 48;
 
-/// A text message.
-struct Sms;
-
-impl Place for Sms {
-    fn theirs(&self, text: &str, most: usize) -> (String, bool) {
-        fit(text, most, put)
-    }
-
-    fn id(&self, id: &str, most: usize) -> String {
-        fit_ends(id, most, "..", put)
-    }
-}
-
 /// A notice in one line.
-pub(super) fn line(told: &Told<'_>, name: Option<&WatchName>, now: Timestamp) -> String {
-    let notice = told.notice;
-    let mut line = name.map(|name| format!("{name}: ")).unwrap_or_default();
-    line.push_str(words::label_of(notice));
+pub(super) fn line(content: &Content<'_>) -> String {
+    let notice = content.notice;
+    let mut line = lead(content.name);
+    line.push_str(words::label(notice));
     if let Some(job) = &notice.job {
         line.push(' ');
         line.push_str(&Sms.id(job.id.as_str(), ID));
     }
-    let asides: Vec<_> = words::asides(told, now)
-        .iter()
-        .map(|text| text.at(&Sms))
-        .collect();
-    if !asides.is_empty() {
-        line.push_str(&format!(" ({})", asides.join(", ")));
+    if let Some(asides) = &content.update.asides {
+        line.push_str(&format!(" ({})", asides.escaped(&Sms)));
     }
     line.push_str(": ");
-    line.push_str(&words::brief(notice, MOST).at(&Sms));
+    line.push_str(&content.words.brief.escaped_within(MAX, &Sms));
     within(&line)
 }
 
 /// A digest in one line.
-pub(super) fn line_of_many(many: &Many<'_>) -> String {
-    let name = many
-        .name
-        .map(|name| format!("{name}: "))
-        .unwrap_or_default();
-    within(&format!("{name}{}", words::of_many(many.notices)))
+pub(super) fn line_of_digest(digest: &Digest<'_>) -> String {
+    within(&(lead(digest.name) + &digest.summary()))
+}
+
+fn lead(name: Option<&WatchName>) -> String {
+    name.map(|name| format!("{name}: ")).unwrap_or_default()
 }
 
 fn within(line: &str) -> String {
-    match fit(line, MOST, put) {
+    match fit(line, MAX, write_gsm) {
         (whole, true) => whole,
         (_, false) => {
-            let (start, _) = fit(line, MOST - 3, put);
+            let (start, _) = fit(line, MAX - 3, write_gsm);
             format!("{}...", start.trim_end())
         }
     }
-}
-
-/// What is not a single character there becomes a `?`; brackets become round.
-fn put(c: char, line: &mut String) {
-    line.push(match c {
-        c if c.is_ascii_alphanumeric() => c,
-        ' ' | '@' | '$' | '!' | '"' | '#' | '%' | '&' | '\'' | '(' | ')' | '*' | '+' | ','
-        | '-' | '.' | '/' | ':' | ';' | '<' | '=' | '>' | '?' | '_' => c,
-        '[' | '{' => '(',
-        ']' | '}' => ')',
-        _ => '?',
-    });
 }

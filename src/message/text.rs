@@ -1,10 +1,113 @@
-//! Text that is fit for where it goes: subjects, attributes, single lines, times in words.
+//! Text that is fit for where it goes: with untrusted text kept apart, in subjects, in attributes; times in words.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+
+use super::escape::{Escape, one_line, printable};
+use crate::watch::{Job, JobId};
+
+/// As many characters of a failure reason are shown; the event has more.
+const REASON: usize = 2_000;
+/// As many of any other untrusted text.
+const TEXT: usize = 400;
+/// As many of each where many notices share a message.
+pub(super) const BRIEF: usize = 100;
+
+/// Text of our own with untrusted text in it.
+#[derive(Debug, Default)]
+pub(super) struct Text(Vec<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    Ours(Cow<'static, str>),
+    /// In at most so many characters.
+    Untrusted(String, usize),
+    Id(String),
+    /// AWS's reason for a failure, and how many bytes it had.
+    Reason(String, u64),
+}
+
+impl Text {
+    pub(super) fn ours(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(vec![Piece::Ours(text.into())])
+    }
+
+    pub(super) fn untrusted(text: impl Into<String>) -> Self {
+        Self(vec![Piece::Untrusted(text.into(), TEXT)])
+    }
+
+    /// One of many untrusted texts.
+    pub(super) fn untrusted_brief(text: impl Into<String>) -> Self {
+        Self(vec![Piece::Untrusted(text.into(), BRIEF)])
+    }
+
+    pub(super) fn id(id: &JobId) -> Self {
+        Self(vec![Piece::Id(id.as_str().to_owned())])
+    }
+
+    /// AWS's reason for a failure.
+    pub(super) fn reason(job: &Job) -> Self {
+        let text = job.failure_reason.clone().unwrap_or_default();
+        let bytes = job.failure_reason_bytes.unwrap_or(text.len() as u64);
+        Self(vec![Piece::Reason(text, bytes)])
+    }
+
+    pub(super) fn and(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.0.push(Piece::Ours(text.into()));
+        self
+    }
+
+    pub(super) fn and_untrusted(mut self, text: impl Into<String>) -> Self {
+        self.0.push(Piece::Untrusted(text.into(), TEXT));
+        self
+    }
+
+    pub(super) fn and_text(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// The parts, with `between` between them; `None` of none.
+    pub(super) fn join(
+        parts: impl IntoIterator<Item = Self>,
+        between: &'static str,
+    ) -> Option<Self> {
+        parts
+            .into_iter()
+            .reduce(|all, part| all.and(between).and_text(part))
+    }
+
+    pub(super) fn escaped(&self, form: &impl Escape) -> String {
+        self.escaped_within(usize::MAX, form)
+    }
+
+    /// The same with at most `limit` characters of each untrusted piece.
+    pub(super) fn escaped_within(&self, limit: usize, form: &impl Escape) -> String {
+        let mut escaped = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Ours(text) => escaped.push_str(text),
+                Piece::Id(id) => escaped.push_str(&form.id(id, limit.min(TEXT))),
+                Piece::Untrusted(text, max) => {
+                    let (shown, whole) = form.untrusted(text, limit.min(*max));
+                    let cut = if whole { "" } else { " [cut]" };
+                    escaped.extend([shown.as_str(), cut]);
+                }
+                Piece::Reason(text, bytes) => {
+                    let (shown, whole) = form.untrusted(text, limit.min(REASON));
+                    escaped.push_str(&shown);
+                    if !whole || *bytes > text.len() as u64 {
+                        escaped.push_str(&format!(" [cut; it had {bytes} bytes]"));
+                    }
+                }
+            }
+        }
+        escaped
+    }
+}
 
 /// The name of a watch: 1 to 40 printable ASCII characters without brackets, so that it fits into any subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +143,7 @@ pub struct Subject(String);
 
 impl Subject {
     /// As many characters it may have.
-    pub const MOST: usize = 99;
+    pub const MAX: usize = 99;
 
     /// Makes a subject of any text: what is not printable ASCII becomes `?`, what is too long is cut.
     pub fn new(text: &str) -> Self {
@@ -53,9 +156,9 @@ impl Subject {
         let whole = whole.trim_end();
         Self(match whole.len() {
             0 => "Notice".to_owned(),
-            1..=Self::MOST => whole.to_owned(),
+            1..=Self::MAX => whole.to_owned(),
             _ => {
-                let start = whole.chars().take(Self::MOST - 3);
+                let start = whole.chars().take(Self::MAX - 3);
                 start.chain("...".chars()).collect()
             }
         })
@@ -73,91 +176,10 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A character as it stands in a subject.
-pub(super) fn printable(c: char) -> char {
-    match c.is_ascii_graphic() || c == ' ' {
-        true => c,
-        false => '?',
-    }
-}
-
 /// A message attribute: not empty, at most 256 characters, without control characters; `None` if nothing is left.
 pub(super) fn attribute(text: &str) -> Option<String> {
     let text: String = one_line(text).chars().take(256).collect();
     (!text.is_empty()).then_some(text)
-}
-
-/// Text from outside on one line: control characters and whatever breaks lines, changes
-/// the direction of text or cannot be seen are written out.
-pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    text.chars().for_each(|c| put(c, &mut line));
-    line
-}
-
-/// Adds a character from outside to a line, as [`one_line`] does.
-pub(super) fn put(c: char, line: &mut String) {
-    match c {
-        c if c.is_control() => write_out(c, line),
-        // What breaks lines, changes the direction of text, or cannot be seen.
-        '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => write_out(c, line),
-        c => line.push(c),
-    }
-}
-
-fn write_out(c: char, line: &mut String) {
-    // Writing to a String cannot fail.
-    let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
-}
-
-/// As much of `text` as takes at most `most` characters when `put` has written each; the second value tells
-/// whether that is all of it. What `put` writes for one character is never cut apart.
-pub(super) fn fit(text: &str, most: usize, put: impl Fn(char, &mut String)) -> (String, bool) {
-    let (mut fitting, mut room) = (String::new(), most);
-    let mut written = String::new();
-    for c in text.chars() {
-        written.clear();
-        put(c, &mut written);
-        match room.checked_sub(written.chars().count()) {
-            Some(left) => room = left,
-            None => return (fitting, false),
-        }
-        fitting.push_str(&written);
-    }
-    (fitting, true)
-}
-
-/// As much of both ends of `text` as takes at most `most` characters when `put` has written each, and `gap` for what is
-/// left out between them. Ids often differ only at one end.
-pub(super) fn fit_ends(
-    text: &str,
-    most: usize,
-    gap: &str,
-    put: impl Fn(char, &mut String),
-) -> String {
-    if let (whole, true) = fit(text, most, &put) {
-        return whole;
-    }
-    let room = most.saturating_sub(gap.chars().count());
-    let (mut fitting, _) = fit(text, room / 2, &put);
-    fitting.push_str(gap);
-    let mut room = room - room / 2;
-    let mut end = Vec::new();
-    for c in text.chars().rev() {
-        let mut written = String::new();
-        put(c, &mut written);
-        match room.checked_sub(written.chars().count()) {
-            Some(left) => room = left,
-            None => break,
-        }
-        end.push(written);
-    }
-    fitting.extend(end.into_iter().rev());
-    fitting
 }
 
 /// A duration in words, by its two largest units: `2 h 5 min`.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Failure, Run, WRITES, bounded};
-use crate::message::{Digest, JobNow, Message, Telling, Told};
+use crate::message::{JobNow, Message, Outgoing, RenderContext, digest_sizes};
 use crate::ports::{Claimed, Clock, Listing, Pending, PublishError, Store, Topic};
 use crate::watch::notice::thread;
 use crate::watch::{JobId, Notice, Severity};
@@ -132,12 +132,11 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         if pending.len() <= self.tick.settings.digest_above {
             return pending.into_iter().map(|pending| vec![pending]).collect();
         }
-        let digests = Message::digests(&self.told(&pending), &self.telling());
-        let mut pending: Vec<_> = pending.into_iter().map(Some).collect();
-        let mut take = |place: usize| pending.get_mut(place).and_then(Option::take);
-        digests
-            .into_iter()
-            .map(|Digest { carries, .. }| carries.into_iter().filter_map(&mut take).collect())
+        let sizes = digest_sizes(&self.outgoing(&pending), &self.render_context());
+        let mut pending = pending.into_iter();
+        let batches = sizes.into_iter();
+        batches
+            .map(|size| pending.by_ref().take(size).collect())
             .collect()
     }
 
@@ -151,23 +150,14 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         if Instant::now() >= publish_until {
             return delivered.hold(mine);
         }
-        let messages = Message::digests(&self.told(&mine), &self.telling());
-        let mut mine: Vec<_> = mine.into_iter().map(Some).collect();
-        for Digest { message, carries } in messages {
-            let carried: Batch = carries
-                .into_iter()
-                .filter_map(|place| mine.get_mut(place)?.take())
-                .collect();
-            if delivered.is_throttled {
-                self.let_go(&carried).await;
-                delivered.hold(carried);
-                continue;
-            }
-            match bounded(Some(publish_until), self.publish(topic, &message, &carried)).await {
-                Some(Ok(())) => self.settle(carried, delivered).await,
-                Some(Err(error)) => self.not_published(topic, carried, &error, delivered).await,
-                None => delivered.hold(carried),
-            }
+        let message = Message::of_batch(&self.outgoing(&mine), &self.render_context());
+        let Some(message) = message else {
+            return;
+        };
+        match bounded(Some(publish_until), self.publish(topic, &message, &mine)).await {
+            Some(Ok(())) => self.settle(mine, delivered).await,
+            Some(Err(error)) => self.not_published(topic, mine, &error, delivered).await,
+            None => delivered.hold(mine),
         }
     }
 
@@ -295,10 +285,7 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
                 );
                 let notices: Vec<_> = carried.iter().map(|pending| &pending.notice).collect();
                 let name = self.tick.settings.name.as_ref();
-                let smallest = match notices.as_slice() {
-                    [one] => Message::smallest(one, name),
-                    many => Message::smallest_digest(many, name),
-                };
+                let smallest = Message::smallest(&notices, name);
                 topic.ready().await;
                 topic.publish(&smallest).await
             }
@@ -333,12 +320,12 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         }
     }
 
-    fn told<'b>(&'b self, pending: &'b [Pending]) -> Vec<Told<'b>> {
-        let told = |pending: &'b Pending| Told {
+    fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Outgoing<'b>> {
+        let outgoing = |pending: &'b Pending| Outgoing {
             notice: &pending.notice,
             job_now: self.job_since(pending),
         };
-        pending.iter().map(told).collect()
+        pending.iter().map(outgoing).collect()
     }
 
     /// What was recorded under the job's id since the notice was.
@@ -353,8 +340,8 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> Run<'_, L, S, T, C> {
         })
     }
 
-    fn telling(&self) -> Telling<'_> {
-        Telling {
+    fn render_context(&self) -> RenderContext<'_> {
+        RenderContext {
             name: self.tick.settings.name.as_ref(),
             now: self.now(),
         }

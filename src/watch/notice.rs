@@ -1,4 +1,4 @@
-//! What is told: one notice for one thing that happened, with an id that a repeat carries again.
+//! What is reported: one notice for one thing that happened, with an id that a repeat carries again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,8 +13,8 @@ use super::job::{Job, JobId};
 use super::kind::Kind;
 use super::topic::TopicArn;
 
-/// What a notice does to the incident of its job: what is open from when something was told to be wrong until it is
-/// told how it went on.
+/// What a notice does to the incident of its job, which is open from the report that something is wrong until the
+/// report of how it went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -116,7 +116,7 @@ impl From<Source> for String {
     }
 }
 
-/// The id of a notice: the same for the same thing told twice, different for anything else.
+/// The id of a notice: the same for the same thing reported twice, different for anything else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -178,7 +178,7 @@ impl fmt::Display for NoticeId {
     }
 }
 
-/// A silence that is told of: of a stall, a reminder or a recovery.
+/// The silence that a stall, a reminder or a recovery reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Silence {
@@ -212,7 +212,7 @@ fn hash(list: &Value) -> String {
     hex
 }
 
-/// What a new watch found and what it will tell.
+/// What a new watch found and what it will report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Found {
@@ -220,21 +220,21 @@ pub struct Found {
     pub jobs: u64,
     /// How many of them have each status.
     pub by_status: BTreeMap<String, u64>,
-    /// The kinds that will be told.
+    /// The kinds that will be reported.
     pub notify_on: Vec<Kind>,
     /// How long a silence makes a stall, in seconds.
     pub stall_after_s: i64,
-    /// What ended before this moment is not told.
+    /// What ended before this moment is not reported.
     #[cfg_attr(feature = "schema", schemars(with = "super::job::Time"))]
     pub since: Timestamp,
 }
 
-/// One thing to tell.
+/// One thing to report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
     /// The same for a repeat.
     pub id: NoticeId,
-    /// What it tells.
+    /// What it reports.
     pub kind: Kind,
     /// Whose jobs.
     pub source: Source,

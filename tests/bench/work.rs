@@ -10,7 +10,7 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, Table};
 use fraud_job_watch::invoke::Collected;
-use fraud_job_watch::message::{JobNow, Message, Telling, Told};
+use fraud_job_watch::message::{JobNow, Message, Outgoing, RenderContext, digest_sizes};
 use fraud_job_watch::ports::{Clock, Listing, Ports, Store};
 use fraud_job_watch::run::{Tick, run};
 use fraud_job_watch::settings::WatchSettings;
@@ -304,18 +304,19 @@ fn render_digest() -> Box<dyn FnMut()> {
     let change = judged(Some(&recorded()), &completed()).unwrap();
     let notices = vec![change.notices[0].clone(); 50];
     Box::new(move || {
-        let told: Vec<_> = notices
+        let outgoing: Vec<_> = notices
             .iter()
-            .map(|notice| Told {
+            .map(|notice| Outgoing {
                 notice,
                 job_now: None,
             })
             .collect();
-        let telling = Telling {
+        let context = RenderContext {
             name: None,
             now: now(),
         };
-        assert_eq!(Message::digests(&told, &telling).len(), 1);
+        assert_eq!(digest_sizes(&outgoing, &context), [50]);
+        assert!(Message::of_batch(&outgoing, &context).is_some());
     })
 }
 
@@ -323,15 +324,15 @@ fn render() -> Box<dyn FnMut()> {
     let change = judged(Some(&recorded()), &completed()).unwrap();
     let job = completed();
     Box::new(move || {
-        let told = Told {
+        let outgoing = Outgoing {
             notice: &change.notices[0],
             job_now: Some(JobNow::Same(&job)),
         };
-        let telling = Telling {
+        let context = RenderContext {
             name: None,
             now: now(),
         };
-        assert!(Message::of(&told, &telling).subject.is_some());
+        assert!(Message::of(&outgoing, &context).subject.is_some());
     })
 }
 

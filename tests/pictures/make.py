@@ -98,13 +98,15 @@ def thread():
     posts = []
     for place, one in enumerate(story):
         content, severity = one["content"], one["metadata"]["additionalContext"]["severity"]
-        noticed = re.search(r"\*Noticed:\* \S+ (\d\d:\d\d)", content["description"])[1]
+        # Only an email says when it was detected.
+        detected = rf"Detected: \S+ (\d\d:\d\d).*\n  Event id: {one['id']}"
+        detected = re.search(detected, golden("the_day_that_comes_with_it"))[1]
         # A reply is shown up to its facts, so that the story fits.
         description = content["description"] if place == 0 else content["description"].split("\n\n")[0]
         steps = "".join(f"<li>{markdown(step)}</li>" for step in content["nextSteps"])
         posts.append(
             f"""<div class="post {'reply' if place else ''}"><div class=face>Q</div><div>
-            <h4>Amazon Q <span>APP&nbsp; {noticed}</span></h4>
+            <h4>Amazon Q <span>APP&nbsp; {detected}</span></h4>
             <div class="card {severity}"><h3>{markdown(content["title"])}</h3>
             <p>{markdown(description)}</p><ul>{steps}</ul></div></div></div>"""
         )

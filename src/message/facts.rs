@@ -1,0 +1,196 @@
+//! The facts of a notice, with their labels: progress, pace, silence, times, whose jobs, where to click.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::WatchName;
+use super::text::{Text, ago, in_words};
+use crate::watch::notice::Found;
+use crate::watch::{Incident, Job, Kind, Notice, Source, Status};
+
+/// A fact, if it is known, after its label.
+pub(super) type Fact = (&'static str, Option<Text>);
+
+/// What whoever looks needs: how far the job is, since when, whose it is, where to click. The end is only expected if
+/// the job still is as the notice says.
+pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> Vec<Fact> {
+    let (job, silence) = (notice.job.as_ref(), notice.silence.as_ref());
+    let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
+    let status = job.map(|job| Text::untrusted(job.status.to_string()));
+    let expected_end = expected_end(notice, now).filter(|_| !has_moved_on);
+    let silent = match notice.incident {
+        Some(Incident::Resolved) => "Was silent from",
+        Some(Incident::Open) | None => "Silent since",
+    };
+    let last_recorded = notice.job_seen_at.filter(|_| notice.kind == Kind::Vanished);
+    vec![
+        ("Status", status),
+        ("Progress", progress_and_pace(notice)),
+        ("Expected end", expected_end.map(Text::ours)),
+        (silent, time(silence.map(|silence| silence.since))),
+        ("Started", time(job.and_then(|job| job.started_at))),
+        ("Ended", time(job.and_then(|job| job.completed_at))),
+        ("Last recorded", time(last_recorded)),
+        ("Jobs", notice.found.as_ref().map(jobs_by_status)),
+        ("Detector", job.and_then(detector)),
+        ("Account", Some(account(&notice.source))),
+        ("Console", console(&notice.source)),
+    ]
+}
+
+/// The rest.
+pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp) -> Vec<Fact> {
+    let (job, silence) = (notice.job.as_ref(), notice.silence.as_ref());
+    let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
+    let untrusted = |text: fn(&Job) -> &Option<String>| text(job?).as_deref().map(Text::untrusted);
+    let threshold = silence.map(|silence| seconds_in_words(silence.allowed_s));
+    let waiting = silence.and_then(|silence| Some(counted(silence.waiting?, "job")));
+    let reminder = silence.and_then(|silence| Some(silence.reminder?.to_string()));
+    vec![
+        ("Job", job.map(|job| Text::id(&job.id))),
+        ("Last heartbeat", time(job.and_then(|job| job.heartbeat_at))),
+        ("Stall threshold", threshold.map(Text::ours)),
+        ("Waiting behind it", waiting.map(Text::ours)),
+        ("Reminder", reminder.map(Text::ours)),
+        ("Event type", untrusted(|job| &job.event_type)),
+        ("Input", untrusted(|job| &job.input_path)),
+        ("Output", untrusted(|job| &job.output_path)),
+        ("Detected", time(Some(notice.recorded_at))),
+        ("Watch", name.map(|name| Text::untrusted(name.to_string()))),
+        ("Event id", Some(Text::ours(notice.id.to_string()))),
+    ]
+}
+
+/// Whose jobs: the account and the region.
+pub(super) fn account(source: &Source) -> Text {
+    Text::untrusted(source.account())
+        .and(", ")
+        .and_untrusted(source.region())
+}
+
+/// The console's address, where its form is known: in AWS's standard partition. None is known for a single job.
+pub(super) fn console(source: &Source) -> Option<Text> {
+    let region = source.region();
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let known = source.to_string().starts_with("arn:aws:") && region.chars().all(is_plain);
+    known.then(|| {
+        Text::ours(format!(
+            "https://{region}.console.aws.amazon.com/frauddetector/home?region={region}"
+        ))
+    })
+}
+
+fn detector(job: &Job) -> Option<Text> {
+    let detector = Text::untrusted(job.detector.as_deref()?);
+    Some(match &job.detector_version {
+        Some(version) => detector.and(", version ").and_untrusted(version),
+        None => detector,
+    })
+}
+
+/// The statuses of most jobs, and how many have each.
+fn jobs_by_status(found: &Found) -> Text {
+    let mut statuses: Vec<_> = found.by_status.iter().collect();
+    statuses.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let counts = statuses.into_iter().take(20).map(|(status, count)| {
+        Text::ours(format!("{count} ")).and_text(Text::untrusted_brief(status))
+    });
+    match found.by_status.is_empty() {
+        true => Text::ours("none"),
+        false => Text::join(counts, ", ").unwrap_or_default(),
+    }
+}
+
+/// How long a job took that has ended, from its start to what is reported.
+pub(super) fn took(notice: &Notice) -> Option<String> {
+    let started = notice.job.as_ref()?.started_at?;
+    let took = notice.happened_at.duration_since(started);
+    (took.as_secs() > 0).then(|| in_words(took))
+}
+
+/// How many records a completed job did not process, if there are any.
+pub(super) fn missing_records(notice: &Notice) -> Option<u64> {
+    let job = notice.job.as_ref()?;
+    let missing = job.total_records?.checked_sub(job.processed_records?)?;
+    (notice.kind == Kind::Completed && missing > 0).then_some(missing)
+}
+
+/// Whether another job took the id of one that vanished.
+pub(super) fn is_replaced(notice: &Notice) -> bool {
+    notice.kind == Kind::Vanished && notice.incident != Some(Incident::Open)
+}
+
+/// `1234 of 5000 records`.
+pub(super) fn count(job: &Job) -> Option<String> {
+    let processed = job.processed_records?;
+    Some(match job.total_records {
+        Some(0) | None => counted(processed, "record"),
+        Some(total) => format!("{processed} of {}", counted(total, "record")),
+    })
+}
+
+/// `1234 of 5000 records (24%)`.
+pub(super) fn progress(job: &Job) -> Option<String> {
+    let percent = match (job.processed_records, job.total_records) {
+        (Some(processed), Some(total @ 1..)) => {
+            format!(" ({}%)", u128::from(processed) * 100 / u128::from(total))
+        }
+        (Some(_) | None, Some(_) | None) => String::new(),
+    };
+    Some(format!("{}{percent}", count(job)?))
+}
+
+fn progress_and_pace(notice: &Notice) -> Option<Text> {
+    let progress = progress(notice.job.as_ref()?)?;
+    let pace = pace(notice).map(|pace| match pace {
+        10.0.. => format!(", {pace:.0} records per second on average"),
+        1.0.. => format!(", {pace:.1} records per second on average"),
+        0.01.. => format!(", {pace:.2} records per second on average"),
+        _ => format!(", {:.1} records per hour on average", pace * 3_600.0),
+    });
+    Some(Text::ours(progress + &pace.unwrap_or_default()))
+}
+
+/// Records per second, from the job's start until its count was last known to grow: its end, the beginning of
+/// its silence, or when it was seen.
+fn pace(notice: &Notice) -> Option<f64> {
+    let job = notice.job.as_ref()?;
+    let is_open = notice.incident == Some(Incident::Open);
+    let until = match (job.end(), &notice.silence) {
+        (Some(_), _) => job.completed_at?,
+        (None, Some(silence)) if is_open => silence.since,
+        (None, Some(_) | None) => notice.job_seen_at?,
+    };
+    let seconds = until.duration_since(job.started_at?).as_secs_f64();
+    let records = job.processed_records.filter(|count| *count > 0)? as f64;
+    (seconds >= 1.0).then_some(records / seconds)
+}
+
+/// Only of a job that is seen to go on, and only from what it did so far.
+fn expected_end(notice: &Notice, now: Timestamp) -> Option<String> {
+    let job = notice.job.as_ref()?;
+    if notice.kind != Kind::Recovered || job.status != Status::InProgress {
+        return None;
+    }
+    let left = job.total_records?.checked_sub(job.processed_records?)?;
+    let seconds = left as f64 / pace(notice)?;
+    let end = notice
+        .job_seen_at?
+        .checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
+        .ok()?;
+    (left > 0 && end > now).then(|| {
+        let end = end.strftime("%Y-%m-%d %H:%M UTC");
+        format!("about {end}, at its average pace so far")
+    })
+}
+
+/// `1 job`, `2 jobs`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+pub(super) fn seconds_in_words(seconds: i64) -> String {
+    in_words(SignedDuration::from_secs(seconds))
+}

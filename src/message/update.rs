@@ -1,0 +1,126 @@
+//! What to add to a notice that has waited: for how long, and what has become of its job since.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::facts::is_replaced;
+use super::text::{Text, at, in_words};
+use super::{JobNow, Outgoing};
+use crate::watch::job::{End, Stage};
+use crate::watch::{Incident, Job, Kind, Notice};
+
+/// A run takes at most 15 minutes, so what has waited longer was not delivered by the run that recorded it.
+const ONE_RUN: SignedDuration = SignedDuration::from_mins(15);
+
+/// What to know before the rest of a notice.
+#[derive(Default)]
+pub(super) struct Update {
+    /// The first line, if there is something to add.
+    pub(super) sentences: Option<Text>,
+    /// The same in a few words.
+    pub(super) asides: Option<Text>,
+    /// What to do instead of what the notice says.
+    pub(super) step: Option<&'static str>,
+    /// Whether the job is no longer as the notice says.
+    pub(super) has_moved_on: bool,
+}
+
+impl Update {
+    pub(super) fn of(outgoing: &Outgoing<'_>, now: Timestamp) -> Self {
+        let since = since(outgoing.notice, outgoing.job_now).map(|since| since.update());
+        let since = since.unwrap_or_default();
+        let waited = now.duration_since(outgoing.notice.recorded_at);
+        if waited <= ONE_RUN {
+            return since;
+        }
+        let waited = in_words(waited);
+        let after = |first: String, then| {
+            let both = [Some(Text::ours(first)), then];
+            both.into_iter().flatten()
+        };
+        let delayed = format!("Delayed: recorded {waited} ago.");
+        Self {
+            sentences: Text::join(after(delayed, since.sentences), " "),
+            asides: Text::join(after(format!("{waited} late"), since.asides), ", "),
+            ..since
+        }
+    }
+}
+
+/// What has become of a job since a notice of it was recorded.
+enum Since<'a> {
+    /// It has ended.
+    Ended(&'a Job),
+    /// A silent one shows life, or one with an unknown end goes on.
+    Alive,
+    /// A vanished one is listed again.
+    Back,
+    /// Another job with its id has started.
+    Replaced(&'a Job),
+}
+
+impl Since<'_> {
+    fn update(&self) -> Update {
+        let when = |time: Option<Timestamp>| time.map(at);
+        let (sentence, aside, step) = match self {
+            Self::Ended(job) => (
+                Text::ours("The job has since ended (")
+                    .and_untrusted(job.status.to_string())
+                    .and(when(job.finished_at()).map_or_else(String::new, |at| format!(", {at}")))
+                    .and(")."),
+                Text::ours("now ").and_untrusted(job.status.as_str()),
+                Some("Nothing to do about this any more: the job has ended."),
+            ),
+            Self::Alive => (
+                Text::ours("The job has since shown signs of life."),
+                Text::ours("alive since"),
+                Some("Nothing to do for now: the job goes on."),
+            ),
+            Self::Back => (
+                Text::ours("The job has since been listed again."),
+                Text::ours("listed again since"),
+                Some("Nothing to do for now: the job is back."),
+            ),
+            Self::Replaced(by) => (
+                Text::ours("Another job with the same id has since started")
+                    .and(when(by.started_at).map_or_else(String::new, |at| format!(" ({at})")))
+                    .and("."),
+                Text::ours("id reused since"),
+                None,
+            ),
+        };
+        Update {
+            sentences: Some(sentence),
+            asides: Some(aside),
+            step,
+            has_moved_on: true,
+        }
+    }
+}
+
+fn since<'a>(notice: &'a Notice, job_now: Option<JobNow<'a>>) -> Option<Since<'a>> {
+    let then = notice.job.as_ref()?;
+    let now = match job_now? {
+        JobNow::Same(job) => job,
+        // It says that itself.
+        JobNow::Another(_) if is_replaced(notice) => return None,
+        JobNow::Another(job) => return Some(Since::Replaced(job)),
+    };
+    let has_ended = now.end().is_some();
+    match then.end() {
+        // What is said of a known end stays true.
+        Some(End::Completed | End::Failed | End::Canceled) => None,
+        Some(End::Unknown) if now.status == then.status => None,
+        Some(End::Unknown) | None if has_ended => Some(Since::Ended(now)),
+        Some(End::Unknown) => Some(Since::Alive),
+        None if notice.kind == Kind::Vanished => Some(Since::Back),
+        None if notice.incident == Some(Incident::Open) => {
+            // That it is being canceled is no sign of life.
+            let stages = (then.status.stage(), now.status.stage());
+            let moved = now.heartbeat_at > then.heartbeat_at
+                || now.processed_records > then.processed_records
+                || stages == (Some(Stage::Waits), Some(Stage::Runs));
+            moved.then_some(Since::Alive)
+        }
+        None => None,
+    }
+}
