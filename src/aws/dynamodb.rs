@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 use tracing::debug;
 
-use super::explain;
+use super::error::explain;
 use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError, UnreadableItem};
 use crate::watch::judge::Expected;
 use crate::watch::{Change, Item, JobId, Key, Notice, Source, TopicArn};

@@ -24,7 +24,7 @@ use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponse
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::{explain, is_throttled};
+use super::error::{explain, is_throttled};
 use crate::ports::{Listing, ListingError, Page};
 use crate::watch::{JobId, ListedJob};
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::{explain, is_throttled};
+use super::error::{explain, is_throttled};
 use crate::message::{Body, Message};
 use crate::ports::{PublishError, Topic};
 use crate::watch::TopicArn;
