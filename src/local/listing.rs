@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::message::one_line;
 use crate::ports::{self, ListingError, Page};
 use crate::watch::job::time;
+use crate::watch::listed::Object;
 use crate::watch::{Job, JobId, ListedJob, Source};
 
 /// What a file should hold.
@@ -190,11 +191,7 @@ fn page(document: Value) -> Result<(Vec<ListedJob>, bool), String> {
 }
 
 fn job(value: Value) -> ListedJob {
-    // Of an array serde would take the members in their order.
-    match value {
-        Value::Object(_) => ListedJob::deserialize(value).unwrap_or_default(),
-        _ => ListedJob::default(),
-    }
+    Object::deserialize(value).map_or_else(|_| ListedJob::default(), |Object(job)| job)
 }
 
 /// What an error says, without the place in its end.
