@@ -675,7 +675,7 @@ fn a_status_is_kept_until_a_view_has_one_that_says_more() {
 fn that_a_job_was_replaced_is_stored_and_else_nothing_of_it() {
     let stored = |story: &Story| serde_json::to_value(story.record()).unwrap()["replaced"].clone();
     let mut story = Story::begun();
-    assert_eq!(stored(&story), serde_json::Value::Null);
+    assert_eq!(stored(&story), false);
     story.sees(
         "08:15",
         &but(runs("08:14", 1), |job| job.started_at = Some(at("08:10"))),

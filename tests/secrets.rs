@@ -13,7 +13,7 @@ use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table};
 use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::ports::{Clock, Ports};
 use fraud_job_watch::run::Tick;
-use fraud_job_watch::settings::Settings;
+use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -178,7 +178,7 @@ async fn logged(
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .build();
-    let settings = Settings::read(|name| match name {
+    let settings = LambdaSettings::read(|name| match name {
         "TOPIC_ARN" => Some("arn:aws:sns:eu-west-1:123456789012:jobs".to_owned()),
         "STATE_TABLE" => Some("state".to_owned()),
         _ => None,

@@ -20,7 +20,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 use crate::ports::{Ports, SystemClock};
-use crate::settings::Settings;
+use crate::settings::LambdaSettings;
 use crate::watch::{Source, TopicArn};
 
 pub use dynamodb::Table;
@@ -39,7 +39,7 @@ pub struct Clients {
 
 impl Clients {
     /// Makes the clients, with credentials and region from the environment. No call is made yet.
-    pub async fn connect(settings: &Settings) -> Self {
+    pub async fn connect(settings: &LambdaSettings) -> Self {
         let config = loader().load().await;
         let topic = |arn: &TopicArn| SnsTopic::new(sns_client(&config, arn), arn.clone());
         Self {
