@@ -113,25 +113,8 @@ pub fn seen(
     let mut seen: Vec<_> = jobs
         .into_values()
         .map(|job| {
-            let last_sign_at = match job.end() {
-                None => Some(match memory.job(&job.id) {
-                    Some(record) => sign_of_life(&record, &job, now),
-                    None => first_sign(&job, now),
-                }),
-                Some(_) => job.finished_at(),
-            };
             let events = told.get(job.id.as_str()).map(Vec::as_slice);
-            let data = |name: &'static str| {
-                let data = events.unwrap_or_default().iter();
-                data.filter_map(move |event| event.get("data")?.get(name)?.as_str())
-            };
-            Seen {
-                last_sign_at,
-                told: data("kind").map(str::to_owned).collect(),
-                is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
-                    || data("severity").any(|it| it == "error"),
-                job,
-            }
+            Seen::of(job, memory, now, events.unwrap_or_default())
         })
         .collect();
     seen.sort_by(|a, b| {
@@ -142,6 +125,29 @@ pub fn seen(
         rank(b).cmp(&rank(a))
     });
     seen
+}
+
+impl Seen {
+    fn of(job: Job, memory: &Memory, now: Timestamp, events: &[&Value]) -> Self {
+        let last_sign_at = match job.end() {
+            None => Some(match memory.job(&job.id) {
+                Some(record) => sign_of_life(&record, &job, now),
+                None => first_sign(&job, now),
+            }),
+            Some(_) => job.finished_at(),
+        };
+        let data = |name: &'static str| {
+            let data = events.iter();
+            data.filter_map(move |event| event.get("data")?.get(name)?.as_str())
+        };
+        Self {
+            last_sign_at,
+            told: data("kind").map(str::to_owned).collect(),
+            is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
+                || data("severity").any(|it| it == "error"),
+            job,
+        }
+    }
 }
 
 /// What a message tells of: one event, or those of a digest.

@@ -16,7 +16,7 @@ use crate::watch::{JobId, ListedJob};
 use reading::send;
 
 /// The most that the service gives in one page.
-const PAGE: i32 = 50;
+const PAGE_SIZE: i32 = 50;
 
 /// Amazon Fraud Detector.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Listing for FraudDetector {
         let request = self
             .client
             .get_batch_prediction_jobs()
-            .max_results(PAGE)
+            .max_results(PAGE_SIZE)
             .set_next_token(token.map(str::to_owned));
         let answer = send(request)
             .await
