@@ -15,10 +15,11 @@
 //!
 //! The outer ring gives the ports a world:
 //! - [`aws`]: Fraud Detector, DynamoDB, SNS
-//! - [`local`]: listing files, a state file, a terminal; what `preview` uses
+//! - `local`: listing files, a state file, a terminal; what the feature `preview` adds
 
 pub mod aws;
 pub mod invoke;
+#[cfg(feature = "preview")]
 pub mod local;
 pub mod message;
 pub mod ports;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use fraud_job_watch::aws::Clients;
 use fraud_job_watch::invoke::{Failed, invoke, time_given};
 use fraud_job_watch::run::{Answer, Outcome, Tick};
-use fraud_job_watch::settings::Settings;
+use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry::{self, Metrics};
 use fraud_job_watch::watch::Source;
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
     {
         eprintln!("no log: {failed}");
     }
-    let settings = match Settings::read(lookup) {
+    let settings = match LambdaSettings::read(lookup) {
         Ok(settings) => settings,
         Err(invalid) => {
             error!(error_type = "SettingsInvalid", "{invalid}");
@@ -45,7 +45,7 @@ async fn main() -> ExitCode {
 
 async fn handle(
     event: LambdaEvent<Value>,
-    settings: &Settings,
+    settings: &LambdaSettings,
     clients: &Clients,
 ) -> Result<Answer, Diagnostic> {
     let LambdaEvent { payload, context } = event;

@@ -103,7 +103,7 @@ const DETAILED_METRICS: Variable = Variable {
 
 /// What the Lambda is told by its variables.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct LambdaSettings {
     /// Where messages go.
     pub topic: TopicArn,
     /// Where errors go instead.
@@ -163,7 +163,7 @@ impl fmt::Display for SettingsInvalid {
 
 impl std::error::Error for SettingsInvalid {}
 
-impl Settings {
+impl LambdaSettings {
     /// Reads all variables. An empty value counts as not set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
         let mut reader = Reader {

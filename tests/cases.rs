@@ -10,7 +10,7 @@ use std::path::Path;
 
 use fraud_job_watch::invoke::Collected;
 use fraud_job_watch::local::FixedClock;
-use fraud_job_watch::local::listing::Listing;
+use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::Ports;
@@ -73,7 +73,7 @@ impl Watch {
         }
         let file = Path::new("a look");
         let ports = Ports {
-            listing: Listing::of_bytes(file, listing.to_string().as_bytes()).unwrap(),
+            listing: SavedListing::of_bytes(file, listing.to_string().as_bytes()).unwrap(),
             store: self.state.clone(),
             topic: Collected::new(self.topic.clone()),
             urgent: None,

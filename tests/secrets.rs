@@ -13,7 +13,7 @@ use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table};
 use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::ports::{Clock, Ports};
 use fraud_job_watch::run::Tick;
-use fraud_job_watch::settings::Settings;
+use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -178,7 +178,7 @@ async fn logged(
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .build();
-    let settings = Settings::read(|name| match name {
+    let settings = LambdaSettings::read(|name| match name {
         "TOPIC_ARN" => Some("arn:aws:sns:eu-west-1:123456789012:jobs".to_owned()),
         "STATE_TABLE" => Some("state".to_owned()),
         _ => None,
@@ -229,10 +229,12 @@ fn state() -> Value {
     };
     let job = |id: &str| {
         json!({
-            "phase": text("active"), "id": text(id), "status": text("IN_PROGRESS"),
-            "started_at": text("2026-03-02T09:00:00Z"), "first_seen_at": text("2026-03-02T09:00:00Z"),
-            "recorded_at": text("2026-03-02T09:00:00Z"), "key": text("2026-03-02T09:00:00Z"),
-            "sign_at": text("2026-03-02T09:00:00Z"), "input_path": text("s3://tell-tale"),
+            "phase": text("active"), "job": {"M": {
+                "id": text(id), "status": text("IN_PROGRESS"),
+                "started_at": text("2026-03-02T09:00:00Z"), "input_path": text("s3://tell-tale"),
+            }},
+            "first_seen_at": text("2026-03-02T09:00:00Z"), "recorded_at": text("2026-03-02T09:00:00Z"),
+            "key": text("2026-03-02T09:00:00Z"), "sign_at": text("2026-03-02T09:00:00Z"),
         })
     };
     let watch =
@@ -287,15 +289,19 @@ async fn no_stored_item_that_makes_no_sense_is_repeated_in_the_log() {
     let told = || json!({"S": "s3://tell-tale"});
     for place in [
         "phase",
-        "started_at",
+        "job.started_at",
         "rev",
         "stall",
         "expires",
-        "id",
-        "processed_records",
+        "job.id",
+        "job.processed_records",
     ] {
         let mut odd = state();
-        odd["Items"][1][place] = told();
+        let item = &mut odd["Items"][1];
+        match place.strip_prefix("job.") {
+            Some(member) => item["job"]["M"][member] = told(),
+            None => item[place] = told(),
+        }
         let (log, answer, _) = logged("INFO", None, odd).await;
         let names_it = log.contains("job#running") && log.contains("makes no sense");
         assert!(names_it, "{place}: {log}");

@@ -1,6 +1,6 @@
 //! Bad or missing variables are all named at once; the README names every variable.
 
-use fraud_job_watch::settings::{Settings, VARIABLES, WatchSettings};
+use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::Kind;
 use jiff::SignedDuration;
 
@@ -17,7 +17,7 @@ const TABLE: (&str, &str) = ("STATE_TABLE", "state");
 
 #[test]
 fn empty_counts_as_not_set_and_the_defaults_hold() {
-    let settings = Settings::read(lookup(&[
+    let settings = LambdaSettings::read(lookup(&[
         TOPIC,
         TABLE,
         ("STALL_AFTER", ""),
@@ -47,7 +47,7 @@ fn all_faults_are_named_at_once_with_value_rule_and_example() {
         ("REMIND_AFTER", "never"),
         ("WATCH_NAME", "a]b"),
     ];
-    let invalid = Settings::read(lookup(&bad)).unwrap_err().to_string();
+    let invalid = LambdaSettings::read(lookup(&bad)).unwrap_err().to_string();
     for (name, value) in bad {
         assert!(
             invalid.contains(&format!("{name} is {value:?}")),
@@ -100,7 +100,7 @@ fn durations() {
 
 #[test]
 fn topics() {
-    let read = |arn| Settings::read(lookup(&[("TOPIC_ARN", arn), TABLE])).is_ok();
+    let read = |arn| LambdaSettings::read(lookup(&[("TOPIC_ARN", arn), TABLE])).is_ok();
     assert!(read("arn:aws:sns:eu-west-1:123456789012:fraud-jobs"));
     for arn in [
         "arn:aws:sns:eu-west-1:123456789012:fraud-jobs.fifo",

@@ -21,6 +21,7 @@ mod judge;
 mod kill;
 mod lab;
 mod lab_itself;
+mod local;
 mod messages;
 mod notice;
 mod pager;

@@ -3,7 +3,8 @@
 use aws_config::Region;
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 
-use super::{FraudDetector, causes, loader};
+use super::error::causes;
+use super::{FraudDetector, loader};
 
 /// Where Fraud Detector is: <https://docs.aws.amazon.com/general/latest/gr/frauddetector.html>.
 const REGIONS: [&str; 6] = [

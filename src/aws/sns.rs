@@ -12,14 +12,14 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::{explain, is_throttled};
+use super::error::{explain, is_throttled};
 use crate::message::{Body, Message};
 use crate::ports::{PublishError, Topic};
 use crate::watch::TopicArn;
 
 /// More than ten messages a second make SNS deactivate an email subscription; half of that leaves room for a
 /// second run.
-const INTERVAL: Duration = Duration::from_millis(200);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// An SNS topic.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Topic for SnsTopic {
                 match *next {
                     Some(next) if next > now => next,
                     Some(_) | None => {
-                        *next = Some(now + INTERVAL);
+                        *next = Some(now + PUBLISH_INTERVAL);
                         return;
                     }
                 }

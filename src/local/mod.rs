@@ -1,11 +1,12 @@
 //! A world on a laptop: listing files for the service, a file or memory for the table, a clock that stands still.
 //!
-//! What is published is kept by [`crate::invoke::Collected`] and shown by the terminal.
+//! What is published is kept by [`crate::invoke::Collected`] and shown by the [`terminal`].
 
-pub mod listing;
-pub mod saved;
+pub mod bad_file;
+pub mod report;
+pub mod saved_events;
+pub mod saved_listing;
 pub mod state;
-#[cfg(feature = "preview")]
 pub mod terminal;
 
 use jiff::Timestamp;

@@ -1,91 +1,21 @@
-//! What one run over a listing file did, for people and for programs.
+//! A report as a terminal shows it.
 //!
 //! Text from a listing goes through [`one_line`], and JSON is written in ASCII, so that nothing in a file can
 //! steer the terminal.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write as _};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::listing::Listing;
-use super::state::Memory;
-use crate::message::{Message, in_words, one_line};
+use super::report::{Report, Seen, events};
+use crate::message::{in_words, one_line};
 use crate::run::Answer;
-use crate::watch::Job;
-use crate::watch::job::End;
-use crate::watch::life::{first_sign, sign_of_life};
 
 /// As many jobs that ended, and of which nothing is told, are shown.
 const ENDED_ROWS: usize = 10;
-
-/// Where a run's clock came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClockFrom {
-    /// From whoever called.
-    Given,
-    /// The latest time in the file.
-    LatestTime,
-    /// The computer's: the file has no time.
-    Computer,
-    /// The computer's, just before an account was listed.
-    Live,
-}
-
-impl fmt::Display for ClockFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Given => "as given",
-            Self::LatestTime => {
-                "the latest time in the file; FILE@TIME, or --now for the last, changes it"
-            }
-            Self::Computer => {
-                "the computer's, as the file has no time; FILE@TIME, or --now for the last, changes it"
-            }
-            Self::Live => "when the listing began",
-        })
-    }
-}
-
-/// What a run over one listing did.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The file.
-    pub listing: String,
-    /// What time it was.
-    pub clock: Timestamp,
-    /// Why that.
-    pub clock_from: ClockFrom,
-    /// What the run says of itself.
-    pub answer: Answer,
-    /// The jobs of the listing: active ones first, then those that something is told of, the newest of each first.
-    pub jobs: Vec<Seen>,
-    /// What would have been published.
-    #[serde(rename = "notices", serialize_with = "all_events")]
-    pub messages: Vec<Message>,
-    /// What went wrong.
-    pub failures: Vec<String>,
-}
-
-/// A job of the listing.
-#[derive(Clone, Debug, Serialize)]
-pub struct Seen {
-    /// The job.
-    #[serde(flatten)]
-    pub job: Job,
-    /// The last sign of life of an active job; when another ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_sign_at: Option<Timestamp>,
-    /// The kinds of notices about it, from this listing.
-    pub told: Vec<String>,
-    #[serde(skip)]
-    is_bad: bool,
-}
 
 /// Where a report is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,73 +42,13 @@ impl Screen {
     }
 }
 
-/// The jobs of a listing as the run left them; of one that is listed twice, the later.
-pub fn seen(listing: &Listing, memory: &Memory, now: Timestamp, messages: &[Message]) -> Vec<Seen> {
-    let mut told: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for event in messages.iter().flat_map(events) {
-        if let Some(id) = event.pointer("/data/job/id").and_then(Value::as_str) {
-            told.entry(id).or_default().push(event);
-        }
-    }
-    let read = |listed: &crate::watch::ListedJob| {
-        Job::read(listed.clone())
-            .ok()
-            .map(|job| job.plausible_at(now))
-    };
-    let jobs: BTreeMap<_, _> = listing
-        .jobs()
-        .filter_map(read)
-        .map(|job| (job.id.clone(), job))
-        .collect();
-    let mut seen: Vec<_> = jobs
-        .into_values()
-        .map(|job| {
-            let last_sign_at = match job.end() {
-                None => Some(match memory.job(&job.id) {
-                    Some(record) => sign_of_life(&record, &job, now),
-                    None => first_sign(&job, now),
-                }),
-                Some(_) => job.finished_at(),
-            };
-            let events = told.get(job.id.as_str()).map(Vec::as_slice);
-            let data = |name: &'static str| {
-                let data = events.unwrap_or_default().iter();
-                data.filter_map(move |event| event.get("data")?.get(name)?.as_str())
-            };
-            Seen {
-                last_sign_at,
-                told: data("kind").map(str::to_owned).collect(),
-                is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
-                    || data("severity").any(|it| it == "error"),
-                job,
-            }
-        })
-        .collect();
-    seen.sort_by(|a, b| {
-        let rank = |seen: &Seen| {
-            let when = seen.job.started_at.max(seen.last_sign_at);
-            (seen.job.end().is_none(), !seen.told.is_empty(), when)
-        };
-        rank(b).cmp(&rank(a))
-    });
-    seen
-}
-
-/// What a message tells of: one event, or those of a digest.
-fn events(message: &Message) -> &[Value] {
-    match message.event.pointer("/data/events") {
-        Some(Value::Array(events)) => events,
-        Some(_) | None => std::slice::from_ref(&message.event),
-    }
-}
-
 /// JSON for a terminal: indented, in ASCII.
 pub fn ascii_json(value: &Value) -> Result<String, serde_json::Error> {
     Ok(in_ascii(&serde_json::to_string_pretty(value)?))
 }
 
 /// JSON with everything but ASCII written out, and a line break at its end.
-fn in_ascii(json: &str) -> String {
+pub(super) fn in_ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\n' || c.is_ascii() && !c.is_control() {
@@ -196,11 +66,6 @@ fn in_ascii(json: &str) -> String {
 }
 
 impl Report {
-    /// For programs: JSON on one line, in ASCII.
-    pub fn json(&self) -> Result<String, serde_json::Error> {
-        Ok(in_ascii(&serde_json::to_string(self)?))
-    }
-
     /// For people: the jobs, and the notices as an inbox would get them.
     pub fn text(&self, screen: Screen) -> String {
         let mut lines = vec![
@@ -339,60 +204,5 @@ impl Report {
                 told.join(", ")
             },
         ]
-    }
-}
-
-fn all_events<S: Serializer>(messages: &[Message], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(messages.iter().flat_map(events))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::watch::ListedJob;
-
-    #[test]
-    fn many_ended_jobs_are_counted_not_listed() {
-        let jobs = (0..10_000).map(|i| ListedJob {
-            job_id: Some(format!("job-{i:05}")),
-            status: Some(if i == 7 { "IN_PROGRESS" } else { "COMPLETE" }.to_owned()),
-            start_time: Some(format!("2026-03-01T{:02}:{:02}:00Z", i / 600, i / 10 % 60)),
-            ..ListedJob::default()
-        });
-        let listing = Listing::of_pages([jobs.collect()]);
-        let now = "2026-03-02T08:00:00Z".parse().unwrap_or_default();
-        let report = Report {
-            listing: "many.json".to_owned(),
-            clock: now,
-            clock_from: ClockFrom::Given,
-            answer: Answer::default(),
-            jobs: seen(&listing, &Memory::default(), now, &[]),
-            messages: Vec::new(),
-            failures: Vec::new(),
-        };
-        let text = report.text(Screen {
-            width: None,
-            colour: false,
-        });
-        let rows: Vec<_> = text
-            .lines()
-            .filter(|line| line.starts_with("job-"))
-            .collect();
-        assert_eq!(rows.len(), ENDED_ROWS + 1);
-        assert!(rows.iter().take(1).all(|row| row.starts_with("job-00007")));
-        assert!(
-            text.contains("and 9989 more, ended earlier"),
-            "what is left out is counted"
-        );
-        let narrow = report.text(Screen {
-            width: Some(60),
-            colour: true,
-        });
-        assert!(
-            narrow
-                .lines()
-                .filter(|line| line.contains("job-"))
-                .all(|line| line.len() <= 60)
-        );
     }
 }

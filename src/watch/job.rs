@@ -1,16 +1,16 @@
-//! One batch prediction job, as the service lists it and as this crate understands it.
+//! One batch prediction job, as this crate understands it.
 //!
-//! Every member of a listed job is optional, times are strings, and the service breaks its own patterns, so
-//! only an id is asked for; whatever else cannot be read counts as absent. Text is cut here, once, so that no
-//! item, event or message grows beyond what its carrier takes.
+//! Times are listed as strings, and the service breaks its own patterns, so only an id is asked for; whatever else
+//! cannot be read counts as absent. Text is cut here, once, so that no item, event or message grows beyond what its
+//! carrier takes.
 
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::life::is_ahead;
+use super::listed::ListedJob;
 
 /// The longest id that the state table can hold as a key, in bytes.
 pub const ID_BYTES: usize = 1_000;
@@ -21,112 +21,6 @@ pub const TEXT_BYTES: usize = 1_024;
 
 /// 2019-01-01, in seconds since 1970. The service came later.
 const EARLIEST: i64 = 1_546_300_800;
-
-/// A job as it stands in a listing, member for member: `GetBatchPredictionJobs`, and what
-/// `aws frauddetector get-batch-prediction-jobs` prints. A member of another type than it should be counts as absent.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[expect(
-    missing_docs,
-    reason = "the members are the service's own, documented in its API reference"
-)]
-pub struct ListedJob {
-    #[serde(deserialize_with = "text")]
-    pub job_id: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub arn: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub status: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub failure_reason: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub start_time: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub completion_time: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub last_heartbeat_time: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub input_path: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub output_path: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub event_type_name: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub detector_name: Option<String>,
-    #[serde(deserialize_with = "text")]
-    pub detector_version: Option<String>,
-    #[serde(deserialize_with = "count")]
-    pub processed_records_count: Option<i64>,
-    #[serde(deserialize_with = "count")]
-    pub total_records_count: Option<i64>,
-}
-
-fn text<'de, D: Deserializer<'de>>(member: D) -> Result<Option<String>, D::Error> {
-    Ok(match member.deserialize_any(Member)? {
-        Scalar::Text(text) => Some(text),
-        _ => None,
-    })
-}
-
-fn count<'de, D: Deserializer<'de>>(member: D) -> Result<Option<i64>, D::Error> {
-    Ok(match member.deserialize_any(Member)? {
-        Scalar::Count(count) => Some(count),
-        _ => None,
-    })
-}
-
-/// What a member is, if it is what members should be.
-enum Scalar {
-    Text(String),
-    Count(i64),
-    Neither,
-}
-
-struct Member;
-
-impl<'de> Visitor<'de> for Member {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member of a job")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text))
-    }
-
-    fn visit_i64<E>(self, count: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Count(count))
-    }
-
-    fn visit_u64<E>(self, count: u64) -> Result<Scalar, E> {
-        Ok(i64::try_from(count).map_or(Scalar::Neither, Scalar::Count))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Neither)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Neither)
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Neither)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Scalar, A::Error> {
-        IgnoredAny.visit_seq(list).map(|_| Scalar::Neither)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Scalar, A::Error> {
-        IgnoredAny.visit_map(object).map(|_| Scalar::Neither)
-    }
-}
 
 /// Why a listed job cannot be watched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -370,18 +264,15 @@ impl Job {
                 None => (None, None),
             };
         let text = |text: Option<String>| text.map(|text| cut(text, TEXT_BYTES).0);
+        let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
         Ok(Self {
             id: JobId::try_from(id.unwrap_or_default())?,
             status: Status::from(listed.status.unwrap_or_default()),
             started_at: listed.start_time.as_deref().and_then(time),
             heartbeat_at: listed.last_heartbeat_time.as_deref().and_then(time),
             completed_at: listed.completion_time.as_deref().and_then(time),
-            processed_records: listed
-                .processed_records_count
-                .and_then(|n| u64::try_from(n).ok()),
-            total_records: listed
-                .total_records_count
-                .and_then(|n| u64::try_from(n).ok()),
+            processed_records: count(listed.processed_records_count),
+            total_records: count(listed.total_records_count),
             failure_reason,
             failure_reason_bytes,
             detector: text(listed.detector_name),

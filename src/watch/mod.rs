@@ -1,21 +1,23 @@
 //! What a job's story is and what of it is told: pure, with `now` passed in.
 //!
-//! [`job`] reads what the service lists, [`record`] is what is kept of it between runs, [`life`] finds the
-//! latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides, and [`notice`] is what it decides to
-//! report, of which [`kind`] and to which [`topic`].
+//! [`listed`] is what the service lists and [`job`] what is understood of it, [`record`] is what is kept of it between
+//! runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides, and
+//! [`notice`] is what it decides to report, of which [`kind`] and to which [`topic`].
 
 pub mod job;
 pub mod judge;
 pub mod kind;
 pub mod life;
+pub mod listed;
 pub mod notice;
 pub mod queue;
 pub mod record;
 pub mod topic;
 
-pub use job::{Job, JobId, ListedJob, Status, Unreadable};
+pub use job::{Job, JobId, Status, Unreadable};
 pub use judge::{Change, Policy};
 pub use kind::{Kind, Selection, Severity};
+pub use listed::ListedJob;
 pub use notice::{Incident, Notice, NoticeId, Source};
 pub use queue::Queue;
 pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};

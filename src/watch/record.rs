@@ -2,6 +2,8 @@
 //!
 //! Every item has a revision that grows by one with each write, and the name of the run that wrote it, so that
 //! a run can tell its own write, whose answer was lost, from another's.
+//!
+//! Members without a value are serialized as well, as null, so that a store knows what to remove.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,7 +28,6 @@ pub struct Baseline {
     /// What ended before this moment is history: the first run's start, less a minute.
     pub since: Timestamp,
     /// When the first listing was complete, if one was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<Timestamp>,
 }
 
@@ -72,7 +73,6 @@ pub struct Record {
     pub phase: Phase,
     /// The job as it was when it was last seen and written: its status is the last one that is known here, its count
     /// the highest. Of an ended one only what is needed to know it again.
-    #[serde(flatten)]
     pub job: Job,
     /// What ids and threads are made of: its start when it was first seen, or else that moment. It never changes.
     pub key: Timestamp,
@@ -83,7 +83,6 @@ pub struct Record {
     /// Its last sign of life: a heartbeat's own time, or when something else was seen.
     pub sign_at: Timestamp,
     /// A heartbeat that was ahead of its time when it was seen. It is no sign of life, also when its time comes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead_at: Option<Timestamp>,
     /// From how many stalls it has recovered.
     #[serde(default)]
@@ -92,19 +91,15 @@ pub struct Record {
     #[serde(default)]
     pub episode: u32,
     /// The stall that was told and not yet left.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stall: Option<Stall>,
     /// When a complete listing first did not show it, if none has shown it since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent_since: Option<Timestamp>,
     /// The topics that heard of a stall or a vanishing that is not yet closed.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default)]
     pub heard: BTreeSet<TopicArn>,
     /// The job that had its id before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<Predecessor>,
     /// When the record may be forgotten, in seconds since 1970; until it is deleted it counts as absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
 }
 

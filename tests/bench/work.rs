@@ -285,7 +285,7 @@ fn read_state() -> Box<dyn FnMut()> {
     let items: Vec<_> = (0..100)
         .map(|number| {
             let mut item = item.clone();
-            item["id"] = json!({"S": format!("history_{number:08}")});
+            item["job"]["M"]["id"] = json!({"S": format!("history_{number:08}")});
             item["item"] = json!({"S": format!("job#history_{number:08}")});
             item
         })

@@ -16,12 +16,12 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, Table};
 use fraud_job_watch::invoke::invoke;
-use fraud_job_watch::local::listing::Listing as File;
+use fraud_job_watch::local::saved_listing::SavedListing as File;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message, PUBLISH_BYTES};
 use fraud_job_watch::ports::{Clock, Listing, Ports, PublishError, Store, Topic};
 use fraud_job_watch::run::{Failure, Tick, run};
-use fraud_job_watch::settings::{Settings, VARIABLES, WatchSettings};
+use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::job::time;
 use fraud_job_watch::watch::{Job, ListedJob, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
@@ -456,7 +456,7 @@ fn settings(text: &str) {
             .position(|variable| variable.name == name)?;
         Some((*values.get(place)?).to_owned())
     };
-    match Settings::read(lookup) {
+    match LambdaSettings::read(lookup) {
         Ok(settings) => {
             for arn in [Some(&settings.topic), settings.urgent_topic.as_ref()] {
                 assert!(arn.is_none_or(|arn| arn.as_str().split(':').count() == 6));

@@ -135,9 +135,11 @@ fn watch() -> Value {
 fn active() -> Value {
     let attributes = json!({
         "rev": {"N": "3"}, "by": {"S": "run"}, "phase": {"S": "active"},
-        "id": {"S": "job"}, "status": {"S": "IN_PROGRESS"},
-        "started_at": {"S": "2026-03-02T08:00:00Z"}, "heartbeat_at": {"S": "2026-03-02T08:30:00Z"},
-        "processed_records": {"N": "5"}, "input_path": {"S": "s3://B/in.csv"},
+        "job": {"M": {
+            "id": {"S": "job"}, "status": {"S": "IN_PROGRESS"},
+            "started_at": {"S": "2026-03-02T08:00:00Z"}, "heartbeat_at": {"S": "2026-03-02T08:30:00Z"},
+            "processed_records": {"N": "5"}, "input_path": {"S": "s3://B/in.csv"},
+        }},
         "first_seen_at": {"S": "2026-03-02T08:01:00Z"}, "recorded_at": {"S": "2026-03-02T10:00:00Z"},
         "key": {"S": "2026-03-02T08:00:00Z"}, "sign_at": {"S": "2026-03-02T08:40:00Z"},
         "recoveries": {"N": "1"}, "episode": {"N": "2"},
@@ -150,8 +152,10 @@ fn active() -> Value {
 fn ended() -> Value {
     let attributes = json!({
         "rev": {"N": "2"}, "by": {"S": "run"}, "phase": {"S": "ended"},
-        "id": {"S": "old"}, "status": {"S": "COMPLETE"},
-        "started_at": {"S": "2026-03-01T08:00:00Z"}, "completed_at": {"S": "2026-03-01T09:00:00Z"},
+        "job": {"M": {
+            "id": {"S": "old"}, "status": {"S": "COMPLETE"},
+            "started_at": {"S": "2026-03-01T08:00:00Z"}, "completed_at": {"S": "2026-03-01T09:00:00Z"},
+        }},
         "first_seen_at": {"S": "2026-03-01T08:01:00Z"}, "recorded_at": {"S": "2026-03-01T09:01:00Z"},
         "key": {"S": "2026-03-01T08:00:00Z"}, "sign_at": {"S": "2026-03-01T08:59:00Z"},
         "expires": {"N": "1777539600"},

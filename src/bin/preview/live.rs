@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
-use fraud_job_watch::local::listing::Listing;
-use fraud_job_watch::local::terminal::ClockFrom;
+use fraud_job_watch::local::report::ClockFrom;
+use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::ports::Listing as _;
 use fraud_job_watch::watch::Source;
 
@@ -65,7 +65,7 @@ pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
 }
 
 /// Every page. Without all of them nothing is shown.
-async fn list(service: &FraudDetector) -> anyhow::Result<Listing> {
+async fn list(service: &FraudDetector) -> anyhow::Result<SavedListing> {
     let progress = Progress(io::stderr().is_terminal());
     let (mut pages, mut jobs, mut token) = (Vec::new(), 0, None);
     let mut given = HashSet::new();
@@ -83,7 +83,7 @@ async fn list(service: &FraudDetector) -> anyhow::Result<Listing> {
         pages.push(page.jobs);
         token = page.next.filter(|token| !token.is_empty());
         match &token {
-            None => return Ok(Listing::of_pages(pages)),
+            None => return Ok(SavedListing::of_pages(pages)),
             Some(token) if !given.insert(token.clone()) => {
                 bail!("the listing repeats itself at page {number}, so nothing is shown; try again")
             }

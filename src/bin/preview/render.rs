@@ -6,15 +6,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use fraud_job_watch::local::listing::BadFile;
-use fraud_job_watch::local::saved;
+use fraud_job_watch::local::bad_file::BadFile;
+use fraud_job_watch::local::saved_events;
 use fraud_job_watch::local::state::StateFile;
 use fraud_job_watch::local::terminal::ascii_json;
 use fraud_job_watch::message::Message;
 use serde_json::Value;
 
 use crate::replay::views;
-use crate::watch::{Settings, look, runtime, source_of};
+use crate::watch::{SettingsArgs, look, runtime, source_of};
 use crate::{BadInput, complain};
 
 /// Shows notices in the form that a subscriber gets.
@@ -33,7 +33,7 @@ pub(crate) struct Render {
     form: Form,
 
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingsArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,7 +76,7 @@ fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
     let settings = args.settings.read().map_err(BadInput)?;
     let (mut messages, mut faults, mut listings) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
-        match saved_events(file) {
+        match events_of(file) {
             Ok(Some(saved)) => messages.extend(saved),
             Ok(None) => listings.push(file.clone()),
             Err(bad) => faults.push(bad.to_string()),
@@ -84,7 +84,7 @@ fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
     }
     let has_both = !listings.is_empty() && listings.len() + faults.len() < args.files.len();
     if let (true, Some(file)) = (has_both, listings.first()) {
-        let bad = saved::nothing(Path::new(file));
+        let bad = saved_events::nothing(Path::new(file));
         faults.push(format!("{bad}, as in the other files"));
     }
     if !faults.is_empty() {
@@ -104,17 +104,17 @@ fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
 }
 
 /// The messages of a file of saved events; `None` of any other.
-fn saved_events(file: &str) -> Result<Option<Vec<Message>>, BadFile> {
+fn events_of(file: &str) -> Result<Option<Vec<Message>>, BadFile> {
     if file != "-" {
         // What cannot be read is said where listings are.
         let text = fs::read_to_string(file).unwrap_or_default();
-        return saved::messages(&text, Path::new(file));
+        return saved_events::messages(&text, Path::new(file));
     }
     let name = Path::new("standard input");
     let text = io::read_to_string(io::stdin())
         .map_err(|error| BadFile::new(name, None, error.to_string()))?;
-    match saved::messages(&text, name)? {
+    match saved_events::messages(&text, name)? {
         Some(messages) => Ok(Some(messages)),
-        None => Err(saved::nothing(name)),
+        None => Err(saved_events::nothing(name)),
     }
 }

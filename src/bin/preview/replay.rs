@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use fraud_job_watch::local::listing::Listing;
-use fraud_job_watch::local::terminal::ClockFrom;
+use fraud_job_watch::local::report::ClockFrom;
+use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::watch::job;
 use jiff::Timestamp;
 
@@ -94,7 +94,7 @@ fn view(argument: &str, now: Option<Timestamp>) -> Result<View, String> {
         }
         Some(_) | None => (argument, None),
     };
-    let listing = Listing::read(Path::new(file)).map_err(|bad| bad.to_string())?;
+    let listing = SavedListing::read(Path::new(file)).map_err(|bad| bad.to_string())?;
     let (clock, clock_from) = match (given, now, listing.latest_time()) {
         (Some(_), Some(_), _) => {
             return Err(format!(

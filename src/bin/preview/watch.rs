@@ -9,11 +9,12 @@ use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::invoke::Collected;
 use fraud_job_watch::local::FixedClock;
-use fraud_job_watch::local::listing::Listing;
+use fraud_job_watch::local::report::{ClockFrom, Report, seen};
+use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::local::state::StateFile;
-use fraud_job_watch::local::terminal::{ClockFrom, Report, Screen, seen};
+use fraud_job_watch::local::terminal::Screen;
 use fraud_job_watch::message::one_line;
-use fraud_job_watch::ports::{self, ListingError, Page, Ports};
+use fraud_job_watch::ports::{Listing, ListingError, Page, Ports};
 use fraud_job_watch::run::{Failure, Tick, run};
 use fraud_job_watch::settings::{SettingsInvalid, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
@@ -35,12 +36,12 @@ pub(crate) struct Watch {
     pub(crate) json: bool,
 
     #[command(flatten)]
-    pub(crate) settings: Settings,
+    pub(crate) settings: SettingsArgs,
 }
 
 /// The variables that decide what is told.
 #[derive(Debug, Args)]
-pub(crate) struct Settings {
+pub(crate) struct SettingsArgs {
     #[arg(long, env = "STALL_AFTER", hide_env_values = true, value_name = "DURATION", help = help("STALL_AFTER"))]
     stall_after: Option<String>,
 
@@ -57,7 +58,7 @@ pub(crate) struct Settings {
     watch_name: Option<String>,
 }
 
-impl Settings {
+impl SettingsArgs {
     /// The settings, or what is wrong with them, one a line.
     pub(crate) fn read(&self) -> Result<WatchSettings, Vec<String>> {
         let settings = WatchSettings::read(|name| match name {
@@ -179,7 +180,7 @@ pub(crate) fn now() -> Timestamp {
 /// A listing and the time it was.
 pub(crate) struct View {
     pub(crate) name: String,
-    pub(crate) listing: Listing,
+    pub(crate) listing: SavedListing,
     /// Who is asked for jobs that are not in it, if not the listing itself.
     pub(crate) service: Option<FraudDetector>,
     pub(crate) clock: Timestamp,
@@ -187,12 +188,12 @@ pub(crate) struct View {
 }
 
 /// A listing that was read before, and the service behind it.
-struct Read {
-    listing: Listing,
+struct ListedBefore {
+    listing: SavedListing,
     service: Option<FraudDetector>,
 }
 
-impl ports::Listing for Read {
+impl Listing for ListedBefore {
     async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
         self.listing.page(token).await
     }
@@ -214,7 +215,7 @@ pub(crate) async fn look(
 ) -> anyhow::Result<Report> {
     let memory = state.watch(source);
     let ports = Ports {
-        listing: Read {
+        listing: ListedBefore {
             listing: view.listing,
             service: view.service,
         },

@@ -11,45 +11,23 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::message::one_line;
-use crate::ports::{self, ListingError, Page};
+use super::bad_file::{BadFile, line_of, without_place};
+use crate::ports::{Listing, ListingError, Page};
 use crate::watch::job::time;
+use crate::watch::listed::Object;
 use crate::watch::{Job, JobId, ListedJob, Source};
 
 /// What a file should hold.
 const EXPECTED: &str = "expected what `aws frauddetector get-batch-prediction-jobs` prints: {\"batchPredictions\": [...]}";
 
-/// A file that is no listing, or no state.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{}: {what}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
-pub struct BadFile {
-    /// Its name, fit to print.
-    pub file: String,
-    /// Where in it, counted from 1, if it is a matter of one place.
-    pub line: Option<usize>,
-    /// What is wrong, and what was expected.
-    pub what: String,
-}
-
-impl BadFile {
-    /// Says what is wrong with `file`.
-    pub fn new(file: &Path, line: Option<usize>, what: impl Into<String>) -> Self {
-        Self {
-            file: one_line(&file.to_string_lossy()),
-            line,
-            what: what.into(),
-        }
-    }
-}
-
 /// A listing that was read from a file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Listing {
+pub struct SavedListing {
     pages: Vec<Vec<ListedJob>>,
     is_incomplete: bool,
 }
 
-impl Listing {
+impl SavedListing {
     /// A complete listing of these pages.
     pub fn of_pages(pages: impl IntoIterator<Item = Vec<ListedJob>>) -> Self {
         Self {
@@ -141,7 +119,7 @@ impl Listing {
     }
 }
 
-impl ports::Listing for Listing {
+impl Listing for SavedListing {
     async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
         let number = match token {
             None => 0,
@@ -190,73 +168,5 @@ fn page(document: Value) -> Result<(Vec<ListedJob>, bool), String> {
 }
 
 fn job(value: Value) -> ListedJob {
-    // Of an array serde would take the members in their order.
-    match value {
-        Value::Object(_) => ListedJob::deserialize(value).unwrap_or_default(),
-        _ => ListedJob::default(),
-    }
-}
-
-/// What an error says, without the place in its end.
-pub(super) fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((what, _)) => what.to_owned(),
-        None => text,
-    }
-}
-
-/// The line of what begins there, counted from 1.
-pub(super) fn line_of(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn documents_are_pages_and_a_bad_member_is_absent() {
-        let listing = Listing::parse(
-            r#"{"batchPredictions": [{"jobId": "a", "status": 7, "processedRecordsCount": "many"}], "nextToken": "t"}
-               {"batchPredictions": [17, ["c"], {"jobId": "b", "lastHeartbeatTime": "2026-03-02T08:00:00"}]}"#,
-        );
-        let listing = listing.unwrap_or_default();
-        let named = |id: &str| ListedJob {
-            job_id: Some(id.to_owned()),
-            ..ListedJob::default()
-        };
-        let b = ListedJob {
-            last_heartbeat_time: Some("2026-03-02T08:00:00".to_owned()),
-            ..named("b")
-        };
-        assert_eq!(
-            listing.pages,
-            [
-                vec![named("a")],
-                vec![ListedJob::default(), ListedJob::default(), b]
-            ]
-        );
-        assert!(!listing.is_incomplete());
-        assert_eq!(listing.latest_time(), time("2026-03-02T08:00:00Z"));
-    }
-
-    #[test]
-    fn a_fault_has_its_line_in_the_file() {
-        let line = |text: &str| Listing::parse(text).map_err(|(line, _)| line);
-        assert_eq!(line(""), Err(1));
-        assert_eq!(
-            line("{\"batchPredictions\": []}\n\n{\n\"batchPredictions\": x}"),
-            Err(4)
-        );
-        assert_eq!(
-            line("{\"batchPredictions\": []}\n\n{\n\"jobs\": []}"),
-            Err(3)
-        );
-        assert_eq!(line("\n[]"), Err(2));
-    }
+    Object::deserialize(value).map_or_else(|_| ListedJob::default(), |Object(job)| job)
 }

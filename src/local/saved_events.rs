@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::listing::{BadFile, line_of, without_place};
+use super::bad_file::{BadFile, line_of, without_place};
 use crate::message::Message;
 
 const EXPECTED: &str = "expected saved events, like {\"specversion\": \"1.0\", ...}";

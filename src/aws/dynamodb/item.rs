@@ -1,0 +1,181 @@
+//! How the items of the table are written and read.
+//!
+//! The attributes of the watch's item and of a job's are the members of their types, name by name, and NULL stands for
+//! what is to be removed. `job` is the job as it was last seen, and is replaced as a whole. Each item says in
+//! `reads_from` which format version can read it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+use tracing::debug;
+
+use crate::ports::{Pending, StoreError};
+use crate::watch::{Item, Notice, TopicArn};
+
+pub(super) type Attributes = HashMap<String, AttributeValue>;
+
+/// The format version that this one writes, and the newest that it reads.
+const FORMAT: u64 = 1;
+
+// How the sort keys of each sort of item begin.
+pub(super) const WATCH: &str = "watch";
+pub(super) const JOB: &str = "job#";
+const OUTBOX: &str = "outbox#";
+
+/// An item of the table.
+pub(super) enum Stored {
+    Item(Item),
+    Pending(Box<Pending>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct PendingItem<N, T> {
+    notice: N,
+    topic: T,
+    order: (u64, u64),
+}
+
+pub(super) fn outbox_key(notice: &Notice, topic: &TopicArn) -> String {
+    format!("{OUTBOX}{}#{topic}", notice.id)
+}
+
+/// The sort key of an item.
+pub(super) fn name_of(attributes: &Attributes) -> Option<&str> {
+    match attributes.get("item") {
+        Some(AttributeValue::S(name)) => Some(name),
+        Some(_) | None => None,
+    }
+}
+
+/// What an update sets, and with NULL what it removes.
+pub(super) fn encode(item: &Item) -> Result<Attributes, StoreError> {
+    let name = item.key().to_string();
+    match item {
+        Item::Watch(baseline) => write(&name, baseline),
+        Item::Job(record) => write(&name, record),
+    }
+}
+
+/// A notice that is pending on one topic.
+pub(super) fn encode_pending(
+    notice: &Notice,
+    topic: &TopicArn,
+    order: (u64, u64),
+) -> Result<Attributes, StoreError> {
+    let pending = PendingItem {
+        notice,
+        topic,
+        order,
+    };
+    write(&outbox_key(notice, topic), &pending)
+}
+
+fn write(name: &str, content: &impl Serialize) -> Result<Attributes, StoreError> {
+    let mut attributes: Attributes = to_item(content)
+        .map_err(|error| StoreError::Failed(format!("item {:?}: {error}", brief(name))))?;
+    let format = AttributeValue::N(FORMAT.to_string());
+    attributes.insert("reads_from".to_owned(), format);
+    Ok(attributes)
+}
+
+/// What stands in the way of a write: an expired record does not.
+pub(super) fn standing(
+    attributes: Option<Attributes>,
+    now: Timestamp,
+) -> Result<Option<Item>, StoreError> {
+    let Some(attributes) = attributes.filter(|attributes| !attributes.is_empty()) else {
+        return Ok(None);
+    };
+    Ok(match decode(attributes)? {
+        Some(Stored::Item(Item::Job(record))) if record.has_expired(now) => None,
+        Some(Stored::Item(item)) => Some(item),
+        Some(Stored::Pending(_)) | None => None,
+    })
+}
+
+/// Reads an item; `None` if it is of a sort that this version does not know and need not.
+pub(super) fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreError> {
+    let Some(name) = name_of(&attributes).map(str::to_owned) else {
+        return Err(StoreError::Failed("an item without a sort key".to_owned()));
+    };
+    let needs = match attributes.get("reads_from") {
+        Some(AttributeValue::N(needs)) => needs.parse().unwrap_or(u64::MAX),
+        Some(_) | None => FORMAT,
+    };
+    if needs > FORMAT {
+        return Err(StoreError::TooNew(format!(
+            "item {:?} needs format {needs}, and this version reads {FORMAT}",
+            brief(&name)
+        )));
+    }
+    let stored = if name == WATCH {
+        Stored::Item(Item::Watch(read(&name, attributes)?))
+    } else if name.starts_with(JOB) {
+        Stored::Item(Item::Job(read(&name, attributes)?))
+    } else if name.starts_with(OUTBOX) {
+        let PendingItem {
+            notice,
+            topic,
+            order,
+        } = read(&name, attributes)?;
+        Stored::Pending(Box::new(Pending {
+            notice,
+            topic,
+            order,
+        }))
+    } else {
+        return Ok(None);
+    };
+    let key = match &stored {
+        Stored::Item(item) => item.key().to_string(),
+        Stored::Pending(pending) => outbox_key(&pending.notice, &pending.topic),
+    };
+    // Under another's key it would be written, claimed and settled in vain.
+    if key != name {
+        return Err(makes_no_sense(&name, "it is not filed under its own id"));
+    }
+    Ok(Some(stored))
+}
+
+fn read<T: DeserializeOwned>(name: &str, attributes: Attributes) -> Result<T, StoreError> {
+    // What reads the item would panic at a data type that the SDK does not know.
+    if let Some((unknown, _)) = attributes.iter().find(|(_, value)| !is_known(value)) {
+        let why = format!("its {:?} cannot be read", brief(unknown));
+        return Err(makes_no_sense(name, &why));
+    }
+    from_item(attributes).map_err(|error| {
+        // Its words may repeat what the item holds, unless something is missing.
+        debug!("item {name:?}: {error}");
+        match error.to_string().strip_prefix("missing field ") {
+            Some(missing) => makes_no_sense(name, &format!("it has no {missing}")),
+            None => makes_no_sense(
+                name,
+                "an attribute cannot be read; at level DEBUG the log says why",
+            ),
+        }
+    })
+}
+
+fn is_known(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::L(values) => values.iter().all(is_known),
+        AttributeValue::M(values) => values.values().all(is_known),
+        value => !value.is_unknown(),
+    }
+}
+
+fn makes_no_sense(name: &str, why: &str) -> StoreError {
+    let name = brief(name);
+    StoreError::Failed(format!(
+        "item {name:?} makes no sense; mend or delete it: {why}"
+    ))
+}
+
+/// The beginning of a name: it may be long.
+fn brief(name: &str) -> String {
+    name.chars().take(200).collect()
+}

@@ -1,0 +1,163 @@
+//! What one run over a listing did.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::saved_listing::SavedListing;
+use super::state::Memory;
+use super::terminal::in_ascii;
+use crate::message::Message;
+use crate::run::Answer;
+use crate::watch::job::End;
+use crate::watch::life::{first_sign, sign_of_life};
+use crate::watch::{Job, ListedJob};
+
+/// Where a run's clock came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockFrom {
+    /// From whoever called.
+    Given,
+    /// The latest time in the file.
+    LatestTime,
+    /// The computer's: the file has no time.
+    Computer,
+    /// The computer's, just before an account was listed.
+    Live,
+}
+
+impl fmt::Display for ClockFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Given => "as given",
+            Self::LatestTime => {
+                "the latest time in the file; FILE@TIME, or --now for the last, changes it"
+            }
+            Self::Computer => {
+                "the computer's, as the file has no time; FILE@TIME, or --now for the last, changes it"
+            }
+            Self::Live => "when the listing began",
+        })
+    }
+}
+
+/// What a run over one listing did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The file.
+    pub listing: String,
+    /// What time it was.
+    pub clock: Timestamp,
+    /// Why that.
+    pub clock_from: ClockFrom,
+    /// What the run says of itself.
+    pub answer: Answer,
+    /// The jobs of the listing: active ones first, then those that something is told of, the newest of each first.
+    pub jobs: Vec<Seen>,
+    /// What would have been published.
+    #[serde(rename = "notices", serialize_with = "all_events")]
+    pub messages: Vec<Message>,
+    /// What went wrong.
+    pub failures: Vec<String>,
+}
+
+/// A job of the listing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Seen {
+    /// The job.
+    #[serde(flatten)]
+    pub job: Job,
+    /// The last sign of life of an active job; when another ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_sign_at: Option<Timestamp>,
+    /// The kinds of notices about it, from this listing.
+    pub told: Vec<String>,
+    #[serde(skip)]
+    pub(super) is_bad: bool,
+}
+
+impl Report {
+    /// For programs: JSON on one line, in ASCII.
+    pub fn json(&self) -> Result<String, serde_json::Error> {
+        Ok(in_ascii(&serde_json::to_string(self)?))
+    }
+}
+
+/// The jobs of a listing as the run left them; of one that is listed twice, the later.
+pub fn seen(
+    listing: &SavedListing,
+    memory: &Memory,
+    now: Timestamp,
+    messages: &[Message],
+) -> Vec<Seen> {
+    let mut told: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for event in messages.iter().flat_map(events) {
+        if let Some(id) = event.pointer("/data/job/id").and_then(Value::as_str) {
+            told.entry(id).or_default().push(event);
+        }
+    }
+    let read = |listed: &ListedJob| {
+        Job::read(listed.clone())
+            .ok()
+            .map(|job| job.plausible_at(now))
+    };
+    let jobs: BTreeMap<_, _> = listing
+        .jobs()
+        .filter_map(read)
+        .map(|job| (job.id.clone(), job))
+        .collect();
+    let mut seen: Vec<_> = jobs
+        .into_values()
+        .map(|job| {
+            let events = told.get(job.id.as_str()).map(Vec::as_slice);
+            Seen::of(job, memory, now, events.unwrap_or_default())
+        })
+        .collect();
+    seen.sort_by(|a, b| {
+        let rank = |seen: &Seen| {
+            let when = seen.job.started_at.max(seen.last_sign_at);
+            (seen.job.end().is_none(), !seen.told.is_empty(), when)
+        };
+        rank(b).cmp(&rank(a))
+    });
+    seen
+}
+
+impl Seen {
+    fn of(job: Job, memory: &Memory, now: Timestamp, events: &[&Value]) -> Self {
+        let last_sign_at = match job.end() {
+            None => Some(match memory.job(&job.id) {
+                Some(record) => sign_of_life(&record, &job, now),
+                None => first_sign(&job, now),
+            }),
+            Some(_) => job.finished_at(),
+        };
+        let data = |name: &'static str| {
+            let data = events.iter();
+            data.filter_map(move |event| event.get("data")?.get(name)?.as_str())
+        };
+        Self {
+            last_sign_at,
+            told: data("kind").map(str::to_owned).collect(),
+            is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
+                || data("severity").any(|it| it == "error"),
+            job,
+        }
+    }
+}
+
+/// What a message tells of: one event, or those of a digest.
+pub(super) fn events(message: &Message) -> &[Value] {
+    match message.event.pointer("/data/events") {
+        Some(Value::Array(events)) => events,
+        Some(_) | None => std::slice::from_ref(&message.event),
+    }
+}
+
+fn all_events<S: Serializer>(messages: &[Message], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(messages.iter().flat_map(events))
+}

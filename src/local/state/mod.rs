@@ -1,0 +1,7 @@
+//! The state without a table.
+
+mod file;
+mod memory;
+
+pub use file::StateFile;
+pub use memory::Memory;
