@@ -21,7 +21,9 @@ pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
         return Some("who waits is not known to an incomplete listing".to_owned());
     }
     let stall_after = run.policy.stall_after;
-    let lately = |at: Timestamp| at <= told.at && told.at.duration_since(at) < stall_after;
+    // Time passes while a run asks, and who waits is found when it has ended.
+    let by = run.ended.unwrap_or(told.at).max(told.at);
+    let lately = |at: Timestamp| at <= told.at && by.duration_since(at) < stall_after;
     for other in (0..case.lives.len()).filter(|other| *other != told.life) {
         let id = case.lives[other].id;
         if let Some(at) = end_seen(case, other, run, told.at).filter(|at| lately(*at)) {
@@ -116,7 +118,8 @@ fn end_seen(case: &Case<'_>, life: usize, run: &RunLog, by: Timestamp) -> Option
 /// Whether any job has completed since, or is known to be about to have.
 fn completed_after(case: &Case<'_>, sign: Timestamp, by: Timestamp) -> bool {
     let completed = |(at, version): &(Timestamp, Version)| {
-        *at <= by && version.status == "COMPLETE" && version.completed > Some(sign)
+        let is_there = version.is_shown && !version.is_deleted;
+        is_there && *at <= by && version.status == "COMPLETE" && version.completed > Some(sign)
     };
     // Whose completion time cannot be is taken to have completed when that was seen.
     let was_seen = |place: usize| {
