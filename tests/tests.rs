@@ -23,6 +23,7 @@ mod lab;
 mod lab_itself;
 mod messages;
 mod notice;
+mod observed;
 mod pager;
 mod preview;
 mod promise;

@@ -138,32 +138,48 @@ impl Message {
         }
     }
 
-    /// Digests of many notices, as few as the size of a publish allows. Each notice is in exactly one of them, and
-    /// those of one job stay in the order that they are given in. People read the worst first.
-    pub fn digests(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<Digest> {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
+    /// How many notices go out in each message, in the order that they are given in, so that there are as few messages
+    /// as the size of a publish allows.
+    pub fn split(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<usize> {
+        let mut counts: Vec<usize> = Vec::new();
         let mut room = 0;
-        for (place, told) in told.iter().enumerate() {
+        for told in told {
             let event = text_of(&event::event(told.notice, telling.name));
             let bytes = bytes_in_json(&event) + bytes_in_json(&email::line(told, telling.now));
-            match (groups.last_mut(), bytes <= room) {
-                (Some(group), true) => group.push(place),
+            match (counts.last_mut(), bytes <= room) {
+                (Some(count), true) => *count += 1,
                 (Some(_) | None, _) => {
-                    groups.push(vec![place]);
+                    counts.push(1);
                     room = PUBLISH_BYTES - DIGEST_REST_BYTES;
                 }
             }
             room = room.saturating_sub(bytes);
         }
-        let digest = |carries: Vec<usize>| {
-            let carried = carries.iter().filter_map(|place| told.get(*place).copied());
-            let message = match carried.collect::<Vec<_>>().as_slice() {
-                [one] => Self::of(one, telling),
-                many => Self::of_many(many, telling)?,
-            };
+        counts
+    }
+
+    /// One message for all of these notices: the only one's own, or a digest, in which people read the worst first.
+    /// `None` of nothing.
+    pub fn of_all(told: &[Told<'_>], telling: &Telling<'_>) -> Option<Self> {
+        match told {
+            [one] => Some(Self::of(one, telling)),
+            many => Self::of_many(many, telling),
+        }
+    }
+
+    /// Digests of many notices, as few as the size of a publish allows. Each notice is in exactly one of them, and
+    /// those of one job stay in the order that they are given in.
+    pub fn digests(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<Digest> {
+        let mut first = 0;
+        let digest = |count| {
+            let carries: Vec<_> = (first..first + count).collect();
+            first += count;
+            let carried = told.get(carries.first().copied()?..first)?;
+            let message = Self::of_all(carried, telling)?;
             Some(Digest { message, carries })
         };
-        groups.into_iter().filter_map(digest).collect()
+        let counts = Self::split(told, telling);
+        counts.into_iter().filter_map(digest).collect()
     }
 
     /// `None` of nothing.

@@ -5,7 +5,7 @@
 //! that should be there and is not. Facts only move forward, so that a stale view cannot tell anything twice.
 //! Whatever ends a stall or a vanishing that was told is told as well, to each topic that heard of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +16,7 @@ use super::life::{
 use super::notice::{Found, Incident, Kind, Notice, NoticeId, Silence, Source, thread};
 use super::queue::Queue;
 use super::record::{Baseline, Item, Phase, RETENTION, Record, Stall};
+use super::status_counts::StatusCounts;
 use super::topic::Topics;
 
 /// A finished job without a record is history once it ended this long ago.
@@ -32,9 +33,6 @@ const OLDER_VIEWS: SignedDuration = SignedDuration::from_hours(1);
 
 /// The longest interval between reminders, unless REMIND_AFTER is longer.
 const REMIND_AT_LEAST_EVERY: SignedDuration = SignedDuration::from_hours(24);
-
-/// As many statuses are told when a watch begins. The service documents six.
-const STATUSES: usize = 20;
 
 /// What the operator asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +112,7 @@ pub fn began(
     context: &RunContext<'_>,
     now: Timestamp,
     jobs: u64,
-    by_status: &BTreeMap<String, u64>,
+    statuses: &StatusCounts,
 ) -> Change {
     let expected = Expected::Rev(context.baseline.rev);
     let since = context.baseline.since;
@@ -134,7 +132,7 @@ pub fn began(
         silence: None,
         found: Some(Found {
             jobs,
-            by_status: most_frequent(by_status),
+            by_status: statuses.by_status().clone(),
             notify_on: context.policy.notify_on.iter().copied().collect(),
             stall_after_s: context.policy.stall_after.as_secs(),
             since,
@@ -151,23 +149,6 @@ pub fn began(
         item: Item::Watch(baseline),
         notices: vec![notice],
     }
-}
-
-/// The counts of the most frequent statuses, and of the rest together: statuses are the service's text, and what
-/// is stored and published of them has a bound.
-fn most_frequent(by_status: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
-    let mut counts: Vec<_> = by_status.iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let rest = counts.split_off(counts.len().min(STATUSES));
-    let mut kept: BTreeMap<_, _> = counts
-        .into_iter()
-        .map(|(status, count)| (status.clone(), *count))
-        .collect();
-    if !rest.is_empty() {
-        let count = rest.into_iter().map(|(_, count)| count).sum::<u64>();
-        *kept.entry("(others)".to_owned()).or_default() += count;
-    }
-    kept
 }
 
 /// Judges a job that is seen.

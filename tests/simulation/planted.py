@@ -12,7 +12,7 @@ import sys
 import time
 
 JUDGE, LIFE, QUEUE = "src/watch/judge.rs", "src/watch/life.rs", "src/watch/queue.rs"
-JOB, TOPIC, RUN = "src/watch/job.rs", "src/watch/topic.rs", "src/run.rs"
+JOB, TOPIC, OBSERVED, OBSERVE = "src/watch/job.rs", "src/watch/topic.rs", "src/watch/observed.rs", "src/run/observe.rs"
 
 # How many stories a defect may hide in, and for how long.
 SEEDS, SECONDS = 4_000, 120
@@ -107,7 +107,7 @@ WAITING = {
         (JUDGE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
     ],
     "an incomplete listing says nothing of who waits": [
-        (RUN, "self.answer.complete.then(|| self.queue())", "Some(self.queue())"),
+        (OBSERVED, "is_complete.then(|| observed.queue(records, now, stall_after))", "Some(observed.queue(records, now, stall_after))"),
     ],
     "who vanished ended then": [
         (QUEUE, "Phase::Vanished => ends.any = ends.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
@@ -167,7 +167,7 @@ ENDS = {
     ],
     "what ended before is history": [
         (JUDGE, "    finished_at > context.baseline.since && now", "    now"),
-        (RUN, "job.finished_at().is_some_and(|at| at <= baseline.since)", "job.finished_at().is_none()"),
+        (OBSERVED, "job.finished_at().is_some_and(|at| at <= since)", "job.finished_at().is_none()"),
     ],
 }
 
@@ -183,7 +183,9 @@ GONE = {
         (JUDGE, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, context)",
          "        recorded_at: now,\n        ..written(record, context)"),
     ],
-    "an incomplete run does not count": [(RUN, "Some(Ok((at, None))) if self.answer.complete => {", "Some(Ok((at, None))) if self.answer.complete || true => {")],
+    "an incomplete run does not count": [
+        (OBSERVE, "Ok((at, None)) if self.observed.is_complete => {", "Ok((at, None)) if self.observed.is_complete || true => {"),
+    ],
     "who is back is recovered": [
         (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, context),",
          "(Incarnation::Same, Phase::Vanished, None) => back(record, job, now, context).filter(|_| false),"),

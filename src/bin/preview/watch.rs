@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
-use fraud_job_watch::invoke::Collected;
+use fraud_job_watch::dry_run::Collected;
 use fraud_job_watch::local::FixedClock;
 use fraud_job_watch::local::listing::Listing;
 use fraud_job_watch::local::state::StateFile;
 use fraud_job_watch::local::terminal::{ClockFrom, Report, Screen, seen};
 use fraud_job_watch::message::one_line;
 use fraud_job_watch::ports::{self, ListingError, Page, Ports};
-use fraud_job_watch::run::{Failure, Tick, run};
+use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::settings::{SettingsInvalid, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
 use jiff::Timestamp;
@@ -223,13 +223,13 @@ pub(crate) async fn look(
         urgent: None,
         clock: FixedClock(view.clock),
     };
-    let tick = Tick {
+    let input = RunInput {
         source,
         settings,
         run: &Uuid::new_v4().simple().to_string(),
         time_given: None,
     };
-    let outcome = run(&ports, &tick).await;
+    let outcome = run(&ports, &input).await;
     let messages = ports.topic.take();
     // That pages are missing is in the file, and no fault of the run: the report says so.
     let is_expected = |failure: &Failure| {

@@ -1,0 +1,144 @@
+//! A run that neither writes nor publishes: its store is only read, and its topic keeps what it is given.
+
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::message::Message;
+use crate::ports::{
+    Claimed, Pending, PublishError, Recorded, State, Store, StoreError, Topic, World,
+};
+use crate::run::{Answer, Failure, RunInput, run};
+use crate::settings::WatchSettings;
+use crate::watch::{Change, Item, Key, TopicArn};
+
+/// Runs, and answers with what would have been published, notice by notice.
+pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> (Answer, Vec<Failure>) {
+    let dry = DryWorld {
+        world,
+        store: ReadOnly(world.store()),
+        topic: Collected::new(world.topic().arn().clone()),
+    };
+    let settings = WatchSettings {
+        digest_above: usize::MAX,
+        ..input.settings.clone()
+    };
+    let input = RunInput {
+        settings: &settings,
+        ..*input
+    };
+    let outcome = run(&dry, &input).await;
+    let messages = dry.topic.take().into_iter();
+    let answer = Answer {
+        dry_run: true,
+        pending: outcome.answer.pending + outcome.answer.published,
+        published: 0,
+        would_publish: Some(messages.map(|message| message.event).collect()),
+        ..outcome.answer
+    };
+    (answer, outcome.failures)
+}
+
+/// What a dry run sees of the world.
+struct DryWorld<'a, W: World> {
+    world: &'a W,
+    store: ReadOnly<'a, W::Store>,
+    topic: Collected,
+}
+
+impl<'a, W: World> World for DryWorld<'a, W> {
+    type Listing = W::Listing;
+    type Store = ReadOnly<'a, W::Store>;
+    type Topic = Collected;
+
+    fn listing(&self) -> &W::Listing {
+        self.world.listing()
+    }
+
+    fn store(&self) -> &ReadOnly<'a, W::Store> {
+        &self.store
+    }
+
+    fn topic(&self) -> &Collected {
+        &self.topic
+    }
+
+    /// None, so that what is for two topics is shown once.
+    fn urgent(&self) -> Option<&Collected> {
+        None
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+}
+
+/// A store that is read and never written: to whoever writes, all goes well.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOnly<'a, S>(pub &'a S);
+
+impl<S: Store> Store for ReadOnly<'_, S> {
+    async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
+        self.0.load(now).await
+    }
+
+    async fn read(&self, key: &Key, now: Timestamp) -> Result<Option<Item>, StoreError> {
+        self.0.read(key, now).await
+    }
+
+    async fn record(&self, _: &Change, _: Timestamp) -> Result<Recorded, StoreError> {
+        Ok(Recorded::Done)
+    }
+
+    async fn claim(
+        &self,
+        _: &Pending,
+        _: &str,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        Ok(Claimed::Mine)
+    }
+
+    async fn settle(&self, _: &Pending) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A topic that keeps what is published.
+#[derive(Debug)]
+pub struct Collected {
+    topic: TopicArn,
+    messages: Mutex<Vec<Message>>,
+}
+
+impl Collected {
+    /// Stands in for that topic.
+    pub fn new(topic: TopicArn) -> Self {
+        Self {
+            topic,
+            messages: Mutex::default(),
+        }
+    }
+
+    /// Takes what was published since the last time.
+    pub fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Topic for Collected {
+    fn arn(&self) -> &TopicArn {
+        &self.topic
+    }
+
+    async fn ready(&self) {}
+
+    async fn publish(&self, message: &Message) -> Result<(), PublishError> {
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(message.clone());
+        Ok(())
+    }
+}

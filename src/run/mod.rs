@@ -1,0 +1,188 @@
+//! One run, and the only place that orders effects.
+//!
+//! Load the state and list the jobs, both started together; judge what is seen, and record each change as it comes; ask
+//! by id for known active jobs that were not listed; detect silences; deliver all that is pending, by this run or an
+//! earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
+//!
+//! - [`known`]: what is loaded, and kept up to date
+//! - [`list`]: the pages, at the [`pace`] that the service allows
+//! - [`observe`]: what is seen, on the pages and by id
+//! - [`record`]: the writes under way, each a [`commit`] that other runs may race
+//! - [`begin`]: the first complete listing
+//! - [`deliver`]: the outbox
+//! - [`outcome`], [`failure`]: what the run says of itself
+//! - [`deadline`]: when each of these must have ended
+
+mod begin;
+mod commit;
+mod deadline;
+mod deliver;
+mod failure;
+mod known;
+mod list;
+mod observe;
+mod outcome;
+mod pace;
+mod record;
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::mpsc;
+
+pub use deadline::time_given;
+pub(crate) use deadline::{Deadlines, bounded};
+pub use failure::Failure;
+use known::{Known, Loaded, load};
+#[cfg(feature = "preview")]
+pub use list::list_all;
+use list::{ListingEvent, list};
+use outcome::Report;
+pub use outcome::{Answer, Gauges, Outcome};
+use pace::Pace;
+use record::Recorder;
+
+use crate::ports::{Pending, Topic, World};
+use crate::settings::WatchSettings;
+use crate::watch::judge::RunContext;
+use crate::watch::{Baseline, Observed, Source, Topics};
+
+/// What one run is given.
+#[derive(Clone, Copy, Debug)]
+pub struct RunInput<'a> {
+    /// Whose jobs.
+    pub source: &'a Source,
+    /// What is reported, when, and how.
+    pub settings: &'a WatchSettings,
+    /// The name of this run, unlike that of any other: it owns the claims that the run makes.
+    pub run: &'a str,
+    /// How long the run may take; without it, as long as it likes.
+    pub time_given: Option<Duration>,
+}
+
+impl<'a> RunInput<'a> {
+    fn context(&self, topics: &'a Topics, baseline: &'a Baseline) -> RunContext<'a> {
+        RunContext {
+            source: self.source,
+            policy: &self.settings.policy,
+            topics,
+            baseline,
+            run: self.run,
+        }
+    }
+}
+
+/// Runs once.
+pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
+    let deadlines = Deadlines::start(input.time_given);
+    let (pace, topics) = (Pace::default(), world.topics());
+    let (sender, pages) = list::channel();
+    let now = || world.now();
+    let listing = list(world.listing(), now, &pace, deadlines.list_until(), sender);
+    let work = async {
+        let Loaded { baseline, known } = match load(world, input, deadlines.list_until()).await {
+            Ok(loaded) => loaded,
+            Err(failure) => return not_loaded(failure, pages).await,
+        };
+        let context = input.context(&topics, &baseline);
+        let mut run = Run::new(world, input, deadlines, context, known);
+        run.judge_pages(pages).await;
+        run.ask(&pace).await;
+        run.detect_silences().await;
+        run.begin().await;
+        run.deliver().await;
+        run.finish()
+    };
+    let subscribers = bounded(deadlines.subscribers_until(), subscribers(world));
+    let ((), mut outcome, subscribers) = tokio::join!(biased; listing, work, subscribers);
+    outcome.gauges.subscribers = subscribers.flatten();
+    outcome.answer.took_ms = deadlines.took_ms();
+    outcome
+}
+
+/// A run whose state is loaded.
+struct Run<'a, W: World> {
+    world: &'a W,
+    input: &'a RunInput<'a>,
+    deadlines: Deadlines,
+    context: RunContext<'a>,
+    known: Known,
+    observed: Observed,
+    recorder: Recorder<'a, W>,
+    report: Report,
+}
+
+impl<'a, W: World> Run<'a, W> {
+    fn new(
+        world: &'a W,
+        input: &'a RunInput<'a>,
+        deadlines: Deadlines,
+        context: RunContext<'a>,
+        known: Known,
+    ) -> Self {
+        Self {
+            world,
+            input,
+            deadlines,
+            recorder: Recorder::new(world, context.clone(), deadlines.work_until()),
+            context,
+            known,
+            observed: Observed::default(),
+            report: Report::default(),
+        }
+    }
+
+    fn finish(mut self) -> Outcome {
+        for failure in Failure::unreadable(self.known.unreadable) {
+            self.report.fail(failure);
+        }
+        let now = self.world.now();
+        let age = |at| now.duration_since(at).max(SignedDuration::ZERO);
+        let recorded_at = |pending: &Pending| pending.notice.recorded_at;
+        let oldest_pending = self.known.outbox.iter().map(recorded_at).min();
+        let oldest_sign = self.observed.oldest_sign_of_life(&self.known.records, now);
+        let gauges = Gauges {
+            oldest_pending: oldest_pending.map(age).unwrap_or_default(),
+            oldest_sign_of_life: oldest_sign.map(age),
+            subscribers: None,
+        };
+        let mut answer = self.report.answer;
+        answer.by_status = self.observed.statuses.by_status().clone();
+        answer.pending = self.known.outbox.len() as u64;
+        answer.complete = self.observed.is_complete && !self.report.is_spent;
+        Outcome {
+            answer,
+            gauges,
+            failures: self.report.failures,
+        }
+    }
+}
+
+/// Nothing could be judged. The listing ends when nobody takes its pages; if it has failed, that is said as well.
+async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<ListingEvent>) -> Outcome {
+    let mut report = Report::default();
+    report.fail(failure);
+    pages.close();
+    while let Some(event) = pages.recv().await {
+        if let ListingEvent::Failed(failure) = event {
+            report.fail(failure);
+        }
+    }
+    Outcome {
+        answer: report.answer,
+        gauges: Gauges::default(),
+        failures: report.failures,
+    }
+}
+
+/// How many have confirmed, of the topic that has fewer.
+async fn subscribers<W: World>(world: &W) -> Option<u64> {
+    let urgent = async {
+        match world.urgent() {
+            Some(topic) => topic.subscribers().await,
+            None => None,
+        }
+    };
+    let (all, urgent) = tokio::join!(world.topic().subscribers(), urgent);
+    all.into_iter().chain(urgent).min()
+}
