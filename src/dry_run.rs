@@ -6,18 +6,21 @@ use jiff::Timestamp;
 
 use crate::message::Message;
 use crate::ports::{
-    Claimed, Pending, PublishError, Recorded, State, Store, StoreError, Topic, World,
+    Claimed, Pending, Ports, PublishError, Recorded, State, Store, StoreError, Topic, World,
 };
-use crate::run::{Answer, Failure, RunInput, run};
+use crate::run::{Outcome, RunInput, run};
 use crate::settings::WatchSettings;
 use crate::watch::{Change, Item, Key, TopicArn};
 
 /// Runs, and answers with what would have been published, notice by notice.
-pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> (Answer, Vec<Failure>) {
-    let dry = DryWorld {
-        world,
+pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
+    let dry = Ports {
+        listing: world.listing(),
         store: ReadOnly(world.store()),
+        // Alone, so that what is for two topics is shown once.
         topic: Collected::new(world.topic().arn().clone()),
+        urgent: None,
+        clock: || world.now(),
     };
     let settings = WatchSettings {
         digest_above: usize::MAX,
@@ -27,50 +30,13 @@ pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> (Answe
         settings: &settings,
         ..*input
     };
-    let outcome = run(&dry, &input).await;
+    let mut outcome = run(&dry, &input).await;
+    let answer = &mut outcome.answer;
+    answer.dry_run = true;
+    answer.pending += std::mem::take(&mut answer.published);
     let messages = dry.topic.take().into_iter();
-    let answer = Answer {
-        dry_run: true,
-        pending: outcome.answer.pending + outcome.answer.published,
-        published: 0,
-        would_publish: Some(messages.map(|message| message.event).collect()),
-        ..outcome.answer
-    };
-    (answer, outcome.failures)
-}
-
-/// What a dry run sees of the world.
-struct DryWorld<'a, W: World> {
-    world: &'a W,
-    store: ReadOnly<'a, W::Store>,
-    topic: Collected,
-}
-
-impl<'a, W: World> World for DryWorld<'a, W> {
-    type Listing = W::Listing;
-    type Store = ReadOnly<'a, W::Store>;
-    type Topic = Collected;
-
-    fn listing(&self) -> &W::Listing {
-        self.world.listing()
-    }
-
-    fn store(&self) -> &ReadOnly<'a, W::Store> {
-        &self.store
-    }
-
-    fn topic(&self) -> &Collected {
-        &self.topic
-    }
-
-    /// None, so that what is for two topics is shown once.
-    fn urgent(&self) -> Option<&Collected> {
-        None
-    }
-
-    fn now(&self) -> Timestamp {
-        self.world.now()
-    }
+    answer.would_publish = Some(messages.map(|message| message.event).collect());
+    outcome
 }
 
 /// A store that is read and never written: to whoever writes, all goes well.

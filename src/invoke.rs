@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::iter;
 
 use serde_json::Value;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::dry_run::dry_run;
 use crate::message::{Message, Telling, Told};
@@ -26,15 +26,6 @@ pub struct Failed {
     pub message: String,
 }
 
-impl From<&Failure> for Failed {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            error_type: failure.error_type(),
-            message: failure.to_string(),
-        }
-    }
-}
-
 /// Does what the payload asks for, and logs one summary line. `measure` is told of a run, failed or not, but not
 /// of a dry run or a test notice.
 pub async fn invoke<W: World>(
@@ -44,68 +35,58 @@ pub async fn invoke<W: World>(
     measure: impl FnOnce(&Outcome),
 ) -> Result<Answer, Failed> {
     let asks = |name: &str| payload.get(name) == Some(&Value::Bool(true));
-    let (mut answer, failures) = if asks("dry_run") {
+    let Outcome {
+        answer, failures, ..
+    } = if asks("dry_run") {
         dry_run(&world, input).await
     } else if asks("test_notice") {
         test_notice(&world, input).await
     } else {
         let outcome = run(&world, input).await;
         measure(&outcome);
-        (outcome.answer, outcome.failures)
+        outcome
     };
     summarize(&answer, &failures);
     let Some(first) = failures.first() else {
         return Ok(answer);
     };
-    answer.would_publish = None;
-    let mut failed = Failed::from(first);
-    if failures.len() > 1 {
-        let others = failures.len() - 1;
-        failed.message.push_str(&format!(" (and {others} more)"));
-    }
-    Err(failed)
+    let others = match failures.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    Err(Failed {
+        error_type: first.error_type(),
+        message: format!("{first}{others}"),
+    })
 }
 
 fn summarize(answer: &Answer, failures: &[Failure]) {
-    let Answer {
-        jobs,
-        pages,
-        complete,
-        published,
-        pending,
-        unreadable,
-        began,
-        dry_run,
-        took_ms,
-        ..
-    } = *answer;
     let notices = serde_json::to_string(&answer.notices).unwrap_or_default();
     let by_status = serde_json::to_string(&answer.by_status).unwrap_or_default();
-    let failed = failures.len();
+    let succeeded = if failures.is_empty() {
+        "succeeded"
+    } else {
+        "failed"
+    };
     info!(
-        jobs,
-        pages,
-        complete,
+        jobs = answer.jobs,
+        pages = answer.pages,
+        complete = answer.complete,
         by_status,
         notices,
-        published,
-        pending,
-        unreadable,
-        began,
-        dry_run,
-        took_ms,
-        failed,
-        "run {}",
-        if failures.is_empty() {
-            "succeeded"
-        } else {
-            "failed"
-        }
+        published = answer.published,
+        pending = answer.pending,
+        unreadable = answer.unreadable,
+        began = answer.began,
+        dry_run = answer.dry_run,
+        took_ms = answer.took_ms,
+        failed = failures.len(),
+        "run {succeeded}"
     );
 }
 
 /// Publishes a sample to each topic.
-async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> (Answer, Vec<Failure>) {
+async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     let deadlines = Deadlines::start(input.time_given);
     let now = world.now();
     let sample = ListedJob {
@@ -142,21 +123,14 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> (Answer, Vec<
     };
     let message = Message::of(&told, &telling);
     let until = deadlines.work_until();
-    let mut answer = Answer::default();
-    let mut failures = Vec::new();
+    let mut outcome = Outcome::default();
     for topic in iter::once(world.topic()).chain(world.urgent()) {
-        let why = match bounded(until, topic.publish(&message)).await {
-            Some(Ok(())) => {
-                answer.published += 1;
-                continue;
-            }
-            Some(Err(error)) => error.to_string(),
-            None => "its time was spent".to_owned(),
-        };
-        let failure = Failure::TestFailed(why);
-        error!(error_type = failure.error_type(), "{failure}");
-        failures.push(failure);
+        match bounded(until, topic.publish(&message)).await {
+            Some(Ok(())) => outcome.answer.published += 1,
+            Some(Err(error)) => outcome.fail(Failure::TestFailed(error.to_string())),
+            None => outcome.fail(Failure::TestFailed("its time was spent".to_owned())),
+        }
     }
-    answer.took_ms = deadlines.took_ms();
-    (answer, failures)
+    outcome.answer.took_ms = deadlines.took_ms();
+    outcome
 }

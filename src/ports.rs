@@ -30,6 +30,16 @@ pub trait Listing {
     fn ask(&self, id: &JobId) -> impl Future<Output = Result<Option<ListedJob>, ListingError>>;
 }
 
+impl<L: Listing> Listing for &L {
+    async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
+        L::page(self, token).await
+    }
+
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
+        L::ask(self, id).await
+    }
+}
+
 /// A page or a job could not be had, after all retries.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ListingError {
@@ -175,6 +185,12 @@ pub enum PublishError {
 pub trait Clock {
     /// Now.
     fn now(&self) -> Timestamp;
+}
+
+impl<F: Fn() -> Timestamp> Clock for F {
+    fn now(&self) -> Timestamp {
+        self()
+    }
 }
 
 /// The world as one run sees it.

@@ -138,29 +138,9 @@ impl Message {
         }
     }
 
-    /// How many notices go out in each message, in the order that they are given in, so that there are as few messages
-    /// as the size of a publish allows.
-    pub fn split(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<usize> {
-        let mut counts: Vec<usize> = Vec::new();
-        let mut room = 0;
-        for told in told {
-            let event = text_of(&event::event(told.notice, telling.name));
-            let bytes = bytes_in_json(&event) + bytes_in_json(&email::line(told, telling.now));
-            match (counts.last_mut(), bytes <= room) {
-                (Some(count), true) => *count += 1,
-                (Some(_) | None, _) => {
-                    counts.push(1);
-                    room = PUBLISH_BYTES - DIGEST_REST_BYTES;
-                }
-            }
-            room = room.saturating_sub(bytes);
-        }
-        counts
-    }
-
     /// One message for all of these notices: the only one's own, or a digest, in which people read the worst first.
     /// `None` of nothing.
-    pub fn of_all(told: &[Told<'_>], telling: &Telling<'_>) -> Option<Self> {
+    pub fn of_batch(told: &[Told<'_>], telling: &Telling<'_>) -> Option<Self> {
         match told {
             [one] => Some(Self::of(one, telling)),
             many => Self::of_many(many, telling),
@@ -175,10 +155,10 @@ impl Message {
             let carries: Vec<_> = (first..first + count).collect();
             first += count;
             let carried = told.get(carries.first().copied()?..first)?;
-            let message = Self::of_all(carried, telling)?;
+            let message = Self::of_batch(carried, telling)?;
             Some(Digest { message, carries })
         };
-        let counts = Self::split(told, telling);
+        let counts = digest_sizes(told, telling);
         counts.into_iter().filter_map(digest).collect()
     }
 
@@ -254,6 +234,26 @@ impl Message {
             }
         }
     }
+}
+
+/// How many notices go into each digest, so that there are as few digests as the size of a publish allows: each takes
+/// the next so many, in the order that they are given in.
+pub fn digest_sizes(told: &[Told<'_>], telling: &Telling<'_>) -> Vec<usize> {
+    let mut counts: Vec<usize> = Vec::new();
+    let mut room = 0;
+    for told in told {
+        let event = text_of(&event::event(told.notice, telling.name));
+        let bytes = bytes_in_json(&event) + bytes_in_json(&email::line(told, telling.now));
+        match (counts.last_mut(), bytes <= room) {
+            (Some(count), true) => *count += 1,
+            (Some(_) | None, _) => {
+                counts.push(1);
+                room = PUBLISH_BYTES - DIGEST_REST_BYTES;
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    counts
 }
 
 /// The notices of a digest, and what follows from them.

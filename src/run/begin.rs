@@ -11,7 +11,7 @@ impl<W: World> Run<'_, W> {
     pub(super) async fn begin(&mut self) {
         let has_begun = |baseline: &Baseline| baseline.began_at.is_some();
         // An incomplete listing has either.
-        let is_missing_something = self.report.is_spent || !self.report.failures.is_empty();
+        let is_missing_something = self.is_spent || !self.outcome.failures.is_empty();
         if has_begun(self.context.baseline) || is_missing_something {
             return;
         }
@@ -23,7 +23,7 @@ impl<W: World> Run<'_, W> {
             began(
                 &context,
                 now,
-                self.report.answer.jobs,
+                self.outcome.answer.jobs,
                 &self.observed.statuses,
             )
         };
@@ -35,12 +35,12 @@ impl<W: World> Run<'_, W> {
         match commit(self.world, self.deadlines.work_until(), first, rebase).await {
             Written::Recorded(change) | Written::Rebased(change) => {
                 self.recorded(change);
-                self.report.answer.began = true;
+                self.outcome.answer.began = true;
             }
             Written::Superseded(_) => {}
-            Written::Spent => self.report.is_spent = true,
+            Written::Spent => self.is_spent = true,
             Written::Failed(error) => self
-                .report
+                .outcome
                 .fail(Failure::RecordFailed(format!("the watch: {error}"))),
         }
     }

@@ -8,7 +8,7 @@ use tracing::debug;
 use super::commit::{Written, commit};
 use super::deadline::bounded;
 use super::{Failure, RunInput};
-use crate::ports::{Pending, State, Store, StoreError, World};
+use crate::ports::{Pending, State, Store, StoreError, UnreadableItem, World};
 use crate::watch::judge::first_baseline;
 use crate::watch::{Baseline, Change, Item, JobId, Record};
 
@@ -22,9 +22,8 @@ pub(super) struct Loaded {
 pub(super) struct Known {
     pub(super) records: BTreeMap<JobId, Record>,
     pub(super) outbox: Vec<Pending>,
-    /// What cannot be understood, and the jobs that are not judged because of it.
-    pub(super) unreadable: Vec<StoreError>,
-    pub(super) unjudged: BTreeSet<JobId>,
+    /// What cannot be understood.
+    pub(super) unreadable: Vec<UnreadableItem>,
     /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is pending of
     /// them.
     pub(super) overtaken: BTreeSet<JobId>,
@@ -56,11 +55,7 @@ pub(super) async fn load<W: World>(
     let known = Known {
         records: records.into_iter().map(of_job).collect(),
         outbox,
-        unjudged: unreadable
-            .iter()
-            .filter_map(|item| item.job.clone())
-            .collect(),
-        unreadable: unreadable.into_iter().map(|item| item.error).collect(),
+        unreadable,
         overtaken: BTreeSet::new(),
     };
     Ok(Loaded { baseline, known })
@@ -93,6 +88,12 @@ async fn begin_to_watch<W: World>(
 }
 
 impl Known {
+    /// Whether the job's record could be understood, if it has one.
+    pub(super) fn can_judge(&self, id: &JobId) -> bool {
+        let mut unreadable = self.unreadable.iter();
+        unreadable.all(|item| item.job.as_ref() != Some(id))
+    }
+
     /// Takes in what is recorded now, by this run or another.
     pub(super) fn update(&mut self, id: JobId, record: Option<Record>) {
         match record {

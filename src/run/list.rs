@@ -12,7 +12,7 @@ use super::pace::Pace;
 use crate::ports::{Listing, Page};
 
 /// Pages that may wait to be judged.
-const PAGES_AHEAD: usize = 16;
+pub(super) const PAGES_AHEAD: usize = 16;
 
 /// What a listing gives: pages, and then how it ended.
 pub(super) enum ListingEvent {
@@ -24,11 +24,6 @@ pub(super) enum ListingEvent {
     Spent,
     /// A page could not be had.
     Failed(Failure),
-}
-
-/// What a listing is passed on by.
-pub(super) fn channel() -> (mpsc::Sender<ListingEvent>, mpsc::Receiver<ListingEvent>) {
-    mpsc::channel(PAGES_AHEAD)
 }
 
 /// Lists, until nobody takes the pages.
@@ -102,7 +97,7 @@ pub async fn list_all(
     listing: &impl Listing,
     mut progress: impl FnMut(&Page),
 ) -> Result<Vec<Page>, Failure> {
-    let (sender, mut events) = channel();
+    let (sender, mut events) = mpsc::channel(PAGES_AHEAD);
     let pace = Pace::default();
     let mut pages = Vec::new();
     let take = async {

@@ -36,8 +36,7 @@ pub use failure::Failure;
 use known::{Known, Loaded, load};
 #[cfg(feature = "preview")]
 pub use list::list_all;
-use list::{ListingEvent, list};
-use outcome::Report;
+use list::{ListingEvent, PAGES_AHEAD, list};
 pub use outcome::{Answer, Gauges, Outcome};
 use pace::Pace;
 use record::Recorder;
@@ -76,7 +75,7 @@ impl<'a> RunInput<'a> {
 pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     let deadlines = Deadlines::start(input.time_given);
     let (pace, topics) = (Pace::default(), world.topics());
-    let (sender, pages) = list::channel();
+    let (sender, pages) = mpsc::channel(PAGES_AHEAD);
     let now = || world.now();
     let listing = list(world.listing(), now, &pace, deadlines.list_until(), sender);
     let work = async {
@@ -108,8 +107,10 @@ struct Run<'a, W: World> {
     context: RunContext<'a>,
     known: Known,
     observed: Observed,
-    recorder: Recorder<'a, W>,
-    report: Report,
+    recorder: Recorder<'a>,
+    outcome: Outcome,
+    /// Time was spent before everything was judged.
+    is_spent: bool,
 }
 
 impl<'a, W: World> Run<'a, W> {
@@ -124,55 +125,46 @@ impl<'a, W: World> Run<'a, W> {
             world,
             input,
             deadlines,
-            recorder: Recorder::new(world, context.clone(), deadlines.work_until()),
             context,
             known,
             observed: Observed::default(),
-            report: Report::default(),
+            recorder: Recorder::default(),
+            outcome: Outcome::default(),
+            is_spent: false,
         }
     }
 
     fn finish(mut self) -> Outcome {
-        for failure in Failure::unreadable(self.known.unreadable) {
-            self.report.fail(failure);
+        let unreadable = self.known.unreadable.into_iter().map(|item| item.error);
+        for failure in Failure::unreadable(unreadable.collect()) {
+            self.outcome.fail(failure);
         }
         let now = self.world.now();
         let age = |at| now.duration_since(at).max(SignedDuration::ZERO);
         let recorded_at = |pending: &Pending| pending.notice.recorded_at;
         let oldest_pending = self.known.outbox.iter().map(recorded_at).min();
         let oldest_sign = self.observed.oldest_sign_of_life(&self.known.records, now);
-        let gauges = Gauges {
-            oldest_pending: oldest_pending.map(age).unwrap_or_default(),
-            oldest_sign_of_life: oldest_sign.map(age),
-            subscribers: None,
-        };
-        let mut answer = self.report.answer;
+        let Outcome { answer, gauges, .. } = &mut self.outcome;
+        gauges.oldest_pending = oldest_pending.map(age).unwrap_or_default();
+        gauges.oldest_sign_of_life = oldest_sign.map(age);
         answer.by_status = self.observed.statuses.by_status().clone();
         answer.pending = self.known.outbox.len() as u64;
-        answer.complete = self.observed.is_complete && !self.report.is_spent;
-        Outcome {
-            answer,
-            gauges,
-            failures: self.report.failures,
-        }
+        answer.complete = self.observed.is_complete && !self.is_spent;
+        self.outcome
     }
 }
 
 /// Nothing could be judged. The listing ends when nobody takes its pages; if it has failed, that is said as well.
 async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<ListingEvent>) -> Outcome {
-    let mut report = Report::default();
-    report.fail(failure);
+    let mut outcome = Outcome::default();
+    outcome.fail(failure);
     pages.close();
     while let Some(event) = pages.recv().await {
         if let ListingEvent::Failed(failure) = event {
-            report.fail(failure);
+            outcome.fail(failure);
         }
     }
-    Outcome {
-        answer: report.answer,
-        gauges: Gauges::default(),
-        failures: report.failures,
-    }
+    outcome
 }
 
 /// How many have confirmed, of the topic that has fewer.

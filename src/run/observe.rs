@@ -25,8 +25,8 @@ impl<W: World> Run<'_, W> {
                     None => break,
                     Some(ListingEvent::Page(asked_at, page)) => self.judge_page(asked_at, page).await,
                     Some(ListingEvent::Complete) => self.observed.is_complete = true,
-                    Some(ListingEvent::Spent) => self.report.is_spent = true,
-                    Some(ListingEvent::Failed(failure)) => self.report.fail(failure),
+                    Some(ListingEvent::Spent) => self.is_spent = true,
+                    Some(ListingEvent::Failed(failure)) => self.outcome.fail(failure),
                 },
             }
         }
@@ -34,9 +34,9 @@ impl<W: World> Run<'_, W> {
     }
 
     async fn judge_page(&mut self, asked_at: Timestamp, page: Page) {
-        self.report.answer.pages += 1;
+        self.outcome.answer.pages += 1;
         for listed in page.jobs {
-            self.report.answer.jobs += 1;
+            self.outcome.answer.jobs += 1;
             if let Some(job) = self.read(listed) {
                 self.observed.statuses.add(&job.status);
                 self.observe(job, asked_at).await;
@@ -48,7 +48,7 @@ impl<W: World> Run<'_, W> {
         match Job::read(listed) {
             Ok(job) => Some(job.plausible_at(self.world.now())),
             Err(unreadable) => {
-                self.report.answer.unreadable += 1;
+                self.outcome.answer.unreadable += 1;
                 warn!("a listed job was passed over: {unreadable}");
                 None
             }
@@ -63,7 +63,7 @@ impl<W: World> Run<'_, W> {
         let Some(sighting) = self.observed.add(job, at, has_record, since) else {
             return;
         };
-        if !self.known.unjudged.contains(&sighting.job.id) {
+        if self.known.can_judge(&sighting.job.id) {
             self.judge(Observation::Seen(sighting)).await;
         }
     }
@@ -85,7 +85,7 @@ impl<W: World> Run<'_, W> {
         while let Some((id, answer)) = answers.next().await {
             match answer {
                 Some(answer) => self.answered(id, answer).await,
-                None => self.report.is_spent = true,
+                None => self.is_spent = true,
             }
         }
         drop(answers);
@@ -102,7 +102,7 @@ impl<W: World> Run<'_, W> {
             Ok((at, Some(listed))) => match self.read(listed) {
                 Some(job) if job.id == id => self.observe(job, at).await,
                 Some(other) => {
-                    self.report.answer.unreadable += 1;
+                    self.outcome.answer.unreadable += 1;
                     let (asked, got) = (id.as_str(), other.id.as_str());
                     warn!(
                         "asked for job {asked:?}, the service answered with {got:?}: nothing is concluded"
@@ -115,7 +115,7 @@ impl<W: World> Run<'_, W> {
                 self.judge(Observation::Absent(id, at)).await;
             }
             Ok((_, None)) => {}
-            Err(error) => self.report.fail(Failure::ListingFailed(error.to_string())),
+            Err(error) => self.outcome.fail(Failure::ListingFailed(error.to_string())),
         }
     }
 

@@ -50,7 +50,7 @@ pub struct Gauges {
 }
 
 /// What a run did, and what went wrong in it, in the order in which it did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What it did.
     pub answer: Answer,
@@ -60,17 +60,8 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
 }
 
-/// What a run has to say so far.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) answer: Answer,
-    pub(super) failures: Vec<Failure>,
-    /// Time was spent before everything was judged.
-    pub(super) is_spent: bool,
-}
-
-impl Report {
-    pub(super) fn fail(&mut self, failure: Failure) {
+impl Outcome {
+    pub(crate) fn fail(&mut self, failure: Failure) {
         error!(error_type = failure.error_type(), "{failure}");
         self.failures.push(failure);
     }

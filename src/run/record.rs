@@ -5,55 +5,23 @@ use std::collections::BTreeSet;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::Instant;
 
 use super::commit::{Written, commit};
 use super::{Failure, Run};
 use crate::ports::World;
-use crate::watch::judge::RunContext;
 use crate::watch::{Change, Item, JobId, Observation};
 
 /// Writes under way at once.
 const WRITES: usize = 16;
 
 /// The writes under way.
-pub(super) struct Recorder<'a, W> {
-    world: &'a W,
-    context: RunContext<'a>,
-    until: Option<Instant>,
+#[derive(Default)]
+pub(super) struct Recorder<'a> {
     writes: FuturesUnordered<LocalBoxFuture<'a, (JobId, Written)>>,
     jobs: BTreeSet<JobId>,
 }
 
-impl<'a, W: World> Recorder<'a, W> {
-    pub(super) fn new(world: &'a W, context: RunContext<'a>, until: Option<Instant>) -> Self {
-        Self {
-            world,
-            context,
-            until,
-            writes: FuturesUnordered::new(),
-            jobs: BTreeSet::new(),
-        }
-    }
-
-    pub(super) fn is_writing(&self, id: &JobId) -> bool {
-        self.jobs.contains(id)
-    }
-
-    /// Starts to write what an observation changes.
-    fn start(&mut self, observation: Observation, change: Change) {
-        let (world, until, context) = (self.world, self.until, self.context.clone());
-        self.jobs.insert(observation.id().clone());
-        self.writes.push(Box::pin(async move {
-            let rebase = |item: Option<&Item>, _| match item {
-                Some(Item::Job(record)) => observation.judge(Some(record), &context),
-                Some(Item::Watch(_)) | None => observation.judge(None, &context),
-            };
-            let written = commit(world, until, change, rebase).await;
-            (observation.id().clone(), written)
-        }));
-    }
-
+impl Recorder<'_> {
     /// The next write that ends, and what became of it. `None` if none is under way.
     pub(super) async fn next(&mut self) -> Option<(JobId, Written)> {
         let (id, written) = self.writes.next().await?;
@@ -74,12 +42,21 @@ impl<W: World> Run<'_, W> {
     /// Starts to record a change.
     pub(super) async fn record(&mut self, observation: Observation, change: Change) {
         self.wait_for_writes(WRITES - 1).await;
-        self.recorder.start(observation, change);
+        let (world, until) = (self.world, self.deadlines.work_until());
+        let (context, id) = (self.context.clone(), observation.id().clone());
+        self.recorder.jobs.insert(id.clone());
+        self.recorder.writes.push(Box::pin(async move {
+            let rebase = |item: Option<&Item>, _| match item {
+                Some(Item::Job(record)) => observation.judge(Some(record), &context),
+                Some(Item::Watch(_)) | None => observation.judge(None, &context),
+            };
+            (id, commit(world, until, change, rebase).await)
+        }));
     }
 
     /// Waits until no write of this job is under way.
     pub(super) async fn wait_for_write_of(&mut self, id: &JobId) {
-        while self.recorder.is_writing(id) {
+        while self.recorder.jobs.contains(id) {
             self.wait_for_writes(self.recorder.writes.len() - 1).await;
         }
     }
@@ -103,8 +80,8 @@ impl<W: World> Run<'_, W> {
             }
             Written::Superseded(Some(Item::Job(record))) => self.known.update(id, Some(*record)),
             Written::Superseded(Some(Item::Watch(_)) | None) => self.known.update(id, None),
-            Written::Spent => self.report.is_spent = true,
-            Written::Failed(error) => self.report.fail(Failure::RecordFailed(format!(
+            Written::Spent => self.is_spent = true,
+            Written::Failed(error) => self.outcome.fail(Failure::RecordFailed(format!(
                 "job {:?}: {error}",
                 id.as_str()
             ))),
@@ -113,7 +90,7 @@ impl<W: World> Run<'_, W> {
 
     /// Takes in a change that is recorded.
     pub(super) fn recorded(&mut self, change: Change) {
-        let by_kind = &mut self.report.answer.notices;
+        let by_kind = &mut self.outcome.answer.notices;
         for notice in &change.notices {
             *by_kind.entry(notice.kind.to_string()).or_default() += 1;
         }

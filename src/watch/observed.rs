@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::job::{Job, JobId};
 use super::judge::{Change, RunContext, judge, judge_absence, judge_silence};
@@ -118,24 +118,6 @@ impl Observed {
         });
         signs.min()
     }
-
-    fn queue(
-        &self,
-        records: &BTreeMap<JobId, Record>,
-        now: Timestamp,
-        stall_after: SignedDuration,
-    ) -> Queue {
-        let active = self.active.values().map(|Sighting { job, .. }| job);
-        Queue::new(
-            active.map(|job| (job.as_ref(), records.get(&job.id))),
-            records
-                .values()
-                .map(|record| (record, self.active.contains_key(&record.job.id))),
-            self.ends,
-            now,
-            stall_after,
-        )
-    }
 }
 
 /// The active jobs whose silence changes something, now that the listing has ended, and what it changes.
@@ -145,10 +127,19 @@ pub fn detect_silences(
     now: Timestamp,
     context: &RunContext<'_>,
 ) -> Vec<(Observation, Change)> {
-    let stall_after = context.policy.stall_after;
     // Only a complete listing says who waits for whom.
-    let is_complete = observed.is_complete;
-    let queue = Rc::new(is_complete.then(|| observed.queue(records, now, stall_after)));
+    let queue = observed.is_complete.then(|| {
+        let active = observed.active.values().map(|Sighting { job, .. }| job);
+        let was_seen = |record: &Record| observed.active.contains_key(&record.job.id);
+        Queue::new(
+            active.map(|job| (job.as_ref(), records.get(&job.id))),
+            records.values().map(|record| (record, was_seen(record))),
+            observed.ends,
+            now,
+            context.policy.stall_after,
+        )
+    });
+    let queue = Rc::new(queue);
     let silence = |sighting: &Sighting| {
         let observation = Observation::Silent(sighting.clone(), Rc::clone(&queue));
         let change = observation.judge(records.get(observation.id()), context)?;

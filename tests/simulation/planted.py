@@ -107,7 +107,7 @@ WAITING = {
         (JUDGE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
     ],
     "an incomplete listing says nothing of who waits": [
-        (OBSERVED, "is_complete.then(|| observed.queue(records, now, stall_after))", "Some(observed.queue(records, now, stall_after))"),
+        (OBSERVED, "observed.is_complete.then(|| {", "Some({"),
     ],
     "who vanished ended then": [
         (QUEUE, "Phase::Vanished => ends.any = ends.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),

@@ -65,36 +65,27 @@ pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
 
 /// Every page. Without all of them nothing is shown.
 async fn list(service: &FraudDetector) -> anyhow::Result<Listing> {
-    let progress = Progress(io::stderr().is_terminal());
-    progress.say(format_args!("listing"));
+    // A line that is written over, where somebody watches.
+    let is_watched = io::stderr().is_terminal();
+    let progress = |what: String| {
+        if is_watched {
+            let _ = write!(io::stderr(), "\r\x1b[K{what}");
+        }
+    };
+    progress("listing".to_owned());
     let (mut pages, mut jobs) = (0, 0);
     let listed = list_all(service, |page| {
         (pages, jobs) = (pages + 1, jobs + page.jobs.len());
-        progress.say(format_args!("listing: {jobs} jobs on {pages} pages so far"));
-    })
-    .await;
-    progress.clear();
+        progress(format!("listing: {jobs} jobs on {pages} pages so far"));
+    });
+    let listed = listed.await;
+    progress(String::new());
     match listed {
         Ok(pages) => Ok(Listing::of_pages(pages.into_iter().map(|page| page.jobs))),
         Err(Failure::ListingFailed(why)) => bail!("nothing is shown; try again: {why}"),
         Err(Failure::ListingLooped(number)) => {
-            bail!("the listing repeats itself at page {number}, so nothing is shown; try again")
+            bail!("nothing is shown; try again: the listing repeats itself at page {number}")
         }
-        Err(other) => bail!("nothing is shown; try again: {other}"),
-    }
-}
-
-/// A line that is written over, where somebody watches.
-struct Progress(bool);
-
-impl Progress {
-    fn say(&self, what: std::fmt::Arguments<'_>) {
-        if self.0 {
-            let _ = write!(io::stderr(), "\r\x1b[K{what}").and_then(|()| io::stderr().flush());
-        }
-    }
-
-    fn clear(&self) {
-        self.say(format_args!(""));
+        Err(failure) => bail!("nothing is shown; try again: {failure}"),
     }
 }

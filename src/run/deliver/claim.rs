@@ -36,8 +36,8 @@ impl<W: World> Delivery<'_, '_, W> {
                 Claim::NotNow => self.delivered.hold(vec![pending]),
                 Claim::Failed(error) => {
                     let what = describe_one(&pending);
-                    self.delivered
-                        .fail(format!("the {what} not claimed: {error}"));
+                    let why = format!("the {what} not claimed: {error}");
+                    self.delivered.fail(why);
                     self.delivered.hold(vec![pending]);
                 }
             }
@@ -64,12 +64,9 @@ impl<W: World> Delivery<'_, '_, W> {
     }
 
     async fn claim_one(&self, pending: &Pending, publish_until: Instant) -> Claim {
-        let (store, run, now) = (
-            self.run.world.store(),
-            self.run.input.run,
-            self.run.world.now(),
-        );
-        let claim = store.claim(pending, run, claim_until(publish_until, now), now);
+        let (world, run) = (self.run.world, self.run.input.run);
+        let (now, ends) = (world.now(), claim_until(publish_until, world.now()));
+        let claim = world.store().claim(pending, run, ends, now);
         match bounded(Some(publish_until), claim).await {
             Some(Ok(Claimed::Mine)) => Claim::Mine,
             Some(Ok(Claimed::Gone)) => Claim::Gone,
@@ -80,14 +77,10 @@ impl<W: World> Delivery<'_, '_, W> {
 
     /// Ends the claims. If that fails they end by themselves.
     pub(super) async fn release(&self, batch: &Batch) {
-        let (store, run, now) = (
-            self.run.world.store(),
-            self.run.input.run,
-            self.run.world.now(),
-        );
-        let until = self.run.deadlines.work_until();
+        let (world, run) = (self.run.world, self.run.input.run);
+        let (now, until) = (world.now(), self.run.deadlines.work_until());
         stream::iter(batch)
-            .map(|pending| bounded(until, store.claim(pending, run, now, now)))
+            .map(|pending| bounded(until, world.store().claim(pending, run, now, now)))
             .buffer_unordered(CALLS)
             .for_each(async |_| {})
             .await;

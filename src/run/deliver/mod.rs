@@ -87,10 +87,10 @@ impl<W: World> Run<'_, W> {
         let to_main = self.deliver_to(self.world.topic(), main);
         let (urgent, main) = tokio::join!(biased; to_urgent, to_main);
         for delivered in [urgent, main] {
-            self.report.answer.published += delivered.published;
+            self.outcome.answer.published += delivered.published;
             self.known.outbox.extend(delivered.pending);
             for failure in delivered.failures {
-                self.report.fail(failure);
+                self.outcome.fail(failure);
             }
         }
         for item in unconfigured {

@@ -1,7 +1,7 @@
 //! The messages for what is pending.
 
 use super::{Batch, order_key};
-use crate::message::{JobNow, Message, Telling, Told};
+use crate::message::{JobNow, Message, Telling, Told, digest_sizes};
 use crate::ports::{Pending, World};
 use crate::run::Run;
 use crate::watch::notice::thread;
@@ -9,12 +9,12 @@ use crate::watch::notice::thread;
 impl<W: World> Run<'_, W> {
     /// How many notices go into each digest, one after the other.
     pub(super) fn digest_sizes(&self, pending: &[Pending]) -> Vec<usize> {
-        Message::split(&self.told(pending), &self.telling())
+        digest_sizes(&self.outgoing(pending), &self.render_context())
     }
 
     /// One message for all of them; `None` of nothing.
     pub(super) fn message(&self, batch: &Batch) -> Option<Message> {
-        Message::of_all(&self.told(batch), &self.telling())
+        Message::of_batch(&self.outgoing(batch), &self.render_context())
     }
 
     /// Its smallest form.
@@ -27,12 +27,12 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    fn told<'b>(&'b self, pending: &'b [Pending]) -> Vec<Told<'b>> {
-        let told = |pending: &'b Pending| Told {
+    fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Told<'b>> {
+        let outgoing = |pending: &'b Pending| Told {
             notice: &pending.notice,
             job_now: self.job_since(pending),
         };
-        pending.iter().map(told).collect()
+        pending.iter().map(outgoing).collect()
     }
 
     /// What was recorded under the job's id since the notice was.
@@ -47,7 +47,7 @@ impl<W: World> Run<'_, W> {
         })
     }
 
-    fn telling(&self) -> Telling<'_> {
+    fn render_context(&self) -> Telling<'_> {
         Telling {
             name: self.input.settings.name.as_ref(),
             now: self.world.now(),
