@@ -1,6 +1,6 @@
 //! Why a run failed.
 
-use crate::ports::StoreError;
+use crate::ports::{StoreError, UnreadableItem};
 
 /// As many stored items are listed that could not be read.
 const ITEMS_LISTED: usize = 50;
@@ -59,27 +59,23 @@ impl Failure {
     }
 
     /// What to say of stored items that were passed over: each is named, up to a bound.
-    pub(super) fn unreadable(items: Vec<StoreError>) -> impl Iterator<Item = Self> {
+    pub(super) fn unreadable(items: Vec<UnreadableItem>) -> impl Iterator<Item = Self> {
         let (mut broken, mut newer) = (Vec::new(), Vec::new());
-        for error in items {
-            match error {
+        for item in items {
+            match item.error {
                 StoreError::Failed(text) => broken.push(text),
                 StoreError::TooNew(text) => newer.push(text),
             }
         }
-        let listed = |texts: Vec<String>| {
+        let listed = |mut texts: Vec<String>| {
             let more = texts.len().saturating_sub(ITEMS_LISTED);
-            let first: Vec<_> = texts.into_iter().take(ITEMS_LISTED).collect();
-            match (first.join("; "), more) {
-                (first, _) if first.is_empty() => None,
-                (first, 0) => Some(first),
-                (first, more) => Some(format!("{first}; and {more} more")),
-            }
+            texts.truncate(ITEMS_LISTED);
+            texts.extend((more > 0).then(|| format!("and {more} more")));
+            (!texts.is_empty()).then(|| texts.join("; "))
         };
         let broken = listed(broken).map(Self::ItemsUnreadable);
-        broken
-            .into_iter()
-            .chain(listed(newer).map(Self::ItemsTooNew))
+        let newer = listed(newer).map(Self::ItemsTooNew);
+        broken.into_iter().chain(newer)
     }
 
     pub(super) fn load(error: StoreError) -> Self {

@@ -12,14 +12,10 @@ use crate::ports::{Pending, State, Store, StoreError, UnreadableItem, World};
 use crate::watch::judge::first_baseline;
 use crate::watch::{Baseline, Change, Item, JobId, Record};
 
-/// What was loaded: what the watch remembers of itself, and all else.
-pub(super) struct Loaded {
-    pub(super) baseline: Baseline,
-    pub(super) known: Known,
-}
-
 /// What is stored, as far as this run knows.
 pub(super) struct Known {
+    /// What the watch remembers of itself.
+    pub(super) baseline: Baseline,
     pub(super) records: BTreeMap<JobId, Record>,
     pub(super) outbox: Vec<Pending>,
     /// What cannot be understood.
@@ -34,7 +30,7 @@ pub(super) async fn load<W: World>(
     world: &W,
     input: &RunInput<'_>,
     until: Option<Instant>,
-) -> Result<Loaded, Failure> {
+) -> Result<Known, Failure> {
     let State {
         baseline,
         records,
@@ -52,13 +48,13 @@ pub(super) async fn load<W: World>(
         None => begin_to_watch(world, input, until).await?,
     };
     let of_job = |record: Record| (record.job.id.clone(), record);
-    let known = Known {
+    Ok(Known {
+        baseline,
         records: records.into_iter().map(of_job).collect(),
         outbox,
         unreadable,
         overtaken: BTreeSet::new(),
-    };
-    Ok(Loaded { baseline, known })
+    })
 }
 
 /// Writes the first item of a new watch.
@@ -94,14 +90,6 @@ impl Known {
         unreadable.all(|item| item.job.as_ref() != Some(id))
     }
 
-    /// Takes in what is recorded now, by this run or another.
-    pub(super) fn update(&mut self, id: JobId, record: Option<Record>) {
-        match record {
-            Some(record) => self.records.insert(id, record),
-            None => self.records.remove(&id),
-        };
-    }
-
     /// Takes in a change that this run recorded.
     pub(super) fn recorded(&mut self, change: Change) {
         let rev = change.item.rev();
@@ -114,9 +102,12 @@ impl Known {
             });
             self.outbox.extend(pending);
         }
-        if let Item::Job(record) = change.item {
-            debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
-            self.update(record.job.id.clone(), Some(*record));
+        match change.item {
+            Item::Watch(baseline) => self.baseline = baseline,
+            Item::Job(record) => {
+                debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
+                self.records.insert(record.job.id.clone(), *record);
+            }
         }
     }
 }

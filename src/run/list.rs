@@ -9,44 +9,51 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::pace::Pace;
-use crate::ports::{Listing, Page};
+use crate::ports::{Listing, Page, World};
 
 /// Pages that may wait to be judged.
 pub(super) const PAGES_AHEAD: usize = 16;
 
-/// What a listing gives: pages, and then how it ended.
-pub(super) enum ListingEvent {
-    /// A page, and when it was asked for.
-    Page(Timestamp, Page),
-    /// There are no more.
+/// What a listing gives: pages, each with the time when it was asked for, and then how it ended.
+pub(super) type PageOrEnd = Result<(Timestamp, Page), ListingEnd>;
+
+/// How a listing ended.
+pub(super) enum ListingEnd {
     Complete,
     /// Its time was spent.
     Spent,
-    /// A page could not be had.
     Failed(Failure),
 }
 
-/// Lists, until nobody takes the pages.
-pub(super) async fn list(
-    listing: &impl Listing,
-    now: impl Fn() -> Timestamp,
+/// Lists for whoever takes the pages. Nobody does once the state could not be loaded, and then no pause is worth its
+/// time.
+pub(super) async fn list_for<W: World>(
+    pages: mpsc::Sender<PageOrEnd>,
+    world: &W,
     pace: &Pace,
     until: Option<Instant>,
-    events: mpsc::Sender<ListingEvent>,
 ) {
-    let end = list_pages(listing, now, pace, until, &events).await;
-    let _ = events.send(end).await;
+    let listing = async {
+        let send = async |page| drop(pages.send(Ok(page)).await);
+        let end = list(world.listing(), || world.now(), pace, until, send).await;
+        drop(pages.send(Err(end)).await);
+    };
+    tokio::select! {
+        biased;
+        () = pages.closed() => {}
+        () = listing => {}
+    }
 }
 
 /// Lists page by page, and says how that ended. A page that is refused for its rate is asked for again. A token that
 /// was given before, not only by the last page, ends it.
-async fn list_pages(
+async fn list(
     listing: &impl Listing,
     now: impl Fn() -> Timestamp,
     pace: &Pace,
     until: Option<Instant>,
-    events: &mpsc::Sender<ListingEvent>,
-) -> ListingEvent {
+    mut take: impl AsyncFnMut((Timestamp, Page)),
+) -> ListingEnd {
     let mut given = HashSet::new();
     let mut token: Option<String> = None;
     for number in 1u64.. {
@@ -54,41 +61,27 @@ async fn list_pages(
             let asked_at = now();
             Ok((asked_at, listing.page(token.as_deref()).await?))
         };
-        // Nobody takes pages once the state could not be loaded, and then no pause is worth its time.
-        let answer = tokio::select! {
-            biased;
-            () = events.closed() => return ListingEvent::Spent,
-            answer = pace.call(until, ask) => answer,
-        };
-        let (asked_at, mut page) = match answer {
+        let (asked_at, mut page) = match pace.call(until, ask).await {
             Some(Ok(answer)) => answer,
             Some(Err(error)) => {
                 let why = format!("page {number}: {error}");
-                return ListingEvent::Failed(Failure::ListingFailed(why));
+                return ListingEnd::Failed(Failure::ListingFailed(why));
             }
-            None => return ListingEvent::Spent,
+            None => return ListingEnd::Spent,
         };
         token = page.next.take().filter(|token| !token.is_empty());
-        if events
-            .send(ListingEvent::Page(asked_at, page))
-            .await
-            .is_err()
-        {
-            return ListingEvent::Spent;
-        }
-        match &token {
-            None => return ListingEvent::Complete,
-            Some(token) => {
-                // A hash is enough to know it by, and a million jobs have twenty thousand tokens.
-                let mut hasher = DefaultHasher::new();
-                token.hash(&mut hasher);
-                if !given.insert(hasher.finish()) {
-                    return ListingEvent::Failed(Failure::ListingLooped(number));
-                }
-            }
+        take((asked_at, page)).await;
+        let Some(token) = &token else {
+            return ListingEnd::Complete;
+        };
+        // A hash is enough to know it by, and a million jobs have twenty thousand tokens.
+        let mut hasher = DefaultHasher::new();
+        token.hash(&mut hasher);
+        if !given.insert(hasher.finish()) {
+            return ListingEnd::Failed(Failure::ListingLooped(number));
         }
     }
-    ListingEvent::Spent
+    ListingEnd::Spent
 }
 
 /// All pages, or why they could not be had, however long it takes. `progress` is told of each page.
@@ -97,21 +90,13 @@ pub async fn list_all(
     listing: &impl Listing,
     mut progress: impl FnMut(&Page),
 ) -> Result<Vec<Page>, Failure> {
-    let (sender, mut events) = mpsc::channel(PAGES_AHEAD);
-    let pace = Pace::default();
     let mut pages = Vec::new();
-    let take = async {
-        while let Some(event) = events.recv().await {
-            match event {
-                ListingEvent::Page(_, page) => {
-                    progress(&page);
-                    pages.push(page);
-                }
-                ListingEvent::Failed(failure) => return Err(failure),
-                ListingEvent::Complete | ListingEvent::Spent => {}
-            }
-        }
-        Ok(pages)
+    let take = async |(_, page)| {
+        progress(&page);
+        pages.push(page);
     };
-    tokio::join!(list(listing, Timestamp::now, &pace, None, sender), take).1
+    match list(listing, Timestamp::now, &Pace::default(), None, take).await {
+        ListingEnd::Complete | ListingEnd::Spent => Ok(pages),
+        ListingEnd::Failed(failure) => Err(failure),
+    }
 }

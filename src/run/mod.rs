@@ -33,10 +33,10 @@ use tokio::sync::mpsc;
 pub use deadline::time_given;
 pub(crate) use deadline::{Deadlines, bounded};
 pub use failure::Failure;
-use known::{Known, Loaded, load};
+use known::{Known, load};
 #[cfg(feature = "preview")]
 pub use list::list_all;
-use list::{ListingEvent, PAGES_AHEAD, list};
+use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
 pub use outcome::{Answer, Gauges, Outcome};
 use pace::Pace;
 use record::Recorder;
@@ -76,13 +76,13 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     let deadlines = Deadlines::start(input.time_given);
     let (pace, topics) = (Pace::default(), world.topics());
     let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-    let now = || world.now();
-    let listing = list(world.listing(), now, &pace, deadlines.list_until(), sender);
+    let listing = list_for(sender, world, &pace, deadlines.list_until());
     let work = async {
-        let Loaded { baseline, known } = match load(world, input, deadlines.list_until()).await {
-            Ok(loaded) => loaded,
+        let known = match load(world, input, deadlines.list_until()).await {
+            Ok(known) => known,
             Err(failure) => return not_loaded(failure, pages).await,
         };
+        let baseline = known.baseline.clone();
         let context = input.context(&topics, &baseline);
         let mut run = Run::new(world, input, deadlines, context, known);
         run.judge_pages(pages).await;
@@ -135,8 +135,7 @@ impl<'a, W: World> Run<'a, W> {
     }
 
     fn finish(mut self) -> Outcome {
-        let unreadable = self.known.unreadable.into_iter().map(|item| item.error);
-        for failure in Failure::unreadable(unreadable.collect()) {
+        for failure in Failure::unreadable(self.known.unreadable) {
             self.outcome.fail(failure);
         }
         let now = self.world.now();
@@ -155,12 +154,12 @@ impl<'a, W: World> Run<'a, W> {
 }
 
 /// Nothing could be judged. The listing ends when nobody takes its pages; if it has failed, that is said as well.
-async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<ListingEvent>) -> Outcome {
+async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<PageOrEnd>) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.fail(failure);
     pages.close();
-    while let Some(event) = pages.recv().await {
-        if let ListingEvent::Failed(failure) = event {
+    while let Some(page) = pages.recv().await {
+        if let Err(ListingEnd::Failed(failure)) = page {
             outcome.fail(failure);
         }
     }

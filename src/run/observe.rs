@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::list::ListingEvent;
+use super::list::{ListingEnd, PageOrEnd};
 use super::pace::Pace;
 use super::{Failure, Run};
 use crate::ports::{Listing, ListingError, Page, World};
@@ -16,17 +16,17 @@ const QUESTIONS: usize = 16;
 
 impl<W: World> Run<'_, W> {
     /// Judges page by page as they come, until the listing ends.
-    pub(super) async fn judge_pages(&mut self, mut events: mpsc::Receiver<ListingEvent>) {
+    pub(super) async fn judge_pages(&mut self, mut pages: mpsc::Receiver<PageOrEnd>) {
         loop {
             tokio::select! {
                 biased;
                 Some((id, written)) = self.recorder.next() => self.written(id, written),
-                event = events.recv() => match event {
+                page = pages.recv() => match page {
                     None => break,
-                    Some(ListingEvent::Page(asked_at, page)) => self.judge_page(asked_at, page).await,
-                    Some(ListingEvent::Complete) => self.observed.is_complete = true,
-                    Some(ListingEvent::Spent) => self.is_spent = true,
-                    Some(ListingEvent::Failed(failure)) => self.outcome.fail(failure),
+                    Some(Ok((asked_at, page))) => self.judge_page(asked_at, page).await,
+                    Some(Err(ListingEnd::Complete)) => self.observed.is_complete = true,
+                    Some(Err(ListingEnd::Spent)) => self.is_spent = true,
+                    Some(Err(ListingEnd::Failed(failure))) => self.outcome.fail(failure),
                 },
             }
         }

@@ -78,8 +78,12 @@ impl<W: World> Run<'_, W> {
                 self.known.overtaken.insert(id);
                 self.recorded(change);
             }
-            Written::Superseded(Some(Item::Job(record))) => self.known.update(id, Some(*record)),
-            Written::Superseded(Some(Item::Watch(_)) | None) => self.known.update(id, None),
+            Written::Superseded(Some(Item::Job(record))) => {
+                self.known.records.insert(id, *record);
+            }
+            Written::Superseded(Some(Item::Watch(_)) | None) => {
+                self.known.records.remove(&id);
+            }
             Written::Spent => self.is_spent = true,
             Written::Failed(error) => self.outcome.fail(Failure::RecordFailed(format!(
                 "job {:?}: {error}",
