@@ -3,14 +3,15 @@
 //! Three rings; imports point inwards only.
 //!
 //! The pure middle decides, with `now` passed in:
-//! - [`watch`]: what a job's story is and what of it is told
+//! - [`watch`]: what becomes of a job and what of it is reported
 //! - [`message`]: a notice in the forms that people and machines read
 //!
 //! One run orders all effects, through the ports that it needs:
-//! - [`run`]: load, list, record, ask, deliver, say
+//! - [`run`]: load, list, record, ask, detect silences, deliver, answer
 //! - [`ports`]: listing, store, topic, clock
 //! - [`settings`]: the variables that an operator sets
 //! - [`invoke`]: a payload in, an answer or an error out
+//! - [`dry_run`]: a run that neither writes nor publishes
 //! - [`telemetry`]: the log
 //!
 //! The outer ring gives the ports a world:
@@ -18,6 +19,7 @@
 //! - `local`: listing files, a state file, a terminal; what the feature `preview` adds
 
 pub mod aws;
+pub mod dry_run;
 pub mod invoke;
 #[cfg(feature = "preview")]
 pub mod local;

@@ -6,8 +6,8 @@
 use std::process::ExitCode;
 
 use fraud_job_watch::aws::Clients;
-use fraud_job_watch::invoke::{Failed, invoke, time_given};
-use fraud_job_watch::run::{Answer, Outcome, Tick};
+use fraud_job_watch::invoke::{Failed, invoke};
+use fraud_job_watch::run::{Answer, Outcome, RunInput, time_given};
 use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry::{self, Metrics};
 use fraud_job_watch::watch::Source;
@@ -54,7 +54,7 @@ async fn handle(
         .unwrap_or_else(|_| settings.topic.source().clone());
     // A retried event keeps its request id, so a run needs a name of its own.
     let name = Uuid::new_v4().simple().to_string();
-    let tick = Tick {
+    let input = RunInput {
         source: &source,
         settings: &settings.watch,
         run: &name,
@@ -67,7 +67,7 @@ async fn handle(
         level: telemetry::level_that_passes(|name| std::env::var(name).ok()),
     };
     let measure = |outcome: &Outcome| println!("{}", metrics.line(outcome, Timestamp::now()));
-    let answer = invoke(clients.ports(&source), &tick, &payload, measure)
+    let answer = invoke(clients.ports(&source), &input, &payload, measure)
         .instrument(span)
         .await;
     answer.map_err(

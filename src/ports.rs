@@ -30,6 +30,16 @@ pub trait Listing {
     fn ask(&self, id: &JobId) -> impl Future<Output = Result<Option<ListedJob>, ListingError>>;
 }
 
+impl<L: Listing> Listing for &L {
+    async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
+        L::page(self, token).await
+    }
+
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
+        L::ask(self, id).await
+    }
+}
+
 /// A page or a job could not be had, after all retries.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ListingError {
@@ -177,7 +187,42 @@ pub trait Clock {
     fn now(&self) -> Timestamp;
 }
 
+impl<F: Fn() -> Timestamp> Clock for F {
+    fn now(&self) -> Timestamp {
+        self()
+    }
+}
+
 /// The world as one run sees it.
+pub trait World {
+    /// The jobs.
+    type Listing: Listing;
+    /// What is kept.
+    type Store: Store;
+    /// Where messages go.
+    type Topic: Topic;
+
+    /// The jobs.
+    fn listing(&self) -> &Self::Listing;
+    /// What is kept.
+    fn store(&self) -> &Self::Store;
+    /// Where messages go.
+    fn topic(&self) -> &Self::Topic;
+    /// Where those that somebody should look at go instead.
+    fn urgent(&self) -> Option<&Self::Topic>;
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+
+    /// The topics that notices are for.
+    fn topics(&self) -> Topics {
+        Topics {
+            main: self.topic().arn().clone(),
+            urgent: self.urgent().map(|topic| topic.arn().clone()),
+        }
+    }
+}
+
+/// A world that is put together.
 #[derive(Clone, Debug)]
 pub struct Ports<L, S, T, C> {
     /// The jobs.
@@ -192,13 +237,29 @@ pub struct Ports<L, S, T, C> {
     pub clock: C,
 }
 
-impl<L, S, T: Topic, C> Ports<L, S, T, C> {
-    /// The topics that notices are for.
-    pub fn topics(&self) -> Topics {
-        Topics {
-            main: self.topic.arn().clone(),
-            urgent: self.urgent.as_ref().map(|topic| topic.arn().clone()),
-        }
+impl<L: Listing, S: Store, T: Topic, C: Clock> World for Ports<L, S, T, C> {
+    type Listing = L;
+    type Store = S;
+    type Topic = T;
+
+    fn listing(&self) -> &L {
+        &self.listing
+    }
+
+    fn store(&self) -> &S {
+        &self.store
+    }
+
+    fn topic(&self) -> &T {
+        &self.topic
+    }
+
+    fn urgent(&self) -> Option<&T> {
+        self.urgent.as_ref()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }
 

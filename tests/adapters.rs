@@ -11,7 +11,7 @@ use fraud_job_watch::ports::{
     Clock, Listing, ListingError, Ports, PublishError, Recorded, Store, StoreError, SystemClock,
     Topic,
 };
-use fraud_job_watch::run::{Failure, Tick, run};
+use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
 use fraud_job_watch::watch::{Baseline, Change, Item, ListedJob, Notice, Source, TopicArn, Topics};
 use jiff::Timestamp;
@@ -122,19 +122,19 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
     let (store, _) = table(vec![answers(200, &json!({"Items": []}))]);
     let ports = Ports {
         listing,
-        store: fraud_job_watch::invoke::ReadOnly(store),
-        topic: fraud_job_watch::invoke::Collected::new(topic_arn()),
+        store: fraud_job_watch::dry_run::ReadOnly(&store),
+        topic: fraud_job_watch::dry_run::Collected::new(topic_arn()),
         urgent: None,
         clock: SystemClock,
     };
     let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
-    let tick = Tick {
+    let input = RunInput {
         source: &source(),
         settings: &settings,
         run: "run",
         time_given: None,
     };
-    (run(&ports, &tick).await, http)
+    (run(&ports, &input).await, http)
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,7 +363,12 @@ fn began_change() -> Change {
         baseline: &baseline,
         run: "mine",
     };
-    began(&context, now(), 0, &std::collections::BTreeMap::new())
+    began(
+        &context,
+        now(),
+        0,
+        &fraud_job_watch::watch::StatusCounts::default(),
+    )
 }
 
 fn canceled(code: &str, old: Option<Value>) -> Value {

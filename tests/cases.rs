@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use fraud_job_watch::invoke::Collected;
+use fraud_job_watch::dry_run::Collected;
 use fraud_job_watch::local::FixedClock;
 use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::Ports;
-use fraud_job_watch::run::{Tick, run};
+use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{Source, TopicArn};
 use jiff::Timestamp;
@@ -79,13 +79,13 @@ impl Watch {
             urgent: None,
             clock: FixedClock(look.at),
         };
-        let tick = Tick {
+        let input = RunInput {
             source: &self.source,
             settings: &settings,
             run: &format!("look {number}"),
             time_given: None,
         };
-        run(&ports, &tick).await;
+        run(&ports, &input).await;
         let mut told: Vec<_> = ports.topic.take().iter().flat_map(told).collect();
         told.sort();
         told

@@ -5,13 +5,14 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fraud_job_watch::invoke::{Collected, invoke, time_given};
+use fraud_job_watch::dry_run::Collected;
+use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
     Clock, Listing, ListingError, Page, Ports, PublishError, Store, Topic,
 };
-use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, Tick};
+use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, RunInput, time_given};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
 use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
@@ -81,7 +82,7 @@ async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer
     let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let tick = Tick {
+    let input = RunInput {
         source: &source,
         settings: &settings,
         run: "run",
@@ -107,7 +108,7 @@ async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer
         urgent: None,
         clock: Noon,
     };
-    let answer = invoke(ports, &tick, payload, |_| ()).await.unwrap();
+    let answer = invoke(ports, &input, payload, |_| ()).await.unwrap();
     (answer, std::rc::Rc::into_inner(shared).unwrap())
 }
 
@@ -168,7 +169,7 @@ async fn a_dry_run_shows_what_is_already_pending() {
         .parse()
         .unwrap();
     let time_given = Some(Duration::from_secs(1));
-    let tick = Tick {
+    let input = RunInput {
         source: &source,
         settings: &settings,
         run: "stuck",
@@ -181,7 +182,7 @@ async fn a_dry_run_shows_what_is_already_pending() {
         urgent: None,
         clock: Noon,
     };
-    let stuck = invoke(ports, &tick, &json!({}), |_| ()).await.unwrap();
+    let stuck = invoke(ports, &input, &json!({}), |_| ()).await.unwrap();
     assert_eq!(
         (stuck.published, stuck.pending),
         (0, 2),
@@ -360,7 +361,7 @@ async fn a_test_notice_that_hangs_ends_in_time() {
     let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let tick = Tick {
+    let input = RunInput {
         source: &source,
         settings: &settings,
         run: "hangs",
@@ -373,7 +374,7 @@ async fn a_test_notice_that_hangs_ends_in_time() {
         urgent: None,
         clock: Noon,
     };
-    let failed = invoke(ports, &tick, &json!({"test_notice": true}), |_| ()).await;
+    let failed = invoke(ports, &input, &json!({"test_notice": true}), |_| ()).await;
     assert_eq!(failed.unwrap_err().error_type, "PublishFailed");
 }
 

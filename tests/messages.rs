@@ -1,6 +1,6 @@
 //! What people and machines get: each kind in each form, and that untrusted text stays text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
     Incident, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Severity, Source,
-    Status, TopicArn, Topics,
+    Status, StatusCounts, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonschema::Validator;
@@ -629,14 +629,13 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
         baseline: &baseline,
         run: "run",
     };
-    let by_status: BTreeMap<_, _> = (1..=1_000)
-        .map(|count| (format!("{count}{}", "\u{1}".repeat(1_000)), count))
-        .collect();
-    let jobs = by_status.values().sum();
-    let began = began(&context, at("2026-03-02T12:00:00Z"), jobs, &by_status).notices;
+    let mut statuses = StatusCounts::default();
+    for n in 0..1_000 {
+        statuses.add(&Status::from(format!("{n}{}", "\u{1}".repeat(1_000))));
+    }
+    let began = began(&context, at("2026-03-02T12:00:00Z"), 1_000, &statuses).notices;
     let counts = &began[0].found.as_ref().unwrap().by_status;
-    assert_eq!(counts.values().sum::<u64>(), jobs, "none is left out");
-    assert!(counts.keys().any(|status| status.starts_with("1000")));
+    assert_eq!(counts.values().sum::<u64>(), 1_000, "none is left out");
     assert_harmless(&message(&began[0]));
 }
 

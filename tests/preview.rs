@@ -607,6 +607,37 @@ fn live_shows_an_account_and_with_a_state_what_is_new() {
     );
 }
 
+/// As the function does: it is as patient with a service that throttles, and knows a listing without an end.
+#[test]
+fn live_pages_as_a_run_does() {
+    let detector = FraudDetector::start();
+    let jobs = (0..120).map(|number| job(&format!("job-{number}"), "IN_PROGRESS"));
+    detector.set_jobs(jobs.collect());
+    let look = || {
+        let mut command = live();
+        let (name, url) = detector.env();
+        command.env(name, url);
+        command.envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]);
+        command.args(["--region", "eu-west-1"]);
+        command.output().unwrap()
+    };
+    detector.script(|script| script.faults = [Fault::Throttle; 4].into());
+    let output = look();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("120 jobs on 3 pages"), "{shown}");
+    detector.script(|script| script.faults = [Fault::None, Fault::RepeatToken].into());
+    let output = look();
+    assert_eq!(output.status.code(), Some(1));
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        why.contains("nothing is shown; try again: the listing repeats itself at page 2"),
+        "{why}"
+    );
+}
+
 #[test]
 fn live_says_what_it_lacks() {
     for (args, part) in [

@@ -19,6 +19,8 @@ mod judge;
 #[cfg(test)]
 mod notice;
 #[cfg(test)]
+mod observed;
+#[cfg(test)]
 mod promise;
 #[cfg(test)]
 mod queue;

@@ -12,7 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table};
 use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::ports::{Clock, Ports};
-use fraud_job_watch::run::Tick;
+use fraud_job_watch::run::RunInput;
 use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry;
 use jiff::Timestamp;
@@ -193,7 +193,7 @@ async fn logged(
         urgent: None,
         clock: Noon,
     };
-    let tick = Tick {
+    let input = RunInput {
         source: &source,
         settings: &settings.watch,
         run: "run",
@@ -206,7 +206,7 @@ async fn logged(
     let lookup = |name: &str| (name == "AWS_LAMBDA_LOG_LEVEL").then(|| level.clone());
     let subscriber = telemetry::subscriber(lookup, move || log.clone());
     let guard = tracing::subscriber::set_default(subscriber);
-    let answer = invoke(ports, &tick, &json!({}), |_| {}).await;
+    let answer = invoke(ports, &input, &json!({}), |_| {}).await;
     drop(guard);
     let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     let answer = match answer {

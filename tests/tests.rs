@@ -24,6 +24,7 @@ mod lab_itself;
 mod local;
 mod messages;
 mod notice;
+mod observed;
 mod pager;
 mod preview;
 mod promise;

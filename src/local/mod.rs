@@ -1,6 +1,6 @@
 //! A world on a laptop: listing files for the service, a file or memory for the table, a clock that stands still.
 //!
-//! What is published is kept by [`crate::invoke::Collected`] and shown by the [`terminal`].
+//! What is published is kept by [`crate::dry_run::Collected`] and shown by the [`terminal`].
 
 pub mod bad_file;
 pub mod report;

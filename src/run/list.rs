@@ -9,59 +9,94 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::pace::Pace;
-use crate::ports::{Clock, Listing, Page};
+use crate::ports::{Listing, Page, World};
 
-/// How the listing ended.
-pub(super) enum Listed {
-    Whole,
+/// Pages that may wait to be judged.
+pub(super) const PAGES_AHEAD: usize = 16;
+
+/// What a listing gives: pages, each with the time when it was asked for, and then how it ended.
+pub(super) type PageOrEnd = Result<(Timestamp, Page), ListingEnd>;
+
+/// How a listing ended.
+pub(super) enum ListingEnd {
+    Complete,
+    /// Its time was spent.
     Spent,
     Failed(Failure),
 }
 
-/// Lists page by page. A page that is refused for its rate is asked for again. A token that was given before, not only
-/// by the last page, ends it.
-pub(super) async fn list<L: Listing, C: Clock>(
-    listing: &L,
-    clock: &C,
+/// Lists for whoever takes the pages. Nobody does once the state could not be loaded, and then no pause is worth its
+/// time.
+pub(super) async fn list_for<W: World>(
+    pages: mpsc::Sender<PageOrEnd>,
+    world: &W,
     pace: &Pace,
-    pages: mpsc::Sender<(Timestamp, Page)>,
     until: Option<Instant>,
-) -> Listed {
+) {
+    let listing = async {
+        let send = async |page| drop(pages.send(Ok(page)).await);
+        let end = list(world.listing(), || world.now(), pace, until, send).await;
+        drop(pages.send(Err(end)).await);
+    };
+    tokio::select! {
+        biased;
+        () = pages.closed() => {}
+        () = listing => {}
+    }
+}
+
+/// Lists page by page, and says how that ended. A page that is refused for its rate is asked for again. A token that
+/// was given before, not only by the last page, ends it.
+async fn list(
+    listing: &impl Listing,
+    now: impl Fn() -> Timestamp,
+    pace: &Pace,
+    until: Option<Instant>,
+    mut take: impl AsyncFnMut((Timestamp, Page)),
+) -> ListingEnd {
     let mut given = HashSet::new();
     let mut token: Option<String> = None;
     for number in 1u64.. {
         let ask = async || {
-            let asked_at = clock.now();
+            let asked_at = now();
             Ok((asked_at, listing.page(token.as_deref()).await?))
         };
-        // Nobody takes pages once the state could not be loaded, and then no pause is worth its time.
-        let answer = tokio::select! {
-            biased;
-            () = pages.closed() => return Listed::Spent,
-            answer = pace.call(until, ask) => answer,
-        };
-        let (asked_at, mut page) = match answer {
+        let (asked_at, mut page) = match pace.call(until, ask).await {
             Some(Ok(answer)) => answer,
             Some(Err(error)) => {
-                return Listed::Failed(Failure::ListingFailed(format!("page {number}: {error}")));
+                let why = format!("page {number}: {error}");
+                return ListingEnd::Failed(Failure::ListingFailed(why));
             }
-            None => return Listed::Spent,
+            None => return ListingEnd::Spent,
         };
         token = page.next.take().filter(|token| !token.is_empty());
-        if pages.send((asked_at, page)).await.is_err() {
-            return Listed::Spent;
-        }
-        match &token {
-            None => return Listed::Whole,
-            Some(token) => {
-                // A hash is enough to know it by, and a million jobs have twenty thousand tokens.
-                let mut hasher = DefaultHasher::new();
-                token.hash(&mut hasher);
-                if !given.insert(hasher.finish()) {
-                    return Listed::Failed(Failure::ListingLooped(number));
-                }
-            }
+        take((asked_at, page)).await;
+        let Some(token) = &token else {
+            return ListingEnd::Complete;
+        };
+        // A hash is enough to know it by, and a million jobs have twenty thousand tokens.
+        let mut hasher = DefaultHasher::new();
+        token.hash(&mut hasher);
+        if !given.insert(hasher.finish()) {
+            return ListingEnd::Failed(Failure::ListingLooped(number));
         }
     }
-    Listed::Spent
+    ListingEnd::Spent
+}
+
+/// All pages, or why they could not be had, however long it takes. `progress` is told of each page.
+#[cfg(feature = "preview")]
+pub async fn list_all(
+    listing: &impl Listing,
+    mut progress: impl FnMut(&Page),
+) -> Result<Vec<Page>, Failure> {
+    let mut pages = Vec::new();
+    let take = async |(_, page)| {
+        progress(&page);
+        pages.push(page);
+    };
+    match list(listing, Timestamp::now, &Pace::default(), None, take).await {
+        ListingEnd::Complete | ListingEnd::Spent => Ok(pages),
+        ListingEnd::Failed(failure) => Err(failure),
+    }
 }

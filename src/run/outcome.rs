@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use serde::Serialize;
+use tracing::error;
 
-use crate::ports::StoreError;
-
-/// As many stored items are named that could not be read.
-const ITEMS: usize = 50;
+use super::Failure;
 
 /// What a run says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -40,91 +38,6 @@ pub struct Answer {
     pub took_ms: u64,
 }
 
-/// Why a run failed. What could be done was done; what is pending stays pending, and the next run goes on from there.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Failure {
-    /// The state could not be loaded, so nothing was judged.
-    #[error("the state could not be read, so nothing was judged; the next run tries again: {0}")]
-    StateUnreadable(String),
-    /// The state was written by a newer version.
-    #[error(
-        "the state was written by a newer version and is left untouched; deploy that version again: {0}"
-    )]
-    StateTooNew(String),
-    /// Stored items could not be understood.
-    #[error(
-        "stored items could not be read and were passed over, with their jobs; all else was done; mend or delete them: {0}"
-    )]
-    ItemsUnreadable(String),
-    /// Stored items were written by a newer version.
-    #[error(
-        "stored items were written by a newer version and were passed over, with their jobs; all else was done; deploy that version again: {0}"
-    )]
-    ItemsTooNew(String),
-    /// A page or a job could not be had.
-    #[error("not all jobs could be seen; what was seen stands, and the next run lists again: {0}")]
-    ListingFailed(String),
-    /// The service gave a token that it had given before.
-    #[error(
-        "the listing repeats itself at page {0}, so it is incomplete; what was seen stands, and the next run lists again"
-    )]
-    ListingLooped(u64),
-    /// A change could not be recorded.
-    #[error("a change could not be recorded; the next run sees it again: {0}")]
-    RecordFailed(String),
-    /// The test notice could not be published.
-    #[error("the test notice was not published; invoke it again when that is mended: {0}")]
-    TestFailed(String),
-    /// A notice could not be delivered.
-    #[error("a notice was not delivered; it stays pending, and the next run tries again: {0}")]
-    PublishFailed(String),
-}
-
-impl Failure {
-    /// Its name in the answer of the Lambda.
-    pub fn error_type(&self) -> &'static str {
-        match self {
-            Self::StateUnreadable(_) | Self::ItemsUnreadable(_) => "StateUnreadable",
-            Self::StateTooNew(_) | Self::ItemsTooNew(_) => "StateTooNew",
-            Self::ListingFailed(_) => "ListingFailed",
-            Self::ListingLooped(_) => "ListingLooped",
-            Self::RecordFailed(_) => "RecordFailed",
-            Self::PublishFailed(_) | Self::TestFailed(_) => "PublishFailed",
-        }
-    }
-
-    /// What to say of stored items that were passed over: each is named, up to a bound.
-    pub(super) fn unreadable(items: Vec<StoreError>) -> impl Iterator<Item = Self> {
-        let (mut broken, mut newer) = (Vec::new(), Vec::new());
-        for error in items {
-            match error {
-                StoreError::Failed(text) => broken.push(text),
-                StoreError::TooNew(text) => newer.push(text),
-            }
-        }
-        let listed = |texts: Vec<String>| {
-            let more = texts.len().saturating_sub(ITEMS);
-            let named: Vec<_> = texts.into_iter().take(ITEMS).collect();
-            match (named.join("; "), more) {
-                (named, _) if named.is_empty() => None,
-                (named, 0) => Some(named),
-                (named, more) => Some(format!("{named}; and {more} more")),
-            }
-        };
-        let broken = listed(broken).map(Self::ItemsUnreadable);
-        broken
-            .into_iter()
-            .chain(listed(newer).map(Self::ItemsTooNew))
-    }
-
-    pub(super) fn load(error: StoreError) -> Self {
-        match error {
-            StoreError::Failed(text) => Self::StateUnreadable(text),
-            StoreError::TooNew(text) => Self::StateTooNew(text),
-        }
-    }
-}
-
 /// What a run saw of how things stand when it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
@@ -137,7 +50,7 @@ pub struct Gauges {
 }
 
 /// What a run did, and what went wrong in it, in the order in which it did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What it did.
     pub answer: Answer,
@@ -145,4 +58,11 @@ pub struct Outcome {
     pub gauges: Gauges,
     /// What went wrong; a run with any has failed.
     pub failures: Vec<Failure>,
+}
+
+impl Outcome {
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        error!(error_type = failure.error_type(), "{failure}");
+        self.failures.push(failure);
+    }
 }

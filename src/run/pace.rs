@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
-use super::bounded;
+use super::deadline::bounded;
 use crate::ports::ListingError;
 
 /// Between the beginnings of two calls, after the first refusal. The service documents no rate; calls like these were
@@ -36,11 +36,11 @@ struct Gait {
 
 impl Pace {
     /// What the call answers, made again as long as it is refused for its rate; `None` if the time is spent first.
-    pub(super) async fn call<A>(
+    pub(super) async fn call<T>(
         &self,
         until: Option<Instant>,
-        call: impl AsyncFn() -> Result<A, ListingError>,
-    ) -> Option<Result<A, ListingError>> {
+        call: impl AsyncFn() -> Result<T, ListingError>,
+    ) -> Option<Result<T, ListingError>> {
         loop {
             let begun = self.turn(until).await?;
             match bounded(until, call()).await {

@@ -1,8 +1,9 @@
 //! What a job's story is and what of it is told: pure, with `now` passed in.
 //!
 //! [`listed`] is what the service lists and [`job`] what is understood of it, [`record`] is what is kept of it between
-//! runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides, and
-//! [`notice`] is what it decides to report, of which [`kind`] and to which [`topic`].
+//! runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides, [`observed`]
+//! is what one run has seen, [`status_counts`] counts it, and [`notice`] is what is reported, of which [`kind`] and to
+//! which [`topic`].
 
 pub mod job;
 pub mod judge;
@@ -10,8 +11,10 @@ pub mod kind;
 pub mod life;
 pub mod listed;
 pub mod notice;
+pub mod observed;
 pub mod queue;
 pub mod record;
+pub mod status_counts;
 pub mod topic;
 
 pub use job::{Job, JobId, Status, Unreadable};
@@ -19,6 +22,8 @@ pub use judge::{Change, Policy};
 pub use kind::{Kind, Selection, Severity};
 pub use listed::ListedJob;
 pub use notice::{Incident, Notice, NoticeId, Source};
+pub use observed::{Observation, Observed, Sighting, detect_silences};
 pub use queue::Queue;
 pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};
+pub use status_counts::StatusCounts;
 pub use topic::{TopicArn, Topics};

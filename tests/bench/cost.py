@@ -157,7 +157,7 @@ def schedules():
 
 def most_jobs():
     def most(latency, timeout):
-        # As src/run.rs keeps for asking and delivering.
+        # As src/run/deadline.rs keeps for asking and delivering.
         seconds = timeout - min(60, timeout / 3)
         pages = int((seconds - REST_SECONDS) / page_seconds(Ours, latency))
         return f"{pages * 50 // 1_000 * 1_000:,}"

@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, Table};
-use fraud_job_watch::invoke::Collected;
+use fraud_job_watch::dry_run::Collected;
 use fraud_job_watch::message::{JobNow, Message, Outgoing, RenderContext, digest_sizes};
 use fraud_job_watch::ports::{Clock, Listing, Ports, Store};
-use fraud_job_watch::run::{Tick, run};
+use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::judge::{RunContext, judge, judge_silence};
 use fraud_job_watch::watch::{
@@ -374,13 +374,13 @@ fn idle_run() -> Box<dyn FnMut()> {
         clock: Stopped,
     };
     Box::new(move || {
-        let tick = Tick {
+        let input = RunInput {
             source: &source,
             settings: &settings,
             run: RUN,
             time_given: None,
         };
-        let outcome = runtime.block_on(run(&ports, &tick));
+        let outcome = runtime.block_on(run(&ports, &input));
         assert_eq!(outcome.answer.jobs as usize, 50 * PAGES);
         assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     })

@@ -20,7 +20,7 @@ use fraud_job_watch::local::saved_listing::SavedListing as File;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message, PUBLISH_BYTES};
 use fraud_job_watch::ports::{Clock, Listing, Ports, PublishError, Store, Topic};
-use fraud_job_watch::run::{Failure, Tick, run};
+use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::job::time;
 use fraud_job_watch::watch::{Job, ListedJob, Source, TopicArn};
@@ -206,13 +206,13 @@ impl World {
             urgent: None,
             clock: at,
         };
-        let tick = Tick {
+        let input = RunInput {
             source: &source,
             settings: &self.settings,
             run: "run",
             time_given: None,
         };
-        let done = invoke(ports, &tick, &payload, |_| {});
+        let done = invoke(ports, &input, &payload, |_| {});
         let answer = self.runtime.block_on(done).unwrap();
         let is_dry = asks("dry_run");
         let is_test = asks("test_notice") && !is_dry;
@@ -247,13 +247,13 @@ impl World {
                 urgent: None,
                 clock: At(now() + SignedDuration::from_hours(hours)),
             };
-            let tick = Tick {
+            let input = RunInput {
                 source: &source,
                 settings: &self.settings,
                 run: "run",
                 time_given: None,
             };
-            let outcome = self.runtime.block_on(run(&ports, &tick));
+            let outcome = self.runtime.block_on(run(&ports, &input));
             assert!(outcome.answer.jobs <= 64 + 2 * bytes as u64);
             for failure in &outcome.failures {
                 let may_be = !matches!(failure, Failure::PublishFailed(_));

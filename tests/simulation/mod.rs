@@ -29,7 +29,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fraud_job_watch::ports::{Ports, Store as _};
-use fraud_job_watch::run::{Tick, run};
+use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use tokio::task::{JoinHandle, LocalSet};
 
@@ -203,7 +203,7 @@ fn start(
             policy,
             digest_above: 1_000,
         };
-        let tick = Tick {
+        let input = RunInput {
             source: &source,
             settings: &settings,
             run: &name,
@@ -212,7 +212,7 @@ fn start(
         let outcome = tokio::select! {
             biased;
             () = process.died.notified() => None,
-            outcome = process.freezable(run(&ports, &tick)) => Some(outcome),
+            outcome = process.freezable(run(&ports, &input)) => Some(outcome),
             () = tokio::time::sleep(time_given) => None,
         };
         let is_dead = outcome.is_none();

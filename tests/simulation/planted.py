@@ -14,7 +14,7 @@ import time
 LIFE, QUEUE = "src/watch/life.rs", "src/watch/queue.rs"
 JUDGE, ABSENCE, ACTIVE, END = [f"src/watch/judge{it}.rs" for it in ("", "/absence", "/active", "/end")]
 NOTICES, REVISION, SILENCE = [f"src/watch/judge/{it}.rs" for it in ("notices", "revision", "silence")]
-JOB, TOPIC, RUN = "src/watch/job.rs", "src/watch/topic.rs", "src/run.rs"
+JOB, TOPIC, OBSERVED, OBSERVE = "src/watch/job.rs", "src/watch/topic.rs", "src/watch/observed.rs", "src/run/observe.rs"
 
 # How many stories a defect may hide in, and for how long.
 SEEDS, SECONDS = 4_000, 120
@@ -109,7 +109,7 @@ WAITING = {
         (SILENCE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
     ],
     "an incomplete listing says nothing of who waits": [
-        (RUN, "self.answer.complete.then(|| self.queue())", "Some(self.queue())"),
+        (OBSERVED, "observed.is_complete.then(|| {", "Some({"),
     ],
     "who vanished ended then": [
         (QUEUE, "Phase::Vanished => ends.any = ends.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
@@ -168,7 +168,7 @@ ENDS = {
     ],
     "what ended before is history": [
         (END, "    finished_at > context.baseline.since && now", "    now"),
-        (RUN, "job.finished_at().is_some_and(|at| at <= baseline.since)", "job.finished_at().is_none()"),
+        (OBSERVED, "job.finished_at().is_some_and(|at| at <= since)", "job.finished_at().is_none()"),
     ],
 }
 
@@ -184,7 +184,9 @@ GONE = {
         (REVISION, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, context)",
          "        recorded_at: now,\n        ..written(record, context)"),
     ],
-    "an incomplete run does not count": [(RUN, "Some(Ok((at, None))) if self.answer.complete => {", "Some(Ok((at, None))) if self.answer.complete || true => {")],
+    "an incomplete run does not count": [
+        (OBSERVE, "Ok((at, None)) if self.observed.is_complete => {", "Ok((at, None)) if self.observed.is_complete || true => {"),
+    ],
     "who is back is recovered": [
         (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context),",
          "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context).filter(|_| false),"),

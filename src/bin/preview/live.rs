@@ -1,15 +1,14 @@
 //! `preview live`: what a run would tell of an account, which is only read.
 
-use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::local::report::ClockFrom;
 use fraud_job_watch::local::saved_listing::SavedListing;
-use fraud_job_watch::ports::Listing as _;
+use fraud_job_watch::run::{Failure, list_all};
 use fraud_job_watch::watch::Source;
 
 use crate::BadInput;
@@ -66,43 +65,29 @@ pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
 
 /// Every page. Without all of them nothing is shown.
 async fn list(service: &FraudDetector) -> anyhow::Result<SavedListing> {
-    let progress = Progress(io::stderr().is_terminal());
-    let (mut pages, mut jobs, mut token) = (Vec::new(), 0, None);
-    let mut given = HashSet::new();
-    loop {
-        let number = pages.len() + 1;
-        progress.say(format_args!(
-            "listing: {jobs} jobs, asking for page {number}"
-        ));
-        let page = service.page(token.as_deref()).await;
-        progress.clear();
-        let page = page.with_context(|| {
-            format!("page {number} could not be had, so nothing is shown; try again")
-        })?;
-        jobs += page.jobs.len();
-        pages.push(page.jobs);
-        token = page.next.filter(|token| !token.is_empty());
-        match &token {
-            None => return Ok(SavedListing::of_pages(pages)),
-            Some(token) if !given.insert(token.clone()) => {
-                bail!("the listing repeats itself at page {number}, so nothing is shown; try again")
-            }
-            Some(_) => {}
+    // A line that is written over, where somebody watches.
+    let is_watched = io::stderr().is_terminal();
+    let progress = |what: String| {
+        if is_watched {
+            let _ = write!(io::stderr(), "\r\x1b[K{what}");
         }
-    }
-}
-
-/// A line that is written over, where somebody watches.
-struct Progress(bool);
-
-impl Progress {
-    fn say(&self, what: std::fmt::Arguments<'_>) {
-        if self.0 {
-            let _ = write!(io::stderr(), "\r\x1b[K{what}").and_then(|()| io::stderr().flush());
+    };
+    progress("listing".to_owned());
+    let (mut pages, mut jobs) = (0, 0);
+    let listed = list_all(service, |page| {
+        (pages, jobs) = (pages + 1, jobs + page.jobs.len());
+        progress(format!("listing: {jobs} jobs on {pages} pages so far"));
+    });
+    let listed = listed.await;
+    progress(String::new());
+    match listed {
+        Ok(pages) => Ok(SavedListing::of_pages(
+            pages.into_iter().map(|page| page.jobs),
+        )),
+        Err(Failure::ListingFailed(why)) => bail!("nothing is shown; try again: {why}"),
+        Err(Failure::ListingLooped(number)) => {
+            bail!("nothing is shown; try again: the listing repeats itself at page {number}")
         }
-    }
-
-    fn clear(&self) {
-        self.say(format_args!(""));
+        Err(failure) => bail!("nothing is shown; try again: {failure}"),
     }
 }

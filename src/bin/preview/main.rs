@@ -77,7 +77,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 fn log_to_stderr() -> anyhow::Result<()> {
     let is_shown = filter_fn(|metadata| {
         let (level, target) = (*metadata.level(), metadata.target());
-        let is_failure = level == Level::ERROR && target == "fraud_job_watch::run";
+        let is_failure = level == Level::ERROR && target.starts_with("fraud_job_watch::run");
         level <= Level::WARN && target.starts_with("fraud_job_watch") && !is_failure
     });
     let layer = tracing_subscriber::fmt::layer()

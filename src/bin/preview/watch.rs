@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
-use fraud_job_watch::invoke::Collected;
+use fraud_job_watch::dry_run::Collected;
 use fraud_job_watch::local::FixedClock;
 use fraud_job_watch::local::report::{ClockFrom, Report, seen};
 use fraud_job_watch::local::saved_listing::SavedListing;
@@ -15,7 +15,7 @@ use fraud_job_watch::local::state::StateFile;
 use fraud_job_watch::local::terminal::Screen;
 use fraud_job_watch::message::one_line;
 use fraud_job_watch::ports::{Listing, ListingError, Page, Ports};
-use fraud_job_watch::run::{Failure, Tick, run};
+use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::settings::{SettingsInvalid, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
 use jiff::Timestamp;
@@ -224,13 +224,13 @@ pub(crate) async fn look(
         urgent: None,
         clock: FixedClock(view.clock),
     };
-    let tick = Tick {
+    let input = RunInput {
         source,
         settings,
         run: &Uuid::new_v4().simple().to_string(),
         time_given: None,
     };
-    let outcome = run(&ports, &tick).await;
+    let outcome = run(&ports, &input).await;
     let messages = ports.topic.take();
     // That pages are missing is in the file, and no fault of the run: the report says so.
     let is_expected = |failure: &Failure| {

@@ -1,6 +1,6 @@
 //! The beginning of a watch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,9 +8,7 @@ use super::{Change, Expected, RunContext};
 use crate::watch::kind::Kind;
 use crate::watch::notice::{Found, Notice, NoticeId};
 use crate::watch::record::{Baseline, Item};
-
-/// As many statuses are counted apart when a watch begins. The service documents six.
-const STATUSES: usize = 20;
+use crate::watch::status_counts::StatusCounts;
 
 /// The first item of a new watch.
 pub fn first_baseline(now: Timestamp, run: &str) -> Change {
@@ -35,7 +33,7 @@ pub fn began(
     context: &RunContext<'_>,
     now: Timestamp,
     jobs: u64,
-    by_status: &BTreeMap<String, u64>,
+    statuses: &StatusCounts,
 ) -> Change {
     let since = context.baseline.since;
     let notice = Notice {
@@ -54,7 +52,7 @@ pub fn began(
         silence: None,
         found: Some(Found {
             jobs,
-            by_status: most_frequent(by_status),
+            by_status: statuses.by_status().clone(),
             notify_on: context.policy.notify_on.iter().copied().collect(),
             stall_after_s: context.policy.stall_after.as_secs(),
             since,
@@ -71,21 +69,4 @@ pub fn began(
         item: Item::Watch(baseline),
         notices: vec![notice],
     }
-}
-
-/// The counts of the most frequent statuses, and of the rest together: statuses are the service's text, and what
-/// is stored and published of them has a bound.
-fn most_frequent(by_status: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
-    let mut counts: Vec<_> = by_status.iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let rest = counts.split_off(counts.len().min(STATUSES));
-    let mut kept: BTreeMap<_, _> = counts
-        .into_iter()
-        .map(|(status, count)| (status.clone(), *count))
-        .collect();
-    if !rest.is_empty() {
-        let count = rest.into_iter().map(|(_, count)| count).sum::<u64>();
-        *kept.entry("(others)".to_owned()).or_default() += count;
-    }
-    kept
 }

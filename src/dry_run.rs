@@ -1,0 +1,110 @@
+//! A run that neither writes nor publishes: its store is only read, and its topic keeps what it is given.
+
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::message::Message;
+use crate::ports::{
+    Claimed, Pending, Ports, PublishError, Recorded, State, Store, StoreError, Topic, World,
+};
+use crate::run::{Outcome, RunInput, run};
+use crate::settings::WatchSettings;
+use crate::watch::{Change, Item, Key, TopicArn};
+
+/// Runs, and answers with what would have been published, notice by notice.
+pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
+    let dry = Ports {
+        listing: world.listing(),
+        store: ReadOnly(world.store()),
+        // Alone, so that what is for two topics is shown once.
+        topic: Collected::new(world.topic().arn().clone()),
+        urgent: None,
+        clock: || world.now(),
+    };
+    let settings = WatchSettings {
+        digest_above: usize::MAX,
+        ..input.settings.clone()
+    };
+    let input = RunInput {
+        settings: &settings,
+        ..*input
+    };
+    let mut outcome = run(&dry, &input).await;
+    let answer = &mut outcome.answer;
+    answer.dry_run = true;
+    answer.pending += std::mem::take(&mut answer.published);
+    let messages = dry.topic.take().into_iter();
+    answer.would_publish = Some(messages.map(|message| message.event).collect());
+    outcome
+}
+
+/// A store that is read and never written: to whoever writes, all goes well.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOnly<'a, S>(pub &'a S);
+
+impl<S: Store> Store for ReadOnly<'_, S> {
+    async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
+        self.0.load(now).await
+    }
+
+    async fn read(&self, key: &Key, now: Timestamp) -> Result<Option<Item>, StoreError> {
+        self.0.read(key, now).await
+    }
+
+    async fn record(&self, _: &Change, _: Timestamp) -> Result<Recorded, StoreError> {
+        Ok(Recorded::Done)
+    }
+
+    async fn claim(
+        &self,
+        _: &Pending,
+        _: &str,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        Ok(Claimed::Mine)
+    }
+
+    async fn settle(&self, _: &Pending) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A topic that keeps what is published.
+#[derive(Debug)]
+pub struct Collected {
+    topic: TopicArn,
+    messages: Mutex<Vec<Message>>,
+}
+
+impl Collected {
+    /// Stands in for that topic.
+    pub fn new(topic: TopicArn) -> Self {
+        Self {
+            topic,
+            messages: Mutex::default(),
+        }
+    }
+
+    /// Takes what was published since the last time.
+    pub fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Topic for Collected {
+    fn arn(&self) -> &TopicArn {
+        &self.topic
+    }
+
+    async fn ready(&self) {}
+
+    async fn publish(&self, message: &Message) -> Result<(), PublishError> {
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(message.clone());
+        Ok(())
+    }
+}

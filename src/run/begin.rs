@@ -1,0 +1,47 @@
+//! The watch begins, once a listing was complete.
+
+use super::commit::{Written, commit};
+use super::{Failure, Run};
+use crate::ports::World;
+use crate::watch::judge::{RunContext, began};
+use crate::watch::{Baseline, Item};
+
+impl<W: World> Run<'_, W> {
+    /// Records that the watch began, if it had not and nothing is missing that a later run would take for news.
+    pub(super) async fn begin(&mut self) {
+        let has_begun = |baseline: &Baseline| baseline.began_at.is_some();
+        // An incomplete listing has either.
+        let is_missing_something = self.is_spent || !self.outcome.failures.is_empty();
+        if has_begun(self.context.baseline) || is_missing_something {
+            return;
+        }
+        let change = |baseline: &Baseline, now| {
+            let context = RunContext {
+                baseline,
+                ..self.context.clone()
+            };
+            began(
+                &context,
+                now,
+                self.outcome.answer.jobs,
+                &self.observed.statuses,
+            )
+        };
+        let rebase = |item: Option<&Item>, now| match item {
+            Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(baseline, now)),
+            Some(_) | None => None,
+        };
+        let first = change(self.context.baseline, self.world.now());
+        match commit(self.world, self.deadlines.work_until(), first, rebase).await {
+            Written::Recorded(change) | Written::Rebased(change) => {
+                self.recorded(change);
+                self.outcome.answer.began = true;
+            }
+            Written::Superseded(_) => {}
+            Written::Spent => self.is_spent = true,
+            Written::Failed(error) => self
+                .outcome
+                .fail(Failure::RecordFailed(format!("the watch: {error}"))),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The messages for what is pending.
+
+use super::{Batch, order_key};
+use crate::message::{JobNow, Message, Outgoing, RenderContext, digest_sizes};
+use crate::ports::{Pending, World};
+use crate::run::Run;
+use crate::watch::notice::thread;
+
+impl<W: World> Run<'_, W> {
+    /// How many notices go into each digest, one after the other.
+    pub(super) fn digest_sizes(&self, pending: &[Pending]) -> Vec<usize> {
+        digest_sizes(&self.outgoing(pending), &self.render_context())
+    }
+
+    /// One message for all of them; `None` of nothing.
+    pub(super) fn message(&self, batch: &Batch) -> Option<Message> {
+        Message::of_batch(&self.outgoing(batch), &self.render_context())
+    }
+
+    /// Its smallest form.
+    pub(super) fn smallest_message(&self, batch: &Batch) -> Message {
+        let name = self.input.settings.name.as_ref();
+        let notices: Vec<_> = batch.iter().map(|pending| &pending.notice).collect();
+        Message::smallest(&notices, name)
+    }
+
+    fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Outgoing<'b>> {
+        let outgoing = |pending: &'b Pending| Outgoing {
+            notice: &pending.notice,
+            job_now: self.job_since(pending),
+        };
+        pending.iter().map(outgoing).collect()
+    }
+
+    /// What was recorded under the job's id since the notice was.
+    fn job_since(&self, pending: &Pending) -> Option<JobNow<'_>> {
+        let id = order_key(pending)?;
+        let record = self.known.records.get(&id)?;
+        let (rev, _) = pending.order;
+        let is_same = pending.notice.thread == Some(thread(self.context.source, &id, record.key));
+        (record.rev > rev).then_some(match is_same {
+            true => JobNow::Same(&record.job),
+            false => JobNow::Another(&record.job),
+        })
+    }
+
+    fn render_context(&self) -> RenderContext<'_> {
+        RenderContext {
+            name: self.input.settings.name.as_ref(),
+            now: self.world.now(),
+        }
+    }
+}

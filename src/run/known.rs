@@ -1,0 +1,113 @@
+//! What is stored of the watch: loaded when a run starts, and kept up to date with what it records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::commit::{Written, commit};
+use super::deadline::bounded;
+use super::{Failure, RunInput};
+use crate::ports::{Pending, State, Store, StoreError, UnreadableItem, World};
+use crate::watch::judge::first_baseline;
+use crate::watch::{Baseline, Change, Item, JobId, Record};
+
+/// What is stored, as far as this run knows.
+pub(super) struct Known {
+    /// What the watch remembers of itself.
+    pub(super) baseline: Baseline,
+    pub(super) records: BTreeMap<JobId, Record>,
+    pub(super) outbox: Vec<Pending>,
+    /// What cannot be understood.
+    pub(super) unreadable: Vec<UnreadableItem>,
+    /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is pending of
+    /// them.
+    pub(super) overtaken: BTreeSet<JobId>,
+}
+
+/// Loads the state, and writes its first item if this is the watch's first run.
+pub(super) async fn load<W: World>(
+    world: &W,
+    input: &RunInput<'_>,
+    until: Option<Instant>,
+) -> Result<Known, Failure> {
+    let State {
+        baseline,
+        records,
+        outbox,
+        unreadable,
+    } = match bounded(until, world.store().load(world.now())).await {
+        Some(state) => state.map_err(Failure::load)?,
+        None => {
+            let why = "time was spent before it was there".to_owned();
+            return Err(Failure::StateUnreadable(why));
+        }
+    };
+    let baseline = match baseline {
+        Some(baseline) => baseline,
+        None => begin_to_watch(world, input, until).await?,
+    };
+    let of_job = |record: Record| (record.job.id.clone(), record);
+    Ok(Known {
+        baseline,
+        records: records.into_iter().map(of_job).collect(),
+        outbox,
+        unreadable,
+        overtaken: BTreeSet::new(),
+    })
+}
+
+/// Writes the first item of a new watch.
+async fn begin_to_watch<W: World>(
+    world: &W,
+    input: &RunInput<'_>,
+    until: Option<Instant>,
+) -> Result<Baseline, Failure> {
+    let first = first_baseline(world.now(), input.run);
+    let rebase = |item: Option<&Item>, now| match item {
+        Some(_) => None,
+        None => Some(first_baseline(now, input.run)),
+    };
+    let item = match commit(world, until, first, rebase).await {
+        Written::Recorded(change) | Written::Rebased(change) => Some(change.item),
+        Written::Superseded(item) => item,
+        Written::Spent => None,
+        Written::Failed(StoreError::TooNew(text)) => return Err(Failure::StateTooNew(text)),
+        Written::Failed(StoreError::Failed(text)) => return Err(Failure::RecordFailed(text)),
+    };
+    match item {
+        Some(Item::Watch(baseline)) => Ok(baseline),
+        Some(Item::Job(_)) | None => Err(Failure::RecordFailed(
+            "time was spent before the watch was recorded".to_owned(),
+        )),
+    }
+}
+
+impl Known {
+    /// Whether the job's record could be understood, if it has one.
+    pub(super) fn can_judge(&self, id: &JobId) -> bool {
+        let mut unreadable = self.unreadable.iter();
+        unreadable.all(|item| item.job.as_ref() != Some(id))
+    }
+
+    /// Takes in a change that this run recorded.
+    pub(super) fn recorded(&mut self, change: Change) {
+        let rev = change.item.rev();
+        for (place, notice) in change.notices.into_iter().enumerate() {
+            debug!(kind = %notice.kind, event_id = %notice.id, "recorded");
+            let pending = notice.topics.iter().map(|topic| Pending {
+                notice: notice.clone(),
+                topic: topic.clone(),
+                order: (rev, place as u64),
+            });
+            self.outbox.extend(pending);
+        }
+        match change.item {
+            Item::Watch(baseline) => self.baseline = baseline,
+            Item::Job(record) => {
+                debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
+                self.records.insert(record.job.id.clone(), *record);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One run, and the only place that orders effects.
+//!
+//! Load the state and list the jobs, both started together; judge what is seen, and record each change as it comes; ask
+//! by id for known active jobs that were not listed; detect silences; deliver all that is pending, by this run or an
+//! earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
+//!
+//! - [`known`]: what is loaded, and kept up to date
+//! - [`list`]: the pages, at the [`pace`] that the service allows
+//! - [`observe`]: what is seen, on the pages and by id
+//! - [`record`]: the writes under way, each a [`commit`] that other runs may race
+//! - [`begin`]: the first complete listing
+//! - [`deliver`]: the outbox
+//! - [`outcome`], [`failure`]: what the run says of itself
+//! - [`deadline`]: when each of these must have ended
+
+mod begin;
+mod commit;
+mod deadline;
+mod deliver;
+mod failure;
+mod known;
+mod list;
+mod observe;
+mod outcome;
+mod pace;
+mod record;
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::mpsc;
+
+pub use deadline::time_given;
+pub(crate) use deadline::{Deadlines, bounded};
+pub use failure::Failure;
+use known::{Known, load};
+#[cfg(feature = "preview")]
+pub use list::list_all;
+use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
+pub use outcome::{Answer, Gauges, Outcome};
+use pace::Pace;
+use record::Recorder;
+
+use crate::ports::{Pending, Topic, World};
+use crate::settings::WatchSettings;
+use crate::watch::judge::RunContext;
+use crate::watch::{Baseline, Observed, Source, Topics};
+
+/// What one run is given.
+#[derive(Clone, Copy, Debug)]
+pub struct RunInput<'a> {
+    /// Whose jobs.
+    pub source: &'a Source,
+    /// What is reported, when, and how.
+    pub settings: &'a WatchSettings,
+    /// The name of this run, unlike that of any other: it owns the claims that the run makes.
+    pub run: &'a str,
+    /// How long the run may take; without it, as long as it likes.
+    pub time_given: Option<Duration>,
+}
+
+impl<'a> RunInput<'a> {
+    fn context(&self, topics: &'a Topics, baseline: &'a Baseline) -> RunContext<'a> {
+        RunContext {
+            source: self.source,
+            policy: &self.settings.policy,
+            topics,
+            baseline,
+            run: self.run,
+        }
+    }
+}
+
+/// Runs once.
+pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
+    let deadlines = Deadlines::start(input.time_given);
+    let (pace, topics) = (Pace::default(), world.topics());
+    let (sender, pages) = mpsc::channel(PAGES_AHEAD);
+    let listing = list_for(sender, world, &pace, deadlines.list_until());
+    let work = async {
+        let known = match load(world, input, deadlines.list_until()).await {
+            Ok(known) => known,
+            Err(failure) => return not_loaded(failure, pages).await,
+        };
+        let baseline = known.baseline.clone();
+        let context = input.context(&topics, &baseline);
+        let mut run = Run::new(world, input, deadlines, context, known);
+        run.judge_pages(pages).await;
+        run.ask(&pace).await;
+        run.detect_silences().await;
+        run.begin().await;
+        run.deliver().await;
+        run.finish()
+    };
+    let subscribers = bounded(deadlines.subscribers_until(), subscribers(world));
+    let ((), mut outcome, subscribers) = tokio::join!(biased; listing, work, subscribers);
+    outcome.gauges.subscribers = subscribers.flatten();
+    outcome.answer.took_ms = deadlines.took_ms();
+    outcome
+}
+
+/// A run whose state is loaded.
+struct Run<'a, W: World> {
+    world: &'a W,
+    input: &'a RunInput<'a>,
+    deadlines: Deadlines,
+    context: RunContext<'a>,
+    known: Known,
+    observed: Observed,
+    recorder: Recorder<'a>,
+    outcome: Outcome,
+    /// Time was spent before everything was judged.
+    is_spent: bool,
+}
+
+impl<'a, W: World> Run<'a, W> {
+    fn new(
+        world: &'a W,
+        input: &'a RunInput<'a>,
+        deadlines: Deadlines,
+        context: RunContext<'a>,
+        known: Known,
+    ) -> Self {
+        Self {
+            world,
+            input,
+            deadlines,
+            context,
+            known,
+            observed: Observed::default(),
+            recorder: Recorder::default(),
+            outcome: Outcome::default(),
+            is_spent: false,
+        }
+    }
+
+    fn finish(mut self) -> Outcome {
+        for failure in Failure::unreadable(self.known.unreadable) {
+            self.outcome.fail(failure);
+        }
+        let now = self.world.now();
+        let age = |at| now.duration_since(at).max(SignedDuration::ZERO);
+        let recorded_at = |pending: &Pending| pending.notice.recorded_at;
+        let oldest_pending = self.known.outbox.iter().map(recorded_at).min();
+        let oldest_sign = self.observed.oldest_sign_of_life(&self.known.records, now);
+        let Outcome { answer, gauges, .. } = &mut self.outcome;
+        gauges.oldest_pending = oldest_pending.map(age).unwrap_or_default();
+        gauges.oldest_sign_of_life = oldest_sign.map(age);
+        answer.by_status = self.observed.statuses.by_status().clone();
+        answer.pending = self.known.outbox.len() as u64;
+        answer.complete = self.observed.is_complete && !self.is_spent;
+        self.outcome
+    }
+}
+
+/// Nothing could be judged. The listing ends when nobody takes its pages; if it has failed, that is said as well.
+async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<PageOrEnd>) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.fail(failure);
+    pages.close();
+    while let Some(page) = pages.recv().await {
+        if let Err(ListingEnd::Failed(failure)) = page {
+            outcome.fail(failure);
+        }
+    }
+    outcome
+}
+
+/// How many have confirmed, of the topic that has fewer.
+async fn subscribers<W: World>(world: &W) -> Option<u64> {
+    let urgent = async {
+        match world.urgent() {
+            Some(topic) => topic.subscribers().await,
+            None => None,
+        }
+    };
+    let (all, urgent) = tokio::join!(world.topic().subscribers(), urgent);
+    all.into_iter().chain(urgent).min()
+}

@@ -1,0 +1,103 @@
+//! What is judged is recorded: many writes at once, and at most one for each job, so that the next view of it is judged
+//! against what this one left.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::commit::{Written, commit};
+use super::{Failure, Run};
+use crate::ports::World;
+use crate::watch::{Change, Item, JobId, Observation};
+
+/// Writes under way at once.
+const WRITES: usize = 16;
+
+/// The writes under way.
+#[derive(Default)]
+pub(super) struct Recorder<'a> {
+    writes: FuturesUnordered<LocalBoxFuture<'a, (JobId, Written)>>,
+    jobs: BTreeSet<JobId>,
+}
+
+impl Recorder<'_> {
+    /// The next write that ends, and what became of it. `None` if none is under way.
+    pub(super) async fn next(&mut self) -> Option<(JobId, Written)> {
+        let (id, written) = self.writes.next().await?;
+        self.jobs.remove(&id);
+        Some((id, written))
+    }
+}
+
+impl<W: World> Run<'_, W> {
+    /// Judges what was observed of a job, and starts to record what that changes.
+    pub(super) async fn judge(&mut self, observation: Observation) {
+        let record = self.known.records.get(observation.id());
+        if let Some(change) = observation.judge(record, &self.context) {
+            self.record(observation, change).await;
+        }
+    }
+
+    /// Starts to record a change.
+    pub(super) async fn record(&mut self, observation: Observation, change: Change) {
+        self.wait_for_writes(WRITES - 1).await;
+        let (world, until) = (self.world, self.deadlines.work_until());
+        let (context, id) = (self.context.clone(), observation.id().clone());
+        self.recorder.jobs.insert(id.clone());
+        self.recorder.writes.push(Box::pin(async move {
+            let rebase = |item: Option<&Item>, _| match item {
+                Some(Item::Job(record)) => observation.judge(Some(record), &context),
+                Some(Item::Watch(_)) | None => observation.judge(None, &context),
+            };
+            (id, commit(world, until, change, rebase).await)
+        }));
+    }
+
+    /// Waits until no write of this job is under way.
+    pub(super) async fn wait_for_write_of(&mut self, id: &JobId) {
+        while self.recorder.jobs.contains(id) {
+            self.wait_for_writes(self.recorder.writes.len() - 1).await;
+        }
+    }
+
+    /// Waits until at most `most` writes are under way.
+    pub(super) async fn wait_for_writes(&mut self, most: usize) {
+        while self.recorder.writes.len() > most {
+            if let Some((id, written)) = self.recorder.next().await {
+                self.written(id, written);
+            }
+        }
+    }
+
+    /// Takes in what became of a write.
+    pub(super) fn written(&mut self, id: JobId, written: Written) {
+        match written {
+            Written::Recorded(change) => self.recorded(change),
+            Written::Rebased(change) => {
+                self.known.overtaken.insert(id);
+                self.recorded(change);
+            }
+            Written::Superseded(Some(Item::Job(record))) => {
+                self.known.records.insert(id, *record);
+            }
+            Written::Superseded(Some(Item::Watch(_)) | None) => {
+                self.known.records.remove(&id);
+            }
+            Written::Spent => self.is_spent = true,
+            Written::Failed(error) => self.outcome.fail(Failure::RecordFailed(format!(
+                "job {:?}: {error}",
+                id.as_str()
+            ))),
+        }
+    }
+
+    /// Takes in a change that is recorded.
+    pub(super) fn recorded(&mut self, change: Change) {
+        let by_kind = &mut self.outcome.answer.notices;
+        for notice in &change.notices {
+            *by_kind.entry(notice.kind.to_string()).or_default() += 1;
+        }
+        self.known.recorded(change);
+    }
+}

@@ -1,0 +1,149 @@
+//! What a run observed of the jobs, and what only all of it together says: who was missed, and who has been silent for
+//! too long.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use jiff::Timestamp;
+
+use super::job::{Job, JobId};
+use super::judge::{Change, RunContext, judge, judge_absence, judge_silence};
+use super::life::sign_of_life;
+use super::queue::{Ends, Queue};
+use super::record::{Phase, Record};
+use super::status_counts::StatusCounts;
+
+/// A job as the service showed it, and when it was asked.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// The job.
+    pub job: Rc<Job>,
+    /// When the service was asked.
+    pub at: Timestamp,
+}
+
+/// What was observed of one job. It is judged against the job's record, and once more if another run has changed that
+/// meanwhile.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    /// It was seen.
+    Seen(Sighting),
+    /// It was seen and is active, and this is what a complete listing showed of who waits for whom.
+    Silent(Sighting, Rc<Option<Queue>>),
+    /// A complete listing did not show it, and when it was asked for by its id, it was not found.
+    Absent(JobId, Timestamp),
+}
+
+impl Observation {
+    /// Whose observation it is.
+    pub fn id(&self) -> &JobId {
+        match self {
+            Self::Seen(Sighting { job, .. }) | Self::Silent(Sighting { job, .. }, _) => &job.id,
+            Self::Absent(id, _) => id,
+        }
+    }
+
+    /// What it changes.
+    pub fn judge(&self, record: Option<&Record>, context: &RunContext<'_>) -> Option<Change> {
+        match (self, record) {
+            (Self::Seen(Sighting { job, at }), record) => judge(record, job, *at, context),
+            (Self::Silent(Sighting { job, at }, queue), Some(record)) => {
+                judge_silence(record, job, *at, context, queue.as_ref().as_ref())
+            }
+            (Self::Absent(_, at), Some(record)) => judge_absence(record, *at, context),
+            (Self::Silent(..) | Self::Absent(..), None) => None,
+        }
+    }
+}
+
+/// What a run has observed.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Whether the listing was complete.
+    pub is_complete: bool,
+    /// How many jobs were listed with each status.
+    pub statuses: StatusCounts,
+    /// All that was seen but for history: few.
+    seen: BTreeSet<JobId>,
+    active: BTreeMap<JobId, Sighting>,
+    ends: Ends,
+}
+
+impl Observed {
+    /// Takes in a job. `None` if it is history, and nothing is to be judged: it has no record, and ended before
+    /// `since`.
+    pub fn add(
+        &mut self,
+        job: Job,
+        at: Timestamp,
+        has_record: bool,
+        since: Timestamp,
+    ) -> Option<Sighting> {
+        let end = job.end();
+        if let Some(end) = end {
+            self.ends.add(end, job.completed_at);
+        }
+        // By far the most.
+        let is_history = || end.is_some() && job.finished_at().is_some_and(|at| at <= since);
+        if !has_record && is_history() {
+            return None;
+        }
+        let job = Rc::new(job);
+        let sighting = Sighting { job, at };
+        let job = &sighting.job;
+        self.seen.insert(job.id.clone());
+        if end.is_none() && !job.is_unclear() {
+            self.active.insert(job.id.clone(), sighting.clone());
+        }
+        Some(sighting)
+    }
+
+    /// The jobs that are recorded as active and were not seen.
+    pub fn missed(&self, records: &BTreeMap<JobId, Record>) -> Vec<JobId> {
+        let is_missed =
+            |record: &&Record| record.phase == Phase::Active && !self.seen.contains(&record.job.id);
+        let missed = records.values().filter(is_missed);
+        missed.map(|record| record.job.id.clone()).collect()
+    }
+
+    /// When the active job that has been silent longest last showed a sign of life.
+    pub fn oldest_sign_of_life(
+        &self,
+        records: &BTreeMap<JobId, Record>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let signs = self.active.values().filter_map(|Sighting { job, .. }| {
+            let record = records.get(&job.id)?;
+            (record.phase == Phase::Active).then(|| sign_of_life(record, job, now))
+        });
+        signs.min()
+    }
+}
+
+/// The active jobs whose silence changes something, now that the listing has ended, and what it changes.
+pub fn detect_silences(
+    observed: &Observed,
+    records: &BTreeMap<JobId, Record>,
+    now: Timestamp,
+    context: &RunContext<'_>,
+) -> Vec<(Observation, Change)> {
+    // Only a complete listing says who waits for whom.
+    let queue = observed.is_complete.then(|| {
+        let active = observed.active.values().map(|Sighting { job, .. }| job);
+        let was_seen = |record: &Record| observed.active.contains_key(&record.job.id);
+        Queue::new(
+            active.map(|job| (job.as_ref(), records.get(&job.id))),
+            records.values().map(|record| (record, was_seen(record))),
+            observed.ends,
+            now,
+            context.policy.stall_after,
+        )
+    });
+    let queue = Rc::new(queue);
+    let silence = |sighting: &Sighting| {
+        let observation = Observation::Silent(sighting.clone(), Rc::clone(&queue));
+        let change = observation.judge(records.get(observation.id()), context)?;
+        Some((observation, change))
+    };
+    observed.active.values().filter_map(silence).collect()
+}

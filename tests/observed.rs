@@ -1,0 +1,198 @@
+//! What follows from all that a run observed: who was missed, who was silent for too long, how many have which status.
+
+use std::collections::BTreeMap;
+
+use fraud_job_watch::watch::{
+    Item, Job, JobId, Kind, Observation, Observed, Record, Status, StatusCounts, detect_silences,
+    judge,
+};
+use jiff::Timestamp;
+
+use crate::judge::{Story, at, job};
+
+const WAITS: &str = "IN_PROGRESS_INITIALIZING";
+const RUNS: &str = "IN_PROGRESS";
+
+/// A job that started at 08:00, as it is seen: its id, its status and its last heartbeat.
+type Seen = (&'static str, &'static str, &'static str);
+
+fn seen((id, status, heartbeat): Seen) -> Job {
+    let mut job = job(status, heartbeat, 0);
+    job.id = id.to_owned().try_into().unwrap();
+    job
+}
+
+/// The records of jobs that were first seen at 08:05.
+fn records(jobs: &[Seen]) -> BTreeMap<JobId, Record> {
+    let story = Story::new();
+    let record = |job: &Seen| {
+        let change = judge::judge(None, &seen(*job), at("08:05"), &story.context()).unwrap();
+        let Item::Job(record) = change.item else {
+            panic!("not a job")
+        };
+        (record.job.id.clone(), *record)
+    };
+    jobs.iter().map(record).collect()
+}
+
+fn observed(jobs: &[Seen], now: Timestamp, is_complete: bool) -> Observed {
+    let mut observed = Observed::default();
+    observed.is_complete = is_complete;
+    for job in jobs {
+        observed.add(seen(*job), now, true, at("07:00"));
+    }
+    observed
+}
+
+fn is_judged(job: &Job, has_record: bool) -> bool {
+    let mut observed = Observed::default();
+    let sighting = observed.add(job.clone(), at("09:30"), has_record, at("08:30"));
+    sighting.is_some()
+}
+
+#[test]
+fn silences_are_found_when_the_listing_has_ended() {
+    let (a, b) = (("a", RUNS, "08:04"), ("b", RUNS, "08:04"));
+    let waits = ("w", WAITS, "08:00");
+    // What is recorded, what is seen at 09:30, whether that is all there is, and who is stalled, with how many waiting.
+    for (recorded, seen, is_complete, stalled) in [
+        (
+            &[a, b][..],
+            &[a, b][..],
+            true,
+            &[("a", Some(0)), ("b", Some(0))][..],
+        ),
+        (&[a, b], &[("a", RUNS, "09:29"), b], true, &[("b", Some(0))]),
+        (
+            &[a, b],
+            &[("a", "COMPLETE", "08:04"), b],
+            true,
+            &[("b", Some(0))],
+        ),
+        // Only what is seen is silent.
+        (&[a, b], &[b], true, &[("b", Some(0))]),
+        (&[a, b], &[], true, &[]),
+        (&[], &[a], true, &[]),
+        // Who waits for another is not.
+        (&[a, waits], &[a, waits], true, &[("a", Some(1))]),
+        (&[a, waits], &[waits], true, &[]),
+        (&[waits], &[waits], true, &[("w", Some(0))]),
+        // An incomplete listing does not say who waits.
+        (&[a, waits], &[a, waits], false, &[("a", None)]),
+        (&[waits], &[waits], false, &[]),
+    ] {
+        let (records, now) = (records(recorded), at("09:30"));
+        let observed = observed(seen, now, is_complete);
+        let story = Story::new();
+        let silences = detect_silences(&observed, &records, now, &story.context());
+        let told: Vec<_> = silences
+            .iter()
+            .map(|(observation, change)| {
+                let [notice] = &change.notices[..] else {
+                    panic!("{:?}", change.notices)
+                };
+                assert_eq!(notice.kind, Kind::Stalled);
+                assert_eq!(
+                    change.item.key().to_string(),
+                    format!("job#{}", observation.id())
+                );
+                let waiting = notice.silence.as_ref().unwrap().waiting;
+                (observation.id().as_str(), waiting)
+            })
+            .collect();
+        assert_eq!(told, stalled, "{recorded:?} {seen:?} {is_complete}");
+    }
+}
+
+#[test]
+fn what_was_observed_is_judged_again_against_what_another_run_left() {
+    let a = ("a", RUNS, "08:04");
+    let (records, now) = (records(&[a]), at("09:30"));
+    let observed = observed(&[a], now, true);
+    let story = Story::new();
+    let silences = detect_silences(&observed, &records, now, &story.context());
+    let [(observation, change)] = &silences[..] else {
+        panic!("{silences:?}")
+    };
+    let Item::Job(stalled) = &change.item else {
+        panic!("not a job")
+    };
+    let mut later = records[observation.id()].clone();
+    later.rev = 7;
+    let again = observation.judge(Some(&later), &story.context()).unwrap();
+    assert_eq!(again.item.rev(), 8);
+    assert_eq!(observation.judge(Some(stalled), &story.context()), None);
+    for gone in [
+        observation.clone(),
+        Observation::Absent(observation.id().clone(), now),
+    ] {
+        assert_eq!(gone.judge(None, &story.context()), None);
+    }
+}
+
+#[test]
+fn who_is_recorded_as_active_and_was_not_seen_is_missed() {
+    let all = [
+        ("active", RUNS, "08:04"),
+        ("ended", "FAILED", "08:04"),
+        ("missed", RUNS, "08:04"),
+        ("statusless", RUNS, "08:04"),
+    ];
+    let now = at("09:30");
+    let mut records = records(&all);
+    let observed = observed(&[all[0], ("statusless", "", "08:04")], now, true);
+    let missed = observed.missed(&records);
+    assert_eq!(
+        missed.iter().map(JobId::as_str).collect::<Vec<_>>(),
+        ["missed"]
+    );
+    assert_eq!(
+        observed.oldest_sign_of_life(&records, now),
+        Some(at("08:04"))
+    );
+    records.clear();
+    assert_eq!(observed.oldest_sign_of_life(&records, now), None);
+}
+
+#[test]
+fn what_ended_before_the_watch_began_and_has_no_record_is_history() {
+    let ended = |time| Job {
+        completed_at: Some(at(time)),
+        ..seen(("a", "COMPLETE", "08:04"))
+    };
+    let timeless = Job {
+        started_at: None,
+        heartbeat_at: None,
+        ..seen(("a", "COMPLETE", "08:04"))
+    };
+    for (job, has_record, right) in [
+        (ended("08:30"), false, false),
+        (ended("08:31"), false, true),
+        (ended("08:30"), true, true),
+        (timeless, false, true),
+        (seen(("a", RUNS, "08:04")), false, true),
+    ] {
+        assert_eq!(is_judged(&job, has_record), right, "{job:?} {has_record}");
+    }
+}
+
+#[test]
+fn the_statuses_that_are_told_apart_have_a_bound_and_known_ones_always_are() {
+    let mut statuses = StatusCounts::default();
+    let count = |statuses: &mut StatusCounts, status: &str, times| {
+        for _ in 0..times {
+            statuses.add(&Status::from(status.to_owned()));
+        }
+    };
+    for n in 1..=24 {
+        count(&mut statuses, &format!("S{n:02}"), n);
+    }
+    count(&mut statuses, "S20", 1);
+    count(&mut statuses, "FAILED", 2);
+    let by_status = statuses.by_status();
+    assert_eq!(
+        (by_status.len(), by_status["S20"], by_status["FAILED"]),
+        (22, 21, 2)
+    );
+    assert_eq!(by_status["(others)"], 21 + 22 + 23 + 24);
+}

@@ -1,0 +1,182 @@
+//! What a run says of itself, also of what it could not read.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_does_not_say_who_subscribes_holds_a_run_up_for_five_seconds_only() {
+    let world = World {
+        topic: Rc::new(Kept {
+            hides_subscribers: true,
+            ..Kept::named("jobs")
+        }),
+        ..World::new(Duration::ZERO)
+    };
+    let begun = Instant::now();
+    let outcome = world.run("first", None).await;
+    assert_eq!(outcome.gauges.subscribers, None);
+    assert_eq!(begun.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_says_how_things_stand() {
+    let world = World {
+        topic: Rc::new(Kept {
+            subscribers: Some(3),
+            ..Kept::named("jobs")
+        }),
+        urgent: Some(Rc::new(Kept {
+            subscribers: Some(2),
+            ..Kept::named("urgent")
+        })),
+        ..World::new(Duration::ZERO)
+    };
+    world.start("a", "IN_PROGRESS");
+    world.topic.mood.set(Mood::Fails);
+    let first = world.run("first", None).await.gauges;
+    assert_eq!(first.subscribers, Some(2), "of the topic that has fewer");
+    assert_eq!(first.oldest_sign_of_life, Some(SignedDuration::ZERO));
+    advance(Duration::from_secs(600)).await;
+    let second = world.run("second", None).await.gauges;
+    assert_eq!(
+        second.oldest_sign_of_life,
+        Some(SignedDuration::from_mins(10))
+    );
+    assert_eq!(second.oldest_pending, SignedDuration::from_mins(10));
+    world.topic.mood.set(Mood::Takes);
+    world.end_all(|_| "COMPLETE");
+    let third = world.run("third", None).await.gauges;
+    assert_eq!(third.oldest_sign_of_life, None, "none is active");
+    assert_eq!(third.oldest_pending, SignedDuration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_statuses_there_are_the_answer_has_a_bound() {
+    let world = World::new(Duration::ZERO);
+    for i in 0..300 {
+        world.start(&format!("j{i:03}"), &format!("NEW_{i}"));
+    }
+    world.start("known", "IN_PROGRESS");
+    let by_status = world.run("first", None).await.answer.by_status;
+    assert_eq!(
+        (by_status.values().sum::<u64>(), by_status.len()),
+        (301, 22)
+    );
+    assert_eq!(by_status["IN_PROGRESS"], 1);
+    assert_eq!(by_status["(others)"], 280);
+}
+
+fn unreadable(job: &str, error: StoreError) -> UnreadableItem {
+    UnreadableItem {
+        job: Some(job.to_owned().try_into().unwrap()),
+        error,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_item_that_makes_no_sense_costs_its_job_and_no_other() {
+    let broken = StoreError::Failed("item \"job#a\": it has no `key`".to_owned());
+    let newer = StoreError::TooNew("item \"job#a\" needs format 9".to_owned());
+    for (error, error_type) in [(broken, "StateUnreadable"), (newer, "StateTooNew")] {
+        let world = World::new(Duration::ZERO);
+        three_active(&world).await;
+        let id: JobId = "a".to_owned().try_into().unwrap();
+        let before = world.table.job(&id).unwrap();
+        world
+            .unreadable
+            .replace(vec![unreadable("a", error.clone())]);
+
+        // Silent for too long, then ended: nothing is written or told of it.
+        advance(Duration::from_secs(2 * 3600)).await;
+        for id in ["b", "c"] {
+            world.beat(id);
+        }
+        let outcome = world.run("silent", None).await;
+        assert_eq!(outcome.failures.len(), 1, "{:?}", outcome.failures);
+        world.end_all(|_| "COMPLETE");
+        let outcome = world.run("ended", None).await;
+        assert_eq!(World::kinds(&world.topic), ["completed"; 2]);
+        assert_eq!(world.table.job(&id), Some(before));
+        assert_eq!((outcome.answer.jobs, outcome.answer.published), (3, 2));
+        assert!(outcome.answer.complete, "the listing was");
+        let [failure] = &outcome.failures[..] else {
+            panic!("{:?}", outcome.failures)
+        };
+        assert_eq!(failure.error_type(), error_type);
+        assert!(
+            failure.to_string().contains(&error.to_string()),
+            "{failure}"
+        );
+
+        // Once it is mended, its end is told.
+        world.unreadable.replace(Vec::new());
+        let outcome = world.run("mended", None).await;
+        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        assert_eq!(World::told(&world.topic).len(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_notice_that_makes_no_sense_holds_up_no_other() {
+    let world = World::new(Duration::ZERO);
+    three_active(&world).await;
+    world.unreadable.replace(vec![UnreadableItem {
+        job: None,
+        error: StoreError::Failed("item \"outbox#1\": it has no `notice`".to_owned()),
+    }]);
+    world.end_all(|_| "COMPLETE");
+    let outcome = world.run("passes over", None).await;
+    assert_eq!(World::kinds(&world.topic), ["completed"; 3]);
+    assert!(matches!(
+        outcome.failures[..],
+        [Failure::ItemsUnreadable(_)]
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_said_beside_whatever_else_went_wrong() {
+    let world = World::new(Duration::ZERO);
+    three_active(&world).await;
+    let items = (0..60).map(|i| {
+        let item = format!("item {i}");
+        let error = match i % 10 {
+            0 => StoreError::TooNew(item),
+            _ => StoreError::Failed(item),
+        };
+        unreadable("a", error)
+    });
+    world.unreadable.replace(items.collect());
+    world.end_all(|_| "COMPLETE");
+    // The listing fails at its last page, and a message does not pass.
+    world.service.page_size.set(2);
+    world.service.broken_page.set(Some(1));
+    world.topic.mood.set(Mood::Fails);
+    let outcome = world.run("all at once", None).await;
+    let types: Vec<_> = outcome.failures.iter().map(Failure::error_type).collect();
+    assert_eq!(
+        types,
+        [
+            "ListingFailed",
+            "PublishFailed",
+            "StateUnreadable",
+            "StateTooNew"
+        ]
+    );
+    assert!(!outcome.answer.complete);
+    let said = outcome.failures[2].to_string();
+    assert!(
+        said.contains("item 1; item 2;") && said.contains("; and 4 more"),
+        "{said}"
+    );
+    assert_eq!((outcome.answer.jobs, outcome.answer.pending), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_and_a_listing_that_both_fail_are_both_said() {
+    let world = World::new(Duration::ZERO);
+    world.loads_fail.set(true);
+    world.service.broken_page.set(Some(0));
+    let outcome = world.run("first", None).await;
+    let types: Vec<_> = outcome.failures.iter().map(Failure::error_type).collect();
+    assert_eq!(types, ["StateUnreadable", "ListingFailed"]);
+    assert!(!outcome.answer.complete);
+}
