@@ -63,10 +63,11 @@ fn history(case: &Case<'_>, told: &Told) -> Option<String> {
     let was_active = looks
         .iter()
         .any(|(_, look)| look.stage.is_active() && look.at <= told.at);
+    // It may have gone on after an end.
     let versions = case.lives[told.life].versions.iter();
     let finished = versions
         .filter_map(|(_, version)| version.completed)
-        .min()?;
+        .max()?;
     let began = case.ledger.runs.first()?.started;
     let is_old = finished <= began - MINUTE || told.at.duration_since(finished) > DAY * 30;
     // What follows an unknown end is told, whenever it comes.
@@ -157,9 +158,19 @@ fn not_recovered(case: &Case<'_>, told: &Told) -> Option<String> {
 
 /// From how many stalls the job had recovered when this was recorded.
 pub(super) fn recoveries(case: &Case<'_>, life: usize, told: &Told) -> u32 {
-    let earlier = case.of(life).take_while(|it| !std::ptr::eq(*it, told));
-    let recovered = |it: &&Told| it.kind == Kind::Recovered && it.silence.is_some();
-    earlier.filter(recovered).count() as u32
+    let (mut recoveries, mut vanished_at): (u32, Option<Timestamp>) = (0, None);
+    for it in case.of(life) {
+        // What vanished so long ago is forgotten, with all that was known of it.
+        if vanished_at.is_some_and(|at| it.at.duration_since(at) >= DAY * 60) {
+            recoveries = 0;
+        }
+        if std::ptr::eq(it, told) {
+            break;
+        }
+        recoveries += u32::from(it.kind == Kind::Recovered && it.silence.is_some());
+        vanished_at = (it.kind == Kind::Vanished).then_some(it.at);
+    }
+    recoveries
 }
 
 fn end_not_told(case: &Case<'_>, life: usize) -> Option<Violation> {

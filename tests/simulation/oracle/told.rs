@@ -123,11 +123,15 @@ pub(super) fn knows(by: &RunLog, run: &RunLog, moment: Timestamp) -> bool {
 pub(super) fn read(ledger: &Ledger, lives: &[Life]) -> (Vec<Told>, Vec<Violation>) {
     let (mut all, mut found) = (Vec::new(), Vec::new());
     for (run, notice) in &ledger.recorded {
-        let mut attempts = ledger.attempts.iter().filter(|it| it.took_place.is_some());
-        let event = attempts.find_map(|attempt| {
+        let attempts = ledger.attempts.iter().filter(|it| it.took_place.is_some());
+        let events = attempts.filter_map(|attempt| {
             let place = attempt.ids.iter().position(|id| *id == notice.id)?;
             attempt.events.get(place)
         });
+        // What was forgotten may come again, with the same id.
+        let recorded_at = notice.recorded_at.to_string();
+        let mut events = events.filter(|event| event["data"]["recorded_at"] == *recorded_at);
+        let event = events.next();
         let Some(event) = event.filter(|event| event["data"]["job"].is_object()) else {
             continue;
         };
