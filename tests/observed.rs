@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fraud_job_watch::watch::{
-    Item, Job, JobId, Kind, Observation, Observed, Record, Status, StatusCounts, detect_silences,
-    judge,
+    Item, Job, JobId, Kind, Observation, Observed, Phase, Record, Status, StatusCounts,
+    detect_silences, judge,
 };
 use jiff::Timestamp;
 
@@ -16,9 +16,13 @@ const RUNS: &str = "IN_PROGRESS";
 /// A job that started at 08:00, as it is seen: its id, its status and its last heartbeat.
 type Seen = (&'static str, &'static str, &'static str);
 
+fn job_id(id: &str) -> JobId {
+    id.to_owned().try_into().unwrap()
+}
+
 fn seen((id, status, heartbeat): Seen) -> Job {
     let mut job = job(status, heartbeat, 0);
-    job.id = id.to_owned().try_into().unwrap();
+    job.id = job_id(id);
     job
 }
 
@@ -134,13 +138,18 @@ fn what_was_observed_is_judged_again_against_what_another_run_left() {
 fn who_is_recorded_as_active_and_was_not_seen_is_missed() {
     let all = [
         ("active", RUNS, "08:04"),
-        ("ended", "FAILED", "08:04"),
+        ("ended", RUNS, "08:03"),
         ("missed", RUNS, "08:04"),
         ("statusless", RUNS, "08:04"),
     ];
     let now = at("09:30");
     let mut records = records(&all);
-    let observed = observed(&[all[0], ("statusless", "", "08:04")], now, true);
+    let seen = [
+        all[0],
+        ("ended", "COMPLETE", "08:03"),
+        ("statusless", "", "08:02"),
+    ];
+    let observed = observed(&seen, now, true);
     let missed = observed.missed(&records);
     assert_eq!(
         missed.iter().map(JobId::as_str).collect::<Vec<_>>(),
@@ -150,7 +159,10 @@ fn who_is_recorded_as_active_and_was_not_seen_is_missed() {
         observed.oldest_sign_of_life(&records, now),
         Some(at("08:04"))
     );
-    records.clear();
+    // Who is recorded as active, and no other.
+    for record in records.values_mut() {
+        record.phase = Phase::Ended;
+    }
     assert_eq!(observed.oldest_sign_of_life(&records, now), None);
 }
 

@@ -394,3 +394,29 @@ async fn what_cannot_be_dropped_now_is_dropped_later() {
     assert_eq!(outcome.answer.pending, 0);
     assert_eq!(World::kinds(&world.topic), ["recovered"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn in_a_digest_too_what_follows_a_notice_that_another_run_holds_waits_for_it() {
+    let world = World {
+        digest_above: 0,
+        ..World::new(Duration::ZERO)
+    };
+    stalled(&world).await;
+    world.topic.mood.set(Mood::Fails);
+    advance(Duration::from_secs(5 * 3600)).await;
+    world.run("reminds nobody", None).await;
+    let [reminder] = &world.table.load(world.now()).await.unwrap().outbox[..] else {
+        panic!("one is pending")
+    };
+    let (now, until) = (world.now(), world.now() + SignedDuration::from_secs(60));
+    let claimed = world.table.claim(reminder, "other", until, now).await;
+    assert_eq!(claimed, Ok(Claimed::Mine));
+    world.topic.mood.set(Mood::Takes);
+    world.topic.published.borrow_mut().clear();
+    world.end("a", "COMPLETE");
+    let outcome = world.run("later", None).await;
+    assert_eq!((outcome.answer.published, outcome.answer.pending), (0, 2));
+    advance(Duration::from_secs(61)).await;
+    world.run("next", None).await;
+    assert_eq!(World::kinds(&world.topic), ["reminder", "completed"]);
+}

@@ -152,3 +152,21 @@ async fn what_another_run_has_recorded_already_is_not_recorded_again() {
     assert!(outcome.answer.notices.is_empty());
     assert_eq!(World::kinds(&world.topic), ["completed"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_listed_twice_is_judged_against_what_its_first_sight_left() {
+    let world = World::new(Duration::from_millis(20));
+    world.records_take_their_time.set(true);
+    world.start("a", "IN_PROGRESS");
+    advance(Duration::from_secs(60)).await;
+    let again = ListedJob {
+        status: Some("FAILED".to_owned()),
+        completion_time: world.time(),
+        ..world.jobs.borrow()[0].clone()
+    };
+    world.jobs.borrow_mut().push(again);
+    let outcome = world.run("first", None).await;
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    // As with another run's change, it would else be left to the next run.
+    assert_eq!((outcome.answer.published, outcome.answer.pending), (2, 0));
+}
