@@ -4,14 +4,14 @@
 //! by id for known active jobs that were not listed; detect silences; deliver all that is pending, by this run or an
 //! earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
 //!
-//! - [`known`]: what is loaded, and kept up to date
-//! - [`list`]: the pages, at the [`pace`] that the service allows
-//! - [`observe`]: what is seen, on the pages and by id
-//! - [`record`]: the writes under way, each a [`commit`] that other runs may race
-//! - [`begin`]: the first complete listing
-//! - [`deliver`]: the outbox
-//! - [`outcome`], [`failure`]: what the run says of itself
-//! - [`deadline`]: when each of these must have ended
+//! - `known`: what is loaded, and kept up to date
+//! - `list`: the pages, at the `pace` that the service allows
+//! - `observe`: what is seen, on the pages and by id
+//! - `record`: the writes under way, each a `commit` that other runs may race
+//! - `begin`: the first complete listing
+//! - `deliver`: the outbox
+//! - `outcome`, `failure`: what the run says of itself
+//! - `deadline`: when each of these must have ended
 
 mod begin;
 mod commit;
