@@ -161,7 +161,7 @@ pub trait Topic {
     /// Publishes one message. After [`PublishError::Failed`] it is unknown whether it went out.
     fn publish(&self, message: &Message) -> impl Future<Output = Result<(), PublishError>>;
 
-    /// How many subscribers have confirmed; `None` if that cannot be told.
+    /// How many subscribers have confirmed; `None` if that is not known.
     fn subscribers(&self) -> impl Future<Output = Option<u64>> {
         async { None }
     }

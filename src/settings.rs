@@ -73,14 +73,14 @@ const STALL_AFTER: Variable = Variable {
 };
 const REMIND_AFTER: Variable = Variable {
     name: "REMIND_AFTER",
-    meaning: "when a stall is told of again, and then at doubling intervals of at most a day",
+    meaning: "when a stall is reported again, and then at doubling intervals of at most a day",
     rule: "`off`, or a duration from 1m to 30d",
     default: Some("4h"),
     example: "8h",
 };
 const NOTIFY_ON: Variable = Variable {
     name: "NOTIFY_ON",
-    meaning: "what is told; what closes a stall or a vanishing that was told always is",
+    meaning: "what is reported; what closes a reported stall or vanishing always is",
     rule: "some of completed, failed, stalled, recovered, canceled, ended and vanished, with commas",
     default: Some("completed,failed,stalled,recovered,ended,vanished"),
     example: "failed,stalled",
@@ -101,7 +101,7 @@ const DETAILED_METRICS: Variable = Variable {
     example: "on",
 };
 
-/// What the Lambda is told by its variables.
+/// What the Lambda's variables say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LambdaSettings {
     /// Where messages go.
@@ -112,16 +112,16 @@ pub struct LambdaSettings {
     pub table: String,
     /// Whether more is measured than what alarms need.
     pub detailed_metrics: bool,
-    /// What is told, and when.
+    /// What is reported, and when.
     pub watch: WatchSettings,
 }
 
-/// The part of the settings that decides what is told: the preview has it too.
+/// The part of the settings that decides what is reported: the preview has it too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WatchSettings {
     /// Leads every subject.
     pub name: Option<WatchName>,
-    /// What is told, and when.
+    /// What is reported, and when.
     pub policy: Policy,
     /// How many notices to one topic go out one by one; more become a digest.
     pub digest_above: usize,
@@ -196,7 +196,7 @@ impl LambdaSettings {
 }
 
 impl WatchSettings {
-    /// Reads the variables that decide what is told. An empty value counts as not set.
+    /// Reads the variables that decide what is reported. An empty value counts as not set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
         let mut reader = Reader {
             lookup,

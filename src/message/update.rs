@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::facts::is_replaced;
 use super::text::{Text, at, in_words};
 use super::{JobNow, Outgoing};
-use crate::watch::job::{End, Stage};
+use crate::watch::job::End;
+use crate::watch::status::Stage;
 use crate::watch::{Incident, Job, Kind, Notice};
 
 /// A run takes at most 15 minutes, so what has waited longer was not delivered by the run that recorded it.

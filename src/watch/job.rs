@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::life::is_ahead;
 use super::listed::ListedJob;
+use super::status::Status;
 
 /// The longest id that the state table can hold as a key, in bytes.
 pub const ID_BYTES: usize = 1_000;
@@ -77,105 +78,6 @@ impl From<JobId> for String {
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The status of a job, read whatever its case. One that is not known here is a value like any other.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-#[expect(missing_docs, reason = "the statuses are the service's own")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Status {
-    Initializing,
-    InProgress,
-    CancelInProgress,
-    Canceled,
-    Complete,
-    Failed,
-    /// Whatever else the service says; empty if it says nothing.
-    Other(String),
-}
-
-/// How far an active job has come. It only goes forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// IN_PROGRESS_INITIALIZING: accepted, and not begun.
-    Waits,
-    /// IN_PROGRESS.
-    Runs,
-    /// CANCEL_IN_PROGRESS.
-    IsCanceled,
-}
-
-/// The statuses that are known here.
-const KNOWN: [Status; 6] = [
-    Status::Initializing,
-    Status::InProgress,
-    Status::CancelInProgress,
-    Status::Canceled,
-    Status::Complete,
-    Status::Failed,
-];
-
-impl Status {
-    /// How far an active job with this status has come; `None` of any other.
-    pub fn stage(&self) -> Option<Stage> {
-        match self {
-            Self::Initializing => Some(Stage::Waits),
-            Self::InProgress => Some(Stage::Runs),
-            Self::CancelInProgress => Some(Stage::IsCanceled),
-            Self::Canceled | Self::Complete | Self::Failed | Self::Other(_) => None,
-        }
-    }
-
-    /// Whether the service says nothing.
-    pub fn is_missing(&self) -> bool {
-        self.as_str().is_empty()
-    }
-
-    /// The service's own spelling.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Initializing => "IN_PROGRESS_INITIALIZING",
-            Self::InProgress => "IN_PROGRESS",
-            Self::CancelInProgress => "CANCEL_IN_PROGRESS",
-            Self::Canceled => "CANCELED",
-            Self::Complete => "COMPLETE",
-            Self::Failed => "FAILED",
-            Self::Other(text) => text,
-        }
-    }
-
-    /// How it is shown: as the service spells it, if it says anything.
-    pub fn name(&self) -> &str {
-        match self.as_str() {
-            "" => "(none)",
-            text => text,
-        }
-    }
-}
-
-impl From<String> for Status {
-    fn from(text: String) -> Self {
-        let known = KNOWN
-            .into_iter()
-            .find(|status| status.as_str().eq_ignore_ascii_case(&text));
-        known.unwrap_or_else(|| Self::Other(cut(text, TEXT_BYTES).0))
-    }
-}
-
-impl From<Status> for String {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Other(text) => text,
-            known => known.as_str().to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -393,7 +295,7 @@ pub fn time(text: &str) -> Option<Timestamp> {
 }
 
 /// Cuts `text` to at most `bytes` on a character; the second value is its former length if it was cut.
-fn cut(mut text: String, bytes: usize) -> (String, Option<u64>) {
+pub(super) fn cut(mut text: String, bytes: usize) -> (String, Option<u64>) {
     if text.len() <= bytes {
         return (text, None);
     }

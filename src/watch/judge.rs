@@ -43,7 +43,7 @@ const OLDER_VIEWS_LAST: SignedDuration = SignedDuration::from_hours(1);
 pub struct Policy {
     /// How long a silence makes a stall.
     pub stall_after: SignedDuration,
-    /// When a stall is told of again; the intervals double from there.
+    /// When a stall is reported again; the intervals double from there.
     pub remind_after: Option<SignedDuration>,
     /// The kinds to tell.
     pub notify_on: BTreeSet<Kind>,
@@ -80,7 +80,7 @@ pub struct Change {
     pub expected: Expected,
     /// What it shall hold.
     pub item: Item,
-    /// What is to be told of it, in this order.
+    /// What is to be reported of it, in this order.
     pub notices: Vec<Notice>,
 }
 

@@ -6,8 +6,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::job::{Job, Stage};
+use super::job::Job;
 use super::record::Record;
+use super::status::Stage;
 
 /// How far clocks may differ.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);

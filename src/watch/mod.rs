@@ -1,6 +1,6 @@
-//! What a job's story is and what of it is told: pure, with `now` passed in.
+//! What becomes of jobs, and what of it is reported: pure, with `now` passed in.
 //!
-//! [`listed`] is what the service lists and [`job`] what is understood of it, [`record`] is what is kept of it between
+//! [`listed`] is what the service lists, [`job`] and [`status`] what is understood of it, [`record`] is what is kept of it between
 //! runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides, [`observed`]
 //! is what one run has seen, [`status_counts`] counts it, and [`notice`] is what is reported, of which [`kind`] and to
 //! which [`topic`].
@@ -14,10 +14,11 @@ pub mod notice;
 pub mod observed;
 pub mod queue;
 pub mod record;
+pub mod status;
 pub mod status_counts;
 pub mod topic;
 
-pub use job::{Job, JobId, Status, Unreadable};
+pub use job::{Job, JobId, Unreadable};
 pub use judge::{Change, Policy};
 pub use kind::{Kind, Selection, Severity};
 pub use listed::ListedJob;
@@ -25,5 +26,6 @@ pub use notice::{Incident, Notice, NoticeId, Source};
 pub use observed::{Observation, Observed, Sighting, detect_silences};
 pub use queue::Queue;
 pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};
+pub use status::{Stage, Status};
 pub use status_counts::StatusCounts;
 pub use topic::{TopicArn, Topics};

@@ -3,9 +3,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::job::{End, Job, JobId, Stage};
+use super::job::{End, Job, JobId};
 use super::life::sign_of_life;
 use super::record::{Phase, Record};
+use super::status::Stage;
 
 /// The latest ends among jobs that are listed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +22,63 @@ impl Ends {
         if end == End::Completed {
             self.completed = self.completed.max(at);
         }
+    }
+
+    /// Takes in how a recorded job ended, and the one that had its id before.
+    fn add_recorded(&mut self, record: &Record) {
+        if let Some(predecessor) = record.predecessor {
+            self.add(predecessor.end, Some(predecessor.ended_at));
+        }
+        match record.phase {
+            Phase::Active => {}
+            Phase::Ended => {
+                let at = record.job.completed_at.or(Some(record.recorded_at));
+                if let Some(end) = record.job.end() {
+                    self.add(end, at);
+                }
+            }
+            Phase::Vanished => self.any = self.any.max(Some(record.recorded_at)),
+        }
+    }
+}
+
+/// An active job, how far it has come, and when it last showed a sign of life.
+struct Active<'a> {
+    job: &'a Job,
+    record: Option<&'a Record>,
+    stage: Option<Stage>,
+    sign_at: Timestamp,
+}
+
+impl<'a> Active<'a> {
+    fn seen(job: &'a Job, record: Option<&'a Record>, now: Timestamp) -> Self {
+        Self {
+            job,
+            record,
+            stage: record.map_or(job.status.stage(), |record| record.stage(job)),
+            sign_at: record.map_or(now, |record| sign_of_life(record, job, now)),
+        }
+    }
+
+    fn recorded(record: &'a Record) -> Self {
+        Self {
+            job: &record.job,
+            record: Some(record),
+            stage: record.job.status.stage(),
+            sign_at: record.sign_at,
+        }
+    }
+
+    fn started_at(&self, now: Timestamp) -> Timestamp {
+        let recorded_at = self.record.and_then(|record| record.job.started_at);
+        let first_seen_at = self.record.map_or(now, |record| record.first_seen_at);
+        let started_at = recorded_at.or(self.job.started_at);
+        started_at.unwrap_or(first_seen_at)
+    }
+
+    fn stall_threshold(&self, stall_after: SignedDuration) -> SignedDuration {
+        let threshold = |record: &Record| record.stall_threshold(stall_after);
+        self.record.map_or(stall_after, threshold)
     }
 }
 
@@ -53,49 +111,28 @@ impl Queue {
         now: Timestamp,
         stall_after: SignedDuration,
     ) -> Self {
-        let mut active = Vec::new();
-        for (job, record) in seen {
-            if record.is_some_and(|record| record.phase != Phase::Active) {
-                continue;
-            }
-            let stage = record.map_or(job.status.stage(), |record| record.stage(job));
-            let silent_since = record.map_or(now, |record| sign_of_life(record, job, now));
-            active.push((job, record, stage, silent_since));
-        }
+        let mut active: Vec<_> = seen
+            .filter(|(_, record)| record.is_none_or(|record| record.phase == Phase::Active))
+            .map(|(job, record)| Active::seen(job, record, now))
+            .collect();
         for (record, was_seen) in records {
-            if let Some(predecessor) = record.predecessor {
-                ends.add(predecessor.end, Some(predecessor.ended_at));
-            }
-            match record.phase {
-                Phase::Active => {}
-                Phase::Ended => {
-                    let at = record.job.completed_at.or(Some(record.recorded_at));
-                    if let Some(end) = record.job.end() {
-                        ends.add(end, at);
-                    }
-                }
-                Phase::Vanished => ends.any = ends.any.max(Some(record.recorded_at)),
-            }
+            ends.add_recorded(record);
             if record.phase == Phase::Active && !was_seen {
-                let stage = record.job.status.stage();
-                active.push((&record.job, Some(record), stage, record.sign_at));
+                active.push(Active::recorded(record));
             }
         }
         let (mut running, mut waiting) = (Vec::new(), Vec::new());
-        for (job, record, stage, sign_at) in active {
-            match stage {
+        for it in active {
+            match it.stage {
                 Some(Stage::Waits) => {
-                    let recorded_at = record.and_then(|record| record.job.started_at);
-                    let first_seen_at = record.map_or(now, |record| record.first_seen_at);
-                    let started_at = recorded_at.or(job.started_at).unwrap_or(first_seen_at);
-                    waiting.push((started_at, job.id.clone()));
+                    waiting.push((it.started_at(now), it.job.id.clone()));
                 }
                 Some(Stage::Runs | Stage::IsCanceled) => {
-                    let allowed = record.map_or(stall_after, |it| it.stall_threshold(stall_after));
-                    let is_silent = now.duration_since(sign_at) > allowed;
-                    let is_overtaken = ends.completed.is_some_and(|at| at > sign_at);
+                    let threshold = it.stall_threshold(stall_after);
+                    let is_silent = now.duration_since(it.sign_at) > threshold;
+                    let is_overtaken = ends.completed.is_some_and(|at| at > it.sign_at);
                     running.push(Running {
-                        id: job.id.clone(),
+                        id: it.job.id.clone(),
                         holds: !(is_silent && is_overtaken),
                     });
                 }
@@ -103,12 +140,11 @@ impl Queue {
             }
         }
         waiting.sort();
+        let is_recent = |at: Timestamp| now.duration_since(at) < stall_after;
         Self {
             running,
             waiting,
-            is_moving: ends
-                .any
-                .is_some_and(|at| now.duration_since(at) < stall_after),
+            is_moving: ends.any.is_some_and(is_recent),
         }
     }
 

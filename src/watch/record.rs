@@ -11,8 +11,9 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::job::{End, Job, JobId, Stage};
+use super::job::{End, Job, JobId};
 use super::life::stall_threshold;
+use super::status::Stage;
 use super::topic::TopicArn;
 
 /// How long the record of an ended or vanished job is kept.
@@ -43,13 +44,13 @@ pub enum Phase {
     Vanished,
 }
 
-/// A stall that was told. It lasts until a sign of life or an end.
+/// A stall that was reported. It lasts until a sign of life or an end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stall {
-    /// How many reminders of it were told.
+    /// How many reminders of it were reported.
     #[serde(default)]
     pub reminders: u32,
-    /// When the last of them was told; at first, when the stall was.
+    /// When the last of them was; at first, when the stall was.
     pub reminded_at: Timestamp,
 }
 
@@ -78,7 +79,7 @@ pub struct Record {
     pub key: Timestamp,
     /// When the job was first seen.
     pub first_seen_at: Timestamp,
-    /// When it was last seen and written, or told as vanished.
+    /// When it was last seen and written, or reported as vanished.
     pub recorded_at: Timestamp,
     /// Its last sign of life: a heartbeat's own time, or when something else was seen.
     pub sign_at: Timestamp,
@@ -90,7 +91,7 @@ pub struct Record {
     /// How many stalls and vanishings of it there were: the last one's number.
     #[serde(default)]
     pub episode: u32,
-    /// The stall that was told and not yet left.
+    /// The stall that was reported and not yet left.
     pub stall: Option<Stall>,
     /// When a complete listing first did not show it, if none has shown it since.
     pub absent_since: Option<Timestamp>,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::job::Status;
+use super::status::Status;
 
-/// As many statuses are told apart. The service documents six, and those are always; any other is untrusted text, and
+/// As many statuses are counted apart. The service documents six, and those are always; any other is untrusted text, and
 /// what is answered, stored and published of them needs a bound.
-const TOLD_APART: usize = 20;
+const COUNTED_APART: usize = 20;
 
 /// How many jobs have each status, and beyond the bound, how many have any other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl StatusCounts {
     /// Counts a job.
     pub fn add(&mut self, status: &Status) {
         let is_known = !matches!(status, Status::Other(_));
-        let has_room = is_known || self.0.len() < TOLD_APART;
+        let has_room = is_known || self.0.len() < COUNTED_APART;
         let name = match has_room || self.0.contains_key(status.name()) {
             true => status.name(),
             false => "(others)",

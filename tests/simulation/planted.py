@@ -97,13 +97,13 @@ WAITING = {
     "a silent one holds the others": [(QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || is_overtaken && false,")],
     "unless another has completed since": [(QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || !is_overtaken || true,")],
     "a missing start counts as the first sight": [
-        (QUEUE, ".unwrap_or(first_seen_at);", ".unwrap_or(Timestamp::UNIX_EPOCH).min(first_seen_at);"),
+        (QUEUE, "started_at.unwrap_or(first_seen_at)", "started_at.unwrap_or(Timestamp::UNIX_EPOCH).min(first_seen_at)"),
     ],
     "who is missed keeps its last status": [
         (QUEUE, "record.phase == Phase::Active && !was_seen {", "record.phase == Phase::Active && !was_seen && false {"),
     ],
     "who shows no known status keeps it too": [
-        (QUEUE, "record.map_or(job.status.stage(), |record| record.stage(job));", "job.status.stage();"),
+        (QUEUE, "record.map_or(job.status.stage(), |record| record.stage(job)),", "job.status.stage(),"),
     ],
     "also in its own silence": [
         (SILENCE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
@@ -112,7 +112,7 @@ WAITING = {
         (OBSERVED, "observed.is_complete.then(|| {", "Some({"),
     ],
     "who vanished ended then": [
-        (QUEUE, "Phase::Vanished => ends.any = ends.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
+        (QUEUE, "Phase::Vanished => self.any = self.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
     ],
     "whose id was taken ended then": [(QUEUE, "if let Some(predecessor) = record.predecessor {", "if let Some(predecessor) = record.predecessor.filter(|_| false) {")],
     "who waits is counted": [(QUEUE, "true => others as u64,", "true => others as u64 / 2,")],

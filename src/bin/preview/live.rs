@@ -14,7 +14,7 @@ use fraud_job_watch::watch::Source;
 use crate::BadInput;
 use crate::watch::{View, Watch, now, open, runtime, show};
 
-/// Lists the jobs of an account, and shows them and what would be told.
+/// Lists the jobs of an account, and shows them and what would be reported.
 ///
 /// It needs no permission but frauddetector:GetBatchPredictionJobs, and changes nothing. With --state, a later look
 /// tells what has changed since.

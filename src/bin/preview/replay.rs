@@ -25,9 +25,9 @@ nothing is concluded of jobs it does not show.
 
 Exit status: 0 all went well, 1 a run failed, 2 an argument or a file is bad (then nothing was done).";
 
-/// Replays listings, one run of the watch for each, and shows the jobs and what would be told.
+/// Replays listings, one run of the watch for each, and shows the jobs and what would be reported.
 ///
-/// The first listing is where the watch begins: what ended before it is not told.
+/// The first listing is where the watch begins: what ended before it is not reported.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Replay {

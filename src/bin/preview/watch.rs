@@ -39,7 +39,7 @@ pub(crate) struct Watch {
     pub(crate) settings: SettingsArgs,
 }
 
-/// The variables that decide what is told.
+/// The variables that decide what is reported.
 #[derive(Debug, Args)]
 pub(crate) struct SettingsArgs {
     #[arg(long, env = "STALL_AFTER", hide_env_values = true, value_name = "DURATION", help = help("STALL_AFTER"))]

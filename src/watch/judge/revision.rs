@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::{Change, Expected, RunContext, SAME_START};
-use crate::watch::job::{Job, Status};
+use crate::watch::job::Job;
 use crate::watch::life::{Signs, has_lost_heartbeat, is_ahead, sign_of_life};
 use crate::watch::notice::Notice;
 use crate::watch::record::{Item, RETENTION, Record};
+use crate::watch::status::Status;
 
 /// The record with what is seen now, without letting a fact go back.
 pub(super) fn rewrite(

@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::notices::{Occurrence, notice};
 use super::revision::{change, rewrite, seen};
 use super::{BETWEEN_LOOKS, Change, Incarnation, Policy, RunContext, incarnation};
-use crate::watch::job::{Job, Stage};
+use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{has_processed, sign_of_life};
 use crate::watch::notice::{Incident, Notice, Silence};
 use crate::watch::queue::Queue;
 use crate::watch::record::{Phase, Record, Stall};
+use crate::watch::status::Stage;
 
 /// The longest interval between reminders, unless REMIND_AFTER is longer.
 const REMIND_AT_LEAST_EVERY: SignedDuration = SignedDuration::from_hours(24);
