@@ -148,14 +148,15 @@ fn style(rng: &mut Rng) -> Style {
         1 | 2 => Start::MoreOrLess,
         _ => Start::Exact,
     };
+    let heartbeat = match rng.u32(0..10) {
+        0 | 1 => Heartbeat::IsTheStart,
+        2 => Heartbeat::Missing,
+        3 => Heartbeat::After(rng.u32(1..60 * 30)),
+        _ => Heartbeat::True,
+    };
     Style {
         start,
-        heartbeat: match rng.u32(0..10) {
-            0 | 1 => Heartbeat::IsTheStart,
-            2 => Heartbeat::Missing,
-            3 => Heartbeat::After(rng.u32(1..60 * 30)),
-            _ => Heartbeat::True,
-        },
+        heartbeat,
         step: match rng.u32(0..5) {
             0 => None,
             1 => Some(1_000),
@@ -164,7 +165,11 @@ fn style(rng: &mut Rng) -> Style {
         gaps,
         is_lower_case: rng.u32(0..10) == 0,
         // Without a status only the time tells that it has ended, and without a start it is one that can be.
-        ends_before_start: gaps == 0 && start != Start::Missing && rng.u32(0..12) == 0,
+        // Nor is its heartbeat the only time to go by, and ahead.
+        ends_before_start: gaps == 0
+            && start != Start::Missing
+            && rng.u32(0..12) == 0
+            && !matches!(heartbeat, Heartbeat::After(_)),
     }
 }
 

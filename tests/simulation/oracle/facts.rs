@@ -81,7 +81,13 @@ fn not_gone(case: &Case<'_>, told: &Told) -> Option<String> {
     let (run, id) = (case.run(told), case.lives[told.life].id);
     if told.is_replaced {
         let last = case.last_known(told.life, run, told.at);
-        let is_over = matches!(last, Some(Stage::Ended(kind)) if kind != Kind::Ended);
+        // A run whose time was spent may not have written down that it ended.
+        let looks = case.looks(told.life);
+        let is_written = looks.iter().any(|(by, look)| {
+            let is_end = matches!(look.stage, Stage::Ended(kind) if kind != Kind::Ended);
+            is_end && by.is_plain() && look.at <= told.at
+        });
+        let is_over = is_written && matches!(last, Some(Stage::Ended(kind)) if kind != Kind::Ended);
         return is_over.then(|| "it had ended before another took its id".to_owned());
     }
     if !run.absent.contains_key(id) {
