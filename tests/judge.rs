@@ -131,7 +131,7 @@ impl Story {
     }
 
     /// A complete listing shows the job, alone.
-    fn sees(&mut self, time: &str, job: &Job) -> Vec<Notice> {
+    pub(crate) fn sees(&mut self, time: &str, job: &Job) -> Vec<Notice> {
         let (now, mut told) = (at(time), Vec::new());
         self.run = time.to_owned();
         let change = judge(self.record.as_ref(), job, now, &self.context());
@@ -147,7 +147,7 @@ impl Story {
     }
 
     /// A complete listing does not show it.
-    fn misses(&mut self, time: &str) -> Vec<Notice> {
+    pub(crate) fn misses(&mut self, time: &str) -> Vec<Notice> {
         let mut told = Vec::new();
         self.run = time.to_owned();
         let change = judge_absence(self.record(), at(time), &self.context());

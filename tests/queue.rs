@@ -94,6 +94,42 @@ fn a_silent_one_that_a_listing_misses_holds_up_what_waits_until_another_complete
 }
 
 #[test]
+fn who_is_seen_to_run_holds_the_others_up_though_that_could_not_be_recorded() {
+    let story = |status: &str| {
+        let mut story = Story::begun();
+        match status {
+            "vanished" => drop((story.misses("08:10"), story.misses("08:12"))),
+            _ => {
+                let mut ended = job(status, "08:10", 1);
+                ended.completed_at = Some(at("08:11"));
+                story.sees("08:12", &ended);
+            }
+        }
+        story
+    };
+    for (recorded, start, waits) in [
+        ("vanished", "08:00", true),
+        ("ARCHIVED", "08:00", true),
+        ("COMPLETE", "09:55", true),
+        // An older view.
+        ("COMPLETE", "08:00", false),
+    ] {
+        let story = story(recorded);
+        let mut seen = job(RUNS, "09:59", 2);
+        seen.started_at = Some(at(start));
+        let waiting = named("a", WAITS, "08:01");
+        let queue = Queue::new(
+            [(&seen, Some(story.record())), (&waiting, None)].into_iter(),
+            [(story.record(), true)].into_iter(),
+            Ends::default(),
+            at("10:00"),
+            SignedDuration::from_hours(1),
+        );
+        assert_eq!(queue.waits(&waiting.id), waits, "{recorded}, {start}");
+    }
+}
+
+#[test]
 fn a_notice_goes_on_to_a_topic_that_is_still_configured_and_is_never_lost() {
     let (main, urgent, old, older) = (topic("main"), topic("urgent"), topic("old"), topic("older"));
     let arn = "arn:aws:sns:eu-west-1:123456789012:main".to_owned();

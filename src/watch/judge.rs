@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::job::Job;
+use super::job::{End, Job};
 use super::kind::Kind;
 use super::notice::{Notice, Source};
 use super::record::{Baseline, Item, Phase, Record};
@@ -133,5 +133,15 @@ fn incarnation(record: &Record, job: &Job, now: Timestamp) -> Incarnation {
         Incarnation::Older
     } else {
         Incarnation::Same
+    }
+}
+
+/// Whether a job that is seen active goes on, whatever is recorded: it may have been impossible to record it.
+pub(super) fn goes_on(record: &Record, job: &Job, now: Timestamp) -> bool {
+    match (record.phase, incarnation(record, job, now)) {
+        (Phase::Active, _) | (_, Incarnation::Another) => true,
+        (Phase::Vanished, Incarnation::Same) => true,
+        (Phase::Ended, Incarnation::Same) => record.job.end() == Some(End::Unknown),
+        (Phase::Vanished | Phase::Ended, Incarnation::Older) => false,
     }
 }

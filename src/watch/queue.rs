@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::job::{End, Job, JobId};
+use super::judge::goes_on;
 use super::life::sign_of_life;
 use super::record::{Phase, Record};
 use super::status::Stage;
@@ -52,6 +53,7 @@ struct Active<'a> {
 
 impl<'a> Active<'a> {
     fn seen(job: &'a Job, record: Option<&'a Record>, now: Timestamp) -> Self {
+        let record = record.filter(|record| record.phase == Phase::Active);
         Self {
             job,
             record,
@@ -112,7 +114,7 @@ impl Queue {
         stall_after: SignedDuration,
     ) -> Self {
         let mut active: Vec<_> = seen
-            .filter(|(_, record)| record.is_none_or(|record| record.phase == Phase::Active))
+            .filter(|(job, record)| record.is_none_or(|record| goes_on(record, job, now)))
             .map(|(job, record)| Active::seen(job, record, now))
             .collect();
         for (record, was_seen) in records {

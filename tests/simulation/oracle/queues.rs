@@ -190,7 +190,9 @@ pub(super) fn blamed_since(
                 // Once another has completed after it was told to be stalled, it holds nobody up.
                 let told = case.open_at(other, moment);
                 let stalled = told.filter(|told| told.kind != Kind::Vanished)?;
-                if !completed_after(case, stalled.at, moment) {
+                let sign = visible_sign(case, other, run, moment);
+                let last = sign.map_or(stalled.at, |sign| sign.max(stalled.at));
+                if !completed_after(case, last, moment) {
                     return None;
                 }
             }
