@@ -56,7 +56,7 @@ pub struct Report {
     pub clock_from: ClockFrom,
     /// What the run says of itself.
     pub answer: Answer,
-    /// The jobs of the listing: active ones first, then those that something is told of, the newest of each first.
+    /// The jobs of the listing: active ones first, then those that something is reported of, the newest of each first.
     pub jobs: Vec<Seen>,
     /// What would have been published.
     #[serde(rename = "notices", serialize_with = "all_events")]
@@ -75,7 +75,7 @@ pub struct Seen {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sign_at: Option<Timestamp>,
     /// The kinds of notices about it, from this listing.
-    pub told: Vec<String>,
+    pub reported: Vec<String>,
     #[serde(skip)]
     pub(super) is_bad: bool,
 }
@@ -94,10 +94,10 @@ pub fn seen(
     now: Timestamp,
     messages: &[Message],
 ) -> Vec<Seen> {
-    let mut told: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    let mut reported: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for event in messages.iter().flat_map(events) {
         if let Some(id) = event.pointer("/data/job/id").and_then(Value::as_str) {
-            told.entry(id).or_default().push(event);
+            reported.entry(id).or_default().push(event);
         }
     }
     let read = |listed: &ListedJob| {
@@ -113,14 +113,14 @@ pub fn seen(
     let mut seen: Vec<_> = jobs
         .into_values()
         .map(|job| {
-            let events = told.get(job.id.as_str()).map(Vec::as_slice);
+            let events = reported.get(job.id.as_str()).map(Vec::as_slice);
             Seen::of(job, memory, now, events.unwrap_or_default())
         })
         .collect();
     seen.sort_by(|a, b| {
         let rank = |seen: &Seen| {
             let when = seen.job.started_at.max(seen.last_sign_at);
-            (seen.job.end().is_none(), !seen.told.is_empty(), when)
+            (seen.job.end().is_none(), !seen.reported.is_empty(), when)
         };
         rank(b).cmp(&rank(a))
     });
@@ -142,7 +142,7 @@ impl Seen {
         };
         Self {
             last_sign_at,
-            told: data("kind").map(str::to_owned).collect(),
+            reported: data("kind").map(str::to_owned).collect(),
             is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
                 || data("severity").any(|it| it == "error"),
             job,

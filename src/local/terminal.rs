@@ -14,7 +14,7 @@ use super::report::{Report, Seen, events};
 use crate::message::{in_words, one_line};
 use crate::run::Answer;
 
-/// As many jobs that ended, and of which nothing is told, are shown.
+/// As many jobs that ended, and of which nothing is reported, are shown.
 const ENDED_ROWS: usize = 10;
 
 /// Where a report is shown.
@@ -142,10 +142,10 @@ impl Report {
         } else {
             table.force_no_tty();
         }
-        table.set_header(["JOB", "STATUS", "PROGRESS", "LAST SIGN OF LIFE", "TOLD"]);
+        table.set_header(["JOB", "STATUS", "PROGRESS", "LAST SIGN OF LIFE", "REPORTED"]);
         let (mut ended, mut left_out) = (0, 0);
         for seen in &self.jobs {
-            if seen.job.end().is_some() && seen.told.is_empty() {
+            if seen.job.end().is_some() && seen.reported.is_empty() {
                 ended += 1;
                 if ended > ENDED_ROWS {
                     left_out += 1;
@@ -177,7 +177,7 @@ impl Report {
         let Seen {
             job,
             last_sign_at,
-            told,
+            reported,
             ..
         } = seen;
         let progress = match (job.processed_records, job.total_records) {
@@ -187,8 +187,8 @@ impl Report {
         };
         let ended = if job.end().is_some() { "ended " } else { "" };
         let age = last_sign_at.map(|at| self.clock.duration_since(at));
-        let told: BTreeSet<_> = told.iter().map(String::as_str).collect();
-        let told: Vec<_> = told.into_iter().collect();
+        let reported: BTreeSet<_> = reported.iter().map(String::as_str).collect();
+        let reported: Vec<_> = reported.into_iter().collect();
         [
             one_line(job.id.as_str()),
             one_line(&job.status.to_string()),
@@ -198,10 +198,10 @@ impl Report {
                 0 => format!("{ended}now"),
                 _ => format!("{ended}in {}", in_words(-age)),
             }),
-            if told.is_empty() {
+            if reported.is_empty() {
                 absent()
             } else {
-                told.join(", ")
+                reported.join(", ")
             },
         ]
     }

@@ -143,12 +143,16 @@ fn not_recovered(case: &Case<'_>, told: &Told) -> Option<String> {
         .look(told.life)
         .and_then(|it| it.count)
         .or(known);
+    // A heartbeat that came in time is not stored: it is new again once the stall was told by a view without one.
+    let stalled = told_by.look(told.life);
+    let judged_by_count = stalled.is_some_and(|look| look.heartbeat.is_none());
     let was_waiting = looks
         .iter()
         .any(|(_, look)| look.stage == Stage::Waits && look.at <= told.at);
     let is_sign = |look: &Look| {
         let is_new = |at: Timestamp| {
-            let is_known = before.clone().any(|(_, look)| look.heartbeat >= Some(at));
+            let is_known =
+                !judged_by_count && before.clone().any(|(_, look)| look.heartbeat >= Some(at));
             !is_known && !was_ahead(at) && told.at.duration_since(at) <= allowed
         };
         look.heartbeat.is_some_and(is_new)

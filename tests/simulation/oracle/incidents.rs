@@ -143,8 +143,9 @@ fn signs_unheard(case: &Case<'_>, life: usize) -> Vec<Violation> {
     let mut found = Vec::new();
     let looks = case.looks(life);
     for stall in case.of(life).filter(|told| told.kind == Kind::Stalled) {
-        let closes = |told: &&Told| told.at >= stall.at && !told.opens();
-        let closed_at = case.of(life).find(closes).map(|told| told.at);
+        // In the order in which it was recorded: of two runs side by side the later one may have asked first.
+        let mut since = case.of(life).skip_while(|told| !std::ptr::eq(*told, stall));
+        let closed_at = since.find(|told| !told.opens()).map(|told| told.at);
         let before = looks.iter().filter(|(_, look)| look.at <= stall.at);
         let beats = case.lives[life].style.heartbeat == Heartbeat::True;
         let highest = before.filter_map(|(_, look)| look.count).max();
