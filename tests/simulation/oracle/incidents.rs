@@ -149,6 +149,10 @@ fn signs_unheard(case: &Case<'_>, life: usize) -> Vec<Violation> {
         let before = looks.iter().filter(|(_, look)| look.at <= stall.at);
         let beats = case.lives[life].style.heartbeat == Heartbeat::True;
         let highest = before.filter_map(|(_, look)| look.count).max();
+        // A vanishing ends it, and is forgotten with all that was before it.
+        let vanished = case
+            .of(life)
+            .any(|told| told.kind == Kind::Vanished && told.at >= stall.at);
         let is_sign = |(run, look): &&(&RunLog, &Look)| {
             let is_fresh = |at: Timestamp| {
                 at > stall.at
@@ -156,6 +160,7 @@ fn signs_unheard(case: &Case<'_>, life: usize) -> Vec<Violation> {
                     && look.at.duration_since(at) < run.policy.stall_after
             };
             run.is_plain()
+                && !(vanished && look.at.duration_since(stall.at) >= FORGOTTEN)
                 && case
                     .run(stall)
                     .ended

@@ -104,6 +104,15 @@ pub(super) fn visible_sign(
         if look.is_unclear() || is_history {
             continue;
         }
+        // What vanished long ago is forgotten, and seen for the first time once more.
+        let is_forgotten = |at: &Timestamp| {
+            seen_at.is_some_and(|seen_at| seen_at < *at) && look.at.duration_since(*at) >= RETENTION
+        };
+        if gone.iter().any(is_forgotten) {
+            (sign, maybe_seen_at, seen_at) = (None, None, None);
+            (highest, stage) = (0, None);
+            shown.clear();
+        }
         let counts = knows(by, run, moment);
         let heartbeat = look.heartbeat.filter(|at| *at <= look.at + CLOCKS);
         ahead.extend(look.heartbeat.filter(|_| heartbeat.is_none()));
