@@ -66,10 +66,12 @@ fn alive(case: &Case<'_>, told: &Told) -> Option<String> {
         return Some("it had ended".to_owned());
     }
     let allowed = allowed(case, told);
-    let sign = visible_sign(case, told.life, run, told.at)?;
-    let lasted = told.at.duration_since(sign);
+    // By the world's clock, whatever that of the run says.
+    let at = run.ended.map_or(told.at, |ended| told.at.min(ended));
+    let sign = visible_sign(case, told.life, run, at)?;
+    let lasted = at.duration_since(sign);
     let first = case.looks(told.life).first().map(|(_, look)| look.at)?;
-    if look.count > Some(0) && told.at.duration_since(first) < MINUTE {
+    if look.count > Some(0) && at.duration_since(first) < MINUTE {
         return Some("it had processed records, and was seen for the first time".to_owned());
     }
     (lasted <= allowed)
