@@ -141,7 +141,7 @@ fn health(outcome: &Outcome) -> Vec<Metric> {
         (
             "OldestPendingAge",
             "Seconds",
-            Some(seconds(gauges.oldest_pending)),
+            gauges.oldest_pending.map(seconds),
         ),
         (
             "OldestSignOfLife",

@@ -390,7 +390,7 @@ fn a_run_is_measured_in_one_line_of_the_log() {
         ..Answer::default()
     };
     let gauges = Gauges {
-        oldest_pending: SignedDuration::from_secs(90),
+        oldest_pending: Some(SignedDuration::from_secs(90)),
         oldest_sign_of_life: Some(SignedDuration::from_mins(2)),
         subscribers: None,
     };

@@ -144,7 +144,7 @@ impl<'a, W: World> Run<'a, W> {
         let oldest_pending = self.known.outbox.iter().map(recorded_at).min();
         let oldest_sign = self.observed.oldest_sign_of_life(&self.known.records, now);
         let Outcome { answer, gauges, .. } = &mut self.outcome;
-        gauges.oldest_pending = oldest_pending.map(age).unwrap_or_default();
+        gauges.oldest_pending = Some(oldest_pending.map(age).unwrap_or_default());
         gauges.oldest_sign_of_life = oldest_sign.map(age);
         answer.by_status = self.observed.statuses.by_status().clone();
         answer.pending = self.known.outbox.len() as u64;

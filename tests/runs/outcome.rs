@@ -41,12 +41,12 @@ async fn a_run_says_how_things_stand() {
         second.oldest_sign_of_life,
         Some(SignedDuration::from_mins(10))
     );
-    assert_eq!(second.oldest_pending, SignedDuration::from_mins(10));
+    assert_eq!(second.oldest_pending, Some(SignedDuration::from_mins(10)));
     world.topic.mood.set(Mood::Takes);
     world.end_all(|_| "COMPLETE");
     let third = world.run("third", None).await.gauges;
     assert_eq!(third.oldest_sign_of_life, None, "none is active");
-    assert_eq!(third.oldest_pending, SignedDuration::ZERO);
+    assert_eq!(third.oldest_pending, Some(SignedDuration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,5 +178,6 @@ async fn a_state_and_a_listing_that_both_fail_are_both_said() {
     let outcome = world.run("first", None).await;
     let types: Vec<_> = outcome.failures.iter().map(Failure::error_type).collect();
     assert_eq!(types, ["StateUnreadable", "ListingFailed"]);
+    assert_eq!(outcome.gauges.oldest_pending, None, "nobody knows");
     assert!(!outcome.answer.complete);
 }
