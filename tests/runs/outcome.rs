@@ -181,3 +181,19 @@ async fn a_state_and_a_listing_that_both_fail_are_both_said() {
     assert_eq!(outcome.gauges.oldest_pending, None, "nobody knows");
     assert!(!outcome.answer.complete);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_shows_what_is_for_two_topics_once_and_counts_it_for_each() {
+    let (world, urgent) = World::with_urgent();
+    stalled(&world).await;
+    world.beat("a");
+    for topic in [&world.topic, &urgent] {
+        topic.mood.set(Mood::Fails);
+    }
+    let real = world.run("fails", None).await.answer;
+    let dry = world.dry_run().await;
+    assert_eq!((real.pending, dry.pending), (2, 2));
+    let would_publish = dry.would_publish.unwrap();
+    assert_eq!(would_publish.len(), 1, "{would_publish:?}");
+    assert_eq!(would_publish[0]["data"]["kind"], "recovered");
+}
