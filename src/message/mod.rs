@@ -188,33 +188,17 @@ impl Message {
         })
     }
 
-    /// The smallest form of a batch, for when the topic refuses the full one: a line for each notice.
-    pub fn smallest(notices: &[&Notice], name: Option<&WatchName>) -> Self {
-        let (attributes, event) = match (notices, Digest::new(notices, name)) {
-            ([one], _) => (
-                vec![
-                    ("kind", one.kind.as_str().to_owned()),
-                    ("severity", one.kind.severity().as_str().to_owned()),
-                    ("event_id", one.id.to_string()),
-                ],
-                json(&event::event(one, name)),
-            ),
-            (_, Some(digest)) => (digest.attributes(), json(&event::event_of_digest(&digest))),
-            (_, None) => (Vec::new(), Value::Null),
-        };
-        let lines: Vec<_> = notices
-            .iter()
-            .map(|notice| {
-                let subject = email::subject(notice, name);
-                format!("{subject} at {} (event {})", notice.happened_at, notice.id)
-            })
-            .collect();
-        Self {
-            subject: None,
-            body: Body::Plain(lines.join("\n")),
-            attributes,
-            event,
-        }
+    /// The smallest form of this message of a batch, for when the topic refuses it: a line for each notice.
+    pub fn smallest(mut self, batch: &[Outgoing<'_>], name: Option<&WatchName>) -> Self {
+        let lines = batch.iter().map(|Outgoing { notice, .. }| {
+            let subject = email::subject(notice, name);
+            format!("{subject} at {} (event {})", notice.happened_at, notice.id)
+        });
+        self.subject = None;
+        self.body = Body::Plain(lines.collect::<Vec<_>>().join("\n"));
+        self.attributes
+            .retain(|(key, _)| ["kind", "severity", "event_id"].contains(key));
+        self
     }
 
     /// What was published as this event, rendered as it was when it was recorded. The error says why it is no event

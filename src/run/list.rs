@@ -56,7 +56,9 @@ async fn list(
 ) -> ListingEnd {
     let mut given = HashSet::new();
     let mut token: Option<String> = None;
-    for number in 1u64.. {
+    let mut number = 0;
+    loop {
+        number += 1;
         let ask = async || {
             let asked_at = now();
             Ok((asked_at, listing.page(token.as_deref()).await?))
@@ -81,7 +83,6 @@ async fn list(
             return ListingEnd::Failed(Failure::ListingLooped(number));
         }
     }
-    ListingEnd::Spent
 }
 
 /// All pages, or why they could not be had, however long it takes. `progress` is told of each page.

@@ -44,7 +44,7 @@ use record::Recorder;
 use crate::ports::{Pending, Topic, World};
 use crate::settings::WatchSettings;
 use crate::watch::judge::RunContext;
-use crate::watch::{Baseline, Observed, Source, Topics};
+use crate::watch::{Observed, Source};
 
 /// What one run is given.
 #[derive(Clone, Copy, Debug)]
@@ -59,18 +59,6 @@ pub struct RunInput<'a> {
     pub time_given: Option<Duration>,
 }
 
-impl<'a> RunInput<'a> {
-    fn context(&self, topics: &'a Topics, baseline: &'a Baseline) -> RunContext<'a> {
-        RunContext {
-            source: self.source,
-            policy: &self.settings.policy,
-            topics,
-            baseline,
-            run: self.run,
-        }
-    }
-}
-
 /// Runs once.
 pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     let deadlines = Deadlines::start(input.time_given);
@@ -83,8 +71,24 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             Err(failure) => return not_loaded(failure, pages).await,
         };
         let baseline = known.baseline.clone();
-        let context = input.context(&topics, &baseline);
-        let mut run = Run::new(world, input, deadlines, context, known);
+        let context = RunContext {
+            source: input.source,
+            policy: &input.settings.policy,
+            topics: &topics,
+            baseline: &baseline,
+            run: input.run,
+        };
+        let mut run = Run {
+            world,
+            input,
+            deadlines,
+            context,
+            known,
+            observed: Observed::default(),
+            recorder: Recorder::default(),
+            outcome: Outcome::default(),
+            is_spent: false,
+        };
         run.judge_pages(pages).await;
         run.ask(&pace).await;
         run.detect_silences().await;
@@ -113,27 +117,7 @@ struct Run<'a, W: World> {
     is_spent: bool,
 }
 
-impl<'a, W: World> Run<'a, W> {
-    fn new(
-        world: &'a W,
-        input: &'a RunInput<'a>,
-        deadlines: Deadlines,
-        context: RunContext<'a>,
-        known: Known,
-    ) -> Self {
-        Self {
-            world,
-            input,
-            deadlines,
-            context,
-            known,
-            observed: Observed::default(),
-            recorder: Recorder::default(),
-            outcome: Outcome::default(),
-            is_spent: false,
-        }
-    }
-
+impl<W: World> Run<'_, W> {
     fn finish(mut self) -> Outcome {
         for failure in Failure::unreadable(self.known.unreadable) {
             self.outcome.fail(failure);
