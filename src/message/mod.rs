@@ -38,7 +38,7 @@ pub use digest::digest_sizes;
 pub use escape::one_line;
 pub use text::{Subject, WatchName, ago, in_words};
 
-/// As many bytes SNS takes in one publish: all forms, and the attributes.
+/// SNS takes at most this many bytes in one publish: all forms, and the attributes.
 pub const PUBLISH_BYTES: usize = 256 * 1024;
 
 /// What goes out in one publish.

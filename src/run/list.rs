@@ -20,8 +20,8 @@ pub(super) type PageOrEnd = Result<(Timestamp, Page), ListingEnd>;
 /// How a listing ended.
 pub(super) enum ListingEnd {
     Complete,
-    /// Its time was spent.
-    Spent,
+    /// Its time ran out.
+    TimedOut,
     Failed(Failure),
 }
 
@@ -69,7 +69,7 @@ async fn list(
                 let why = format!("page {number}: {error}");
                 return ListingEnd::Failed(Failure::ListingFailed(why));
             }
-            None => return ListingEnd::Spent,
+            None => return ListingEnd::TimedOut,
         };
         token = page.next.take().filter(|token| !token.is_empty());
         take((asked_at, page)).await;
@@ -97,7 +97,7 @@ pub async fn list_all(
         pages.push(page);
     };
     match list(listing, Timestamp::now, &Pace::default(), None, take).await {
-        ListingEnd::Complete | ListingEnd::Spent => Ok(pages),
+        ListingEnd::Complete | ListingEnd::TimedOut => Ok(pages),
         ListingEnd::Failed(failure) => Err(failure),
     }
 }

@@ -7,7 +7,7 @@
 //! - `known`: what is loaded, and kept up to date
 //! - `list`: the pages, at the `pace` that the service allows
 //! - `observe`: what is seen, on the pages and by id
-//! - `record`: the writes under way, each a `commit` that other runs may race
+//! - `writes`: the writes under way, each a `commit` that other runs may race
 //! - `begin`: the first complete listing
 //! - `deliver`: the outbox
 //! - `outcome`, `failure`: what the run says of itself
@@ -23,7 +23,7 @@ mod list;
 mod observe;
 mod outcome;
 mod pace;
-mod record;
+mod writes;
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub use list::list_all;
 use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
 pub use outcome::{Answer, Gauges, Outcome};
 use pace::Pace;
-use record::Recorder;
+use writes::Writes;
 
 use crate::ports::{Pending, Topic, World};
 use crate::settings::WatchSettings;
@@ -54,7 +54,7 @@ pub struct RunInput<'a> {
     /// What is reported, when, and how.
     pub settings: &'a WatchSettings,
     /// The name of this run, unlike that of any other: it owns the claims that the run makes.
-    pub run: &'a str,
+    pub run_id: &'a str,
     /// How long the run may take; without it, as long as it likes.
     pub time_given: Option<Duration>,
 }
@@ -76,7 +76,7 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             policy: &input.settings.policy,
             topics: &topics,
             baseline: &baseline,
-            run: input.run,
+            run: input.run_id,
         };
         let mut run = Run {
             world,
@@ -85,12 +85,12 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             context,
             known,
             observed: Observed::default(),
-            recorder: Recorder::default(),
+            writes: Writes::default(),
             outcome: Outcome::default(),
-            is_spent: false,
+            has_timed_out: false,
         };
         run.judge_pages(pages).await;
-        run.ask(&pace).await;
+        run.look_up(&pace).await;
         run.detect_silences().await;
         run.begin().await;
         run.deliver().await;
@@ -111,10 +111,10 @@ struct Run<'a, W: World> {
     context: RunContext<'a>,
     known: Known,
     observed: Observed,
-    recorder: Recorder<'a>,
+    writes: Writes<'a>,
     outcome: Outcome,
-    /// Time was spent before everything was judged.
-    is_spent: bool,
+    /// Time ran out before everything was judged.
+    has_timed_out: bool,
 }
 
 impl<W: World> Run<'_, W> {
@@ -132,7 +132,7 @@ impl<W: World> Run<'_, W> {
         gauges.oldest_sign_of_life = oldest_sign.map(age);
         answer.by_status = self.observed.statuses.by_status().clone();
         answer.pending = self.known.outbox.len() as u64;
-        answer.complete = self.observed.is_complete && !self.is_spent;
+        answer.complete = self.observed.is_complete && !self.has_timed_out;
         self.outcome
     }
 }

@@ -259,7 +259,7 @@ impl World {
         let input = RunInput {
             source: &source,
             settings: &settings,
-            run: name,
+            run_id: name,
             time_given,
         };
         act(ports, &input).await

@@ -56,7 +56,7 @@ impl<W: World> Delivery<'_, '_, W> {
     }
 
     async fn claim_one(&self, pending: &Pending, publish_until: Instant) -> Claim {
-        let (world, run) = (self.run.world, self.run.input.run);
+        let (world, run) = (self.run.world, self.run.input.run_id);
         let (now, ends) = (world.now(), claim_until(publish_until, world.now()));
         let claim = world.store().claim(pending, run, ends, now);
         bounded(Some(publish_until), claim).await
@@ -64,7 +64,7 @@ impl<W: World> Delivery<'_, '_, W> {
 
     /// Ends the claims. If that fails they end by themselves.
     pub(super) async fn release(&self, batch: &Batch) {
-        let (world, run) = (self.run.world, self.run.input.run);
+        let (world, run) = (self.run.world, self.run.input.run_id);
         let (now, until) = (world.now(), self.run.deadlines.work_until());
         stream::iter(batch)
             .map(|pending| bounded(until, world.store().claim(pending, run, now, now)))
