@@ -112,15 +112,9 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         silence: None,
         found: None,
     };
-    let outgoing = Outgoing {
-        notice: &notice,
-        job_now: None,
-    };
-    let context = RenderContext {
-        name: input.settings.name.as_ref(),
-        now,
-    };
-    let message = Message::of(&outgoing, &context);
+    let (name, job_now) = (input.settings.name.as_ref(), None);
+    let notice = &notice;
+    let message = Message::of(&Outgoing { notice, job_now }, &RenderContext { name, now });
     let until = deadlines.work_until();
     let mut outcome = Outcome::default();
     for topic in iter::once(world.topic()).chain(world.urgent()) {

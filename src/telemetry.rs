@@ -109,12 +109,9 @@ impl Metrics<'_> {
             "level": self.level,
             "timestamp": now,
         });
-        if let Value::Object(line) = &mut line {
-            line.extend(
-                metrics
-                    .into_iter()
-                    .map(|(name, _, value)| (name, Value::from(value))),
-            );
+        if let Some(line) = line.as_object_mut() {
+            let values = metrics.into_iter();
+            line.extend(values.map(|(name, _, value)| (name, value.into())));
         }
         line
     }

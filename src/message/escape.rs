@@ -109,12 +109,10 @@ pub(super) fn printable(c: char) -> char {
     }
 }
 
-/// Untrusted text on one line: control characters and whatever breaks lines, changes
-/// the direction of text or cannot be seen are written out.
+/// Untrusted text on one line: control characters and whatever breaks lines, changes the direction of text or cannot be
+/// seen are written out.
 pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    text.chars().for_each(|c| write_visible(c, &mut line));
-    line
+    fit(text, usize::MAX, write_visible).0
 }
 
 /// Adds an untrusted character to a line, as [`one_line`] does.

@@ -210,18 +210,15 @@ impl Message {
             name: name.as_ref(),
             now: recorded_at.unwrap_or_default(),
         };
-        let outgoing = notices.iter().map(|notice| Outgoing {
-            notice,
-            job_now: None,
-        });
+        let job_now = None;
+        let outgoing = notices.iter().map(|notice| Outgoing { notice, job_now });
         let outgoing: Vec<_> = outgoing.collect();
-        let sizes = digest_sizes(&outgoing, &context);
-        let mut outgoing = outgoing.into_iter();
-        let batches = sizes
-            .into_iter()
-            .map(|size| outgoing.by_ref().take(size).collect::<Vec<_>>());
-        let messages = batches.filter_map(|batch| Self::of_batch(&batch, &context));
-        Ok(messages.collect())
+        let mut rest = outgoing.iter().copied();
+        let messages = digest_sizes(&outgoing, &context).into_iter().map(|size| {
+            let batch: Vec<_> = rest.by_ref().take(size).collect();
+            Self::of_batch(&batch, &context)
+        });
+        Ok(messages.flatten().collect())
     }
 
     /// The form for `protocol`.
@@ -229,15 +226,9 @@ impl Message {
         match &self.body {
             Body::Plain(text) => text,
             Body::PerProtocol(forms) => {
-                let find = |name: &str| {
-                    forms
-                        .iter()
-                        .find(|(key, _)| *key == name)
-                        .map(|(_, text)| text.as_str())
-                };
-                find(protocol)
-                    .or_else(|| find("default"))
-                    .unwrap_or_default()
+                let find = |name| forms.iter().find(|(key, _)| *key == name);
+                let form = find(protocol).or_else(|| find("default"));
+                form.map_or("", |(_, text)| text)
             }
         }
     }

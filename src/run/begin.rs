@@ -33,7 +33,7 @@ impl<W: World> Run<'_, W> {
         };
         let first = change(self.context.baseline, self.world.now());
         match commit(self.world, self.deadlines.work_until(), first, rebase).await {
-            CommitOutcome::Recorded(change) | CommitOutcome::Rebased(change) => {
+            CommitOutcome::Recorded { change, .. } => {
                 self.apply(change);
                 self.outcome.answer.began = true;
             }

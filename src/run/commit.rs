@@ -12,10 +12,8 @@ const TRIES: usize = 3;
 
 /// What became of a change after all tries.
 pub(super) enum CommitOutcome {
-    /// It is recorded, by this run.
-    Recorded(Change),
-    /// It is recorded, by this run, on top of what another run recorded meanwhile.
-    Rebased(Change),
+    /// It is recorded, by this run; rebased if another run recorded something meanwhile.
+    Recorded { change: Change, is_rebased: bool },
     /// Another run was faster, and what it left needs no change.
     Superseded(Option<Item>),
     /// Time ran out; it is unknown whether it is recorded.
@@ -33,15 +31,11 @@ pub(super) async fn commit<W: World>(
     rebase: impl Fn(Option<&Item>, Timestamp) -> Option<Change>,
 ) -> CommitOutcome {
     let store = world.store();
-    let recorded = |change, is_rebased| match is_rebased {
-        true => CommitOutcome::Rebased(change),
-        false => CommitOutcome::Recorded(change),
-    };
     let (mut doubted, mut is_rebased) = (false, false);
     for _ in 0..TRIES {
         let now = world.now();
         let standing = match bounded(until, store.record(&change, now)).await {
-            Some(Ok(Recorded::Done)) => return recorded(change, is_rebased),
+            Some(Ok(Recorded::Done)) => return CommitOutcome::Recorded { change, is_rebased },
             Some(Ok(Recorded::Conflict(item))) => item,
             Some(Err(error)) if doubted => return CommitOutcome::Failed(error),
             Some(Err(error)) => {
@@ -55,7 +49,7 @@ pub(super) async fn commit<W: World>(
             None => return CommitOutcome::TimedOut,
         };
         if standing.as_ref() == Some(&change.item) {
-            return recorded(change, is_rebased);
+            return CommitOutcome::Recorded { change, is_rebased };
         }
         match rebase(standing.as_ref(), now) {
             Some(next) => {

@@ -69,7 +69,7 @@ async fn begin_to_watch<W: World>(
         None => Some(first_baseline(now, input.run_id)),
     };
     let item = match commit(world, until, first, rebase).await {
-        CommitOutcome::Recorded(change) | CommitOutcome::Rebased(change) => Some(change.item),
+        CommitOutcome::Recorded { change, .. } => Some(change.item),
         CommitOutcome::Superseded(item) => item,
         CommitOutcome::TimedOut => None,
         CommitOutcome::Failed(StoreError::TooNew(text)) => return Err(Failure::StateTooNew(text)),

@@ -73,9 +73,8 @@ impl<W: World> Run<'_, W> {
     /// Takes in what became of a write.
     pub(super) fn written(&mut self, id: JobId, written: CommitOutcome) {
         match written {
-            CommitOutcome::Recorded(change) => self.apply(change),
-            CommitOutcome::Rebased(change) => {
-                self.known.overtaken.insert(id);
+            CommitOutcome::Recorded { change, is_rebased } => {
+                self.known.overtaken.extend(is_rebased.then_some(id));
                 self.apply(change);
             }
             CommitOutcome::Superseded(Some(Item::Job(record))) => {
