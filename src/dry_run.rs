@@ -1,5 +1,6 @@
 //! A run that neither writes nor publishes: its store is only read, and its topic keeps what it is given.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -17,9 +18,10 @@ pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcom
     let dry = Ports {
         listing: world.listing(),
         store: ReadOnly(world.store()),
-        // Alone, so that what is for two topics is shown once.
         topic: Collected::new(world.topic().arn().clone()),
-        urgent: None,
+        urgent: world
+            .urgent()
+            .map(|topic| Collected::new(topic.arn().clone())),
         clock: || world.now(),
     };
     let settings = WatchSettings {
@@ -34,8 +36,12 @@ pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcom
     let answer = &mut outcome.answer;
     answer.dry_run = true;
     answer.pending += std::mem::take(&mut answer.published);
-    let messages = dry.topic.take().into_iter();
-    answer.would_publish = Some(messages.map(|message| message.event).collect());
+    // The urgent ones first; what is for two topics is shown once.
+    let topics = dry.urgent.iter().chain([&dry.topic]);
+    let mut seen = HashSet::new();
+    let events = topics.flat_map(|topic| topic.take().into_iter().map(|message| message.event));
+    let events = events.filter(|event| seen.insert(event.get("id").cloned()));
+    answer.would_publish = Some(events.collect());
     outcome
 }
 

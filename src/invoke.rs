@@ -63,10 +63,9 @@ pub async fn invoke<W: World>(
 fn summarize(answer: &Answer, failures: &[Failure]) {
     let notices = serde_json::to_string(&answer.notices).unwrap_or_default();
     let by_status = serde_json::to_string(&answer.by_status).unwrap_or_default();
-    let succeeded = if failures.is_empty() {
-        "succeeded"
-    } else {
-        "failed"
+    let succeeded = match failures {
+        [] => "succeeded",
+        [..] => "failed",
     };
     info!(
         jobs = answer.jobs,
@@ -100,7 +99,7 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         ..ListedJob::default()
     };
     let notice = Notice {
-        id: NoticeId::new(input.source, None, Kind::Test, input.run),
+        id: NoticeId::new(input.source, None, Kind::Test, input.run_id),
         kind: Kind::Test,
         source: input.source.clone(),
         happened_at: now,
@@ -113,15 +112,9 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         silence: None,
         found: None,
     };
-    let outgoing = Outgoing {
-        notice: &notice,
-        job_now: None,
-    };
-    let context = RenderContext {
-        name: input.settings.name.as_ref(),
-        now,
-    };
-    let message = Message::of(&outgoing, &context);
+    let (name, job_now) = (input.settings.name.as_ref(), None);
+    let notice = &notice;
+    let message = Message::of(&Outgoing { notice, job_now }, &RenderContext { name, now });
     let until = deadlines.work_until();
     let mut outcome = Outcome::default();
     for topic in iter::once(world.topic()).chain(world.urgent()) {

@@ -57,7 +57,7 @@ async fn handle(
     let input = RunInput {
         source: &source,
         settings: &settings.watch,
-        run: &name,
+        run_id: &name,
         time_given: time_given(context.deadline, Timestamp::now()),
     };
     let span = info_span!("run", request_id = context.request_id, run = name);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -109,12 +109,9 @@ impl Metrics<'_> {
             "level": self.level,
             "timestamp": now,
         });
-        if let Value::Object(line) = &mut line {
-            line.extend(
-                metrics
-                    .into_iter()
-                    .map(|(name, _, value)| (name, Value::from(value))),
-            );
+        if let Some(line) = line.as_object_mut() {
+            let values = metrics.into_iter();
+            line.extend(values.map(|(name, _, value)| (name, value.into())));
         }
         line
     }
@@ -126,28 +123,16 @@ type Metric = (String, &'static str, u64);
 /// What alarms need.
 fn health(outcome: &Outcome) -> Vec<Metric> {
     let gauges = &outcome.gauges;
-    let seconds = |duration: jiff::SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
+    let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
+    let succeeded = u64::from(outcome.failures.is_empty());
+    let incomplete = u64::from(!outcome.answer.complete);
+    let oldest_pending = gauges.oldest_pending.map(seconds);
+    let oldest_sign = gauges.oldest_sign_of_life.map(seconds);
     let known = [
-        (
-            "RunSucceeded",
-            "Count",
-            Some(u64::from(outcome.failures.is_empty())),
-        ),
-        (
-            "ListingIncomplete",
-            "Count",
-            Some(u64::from(!outcome.answer.complete)),
-        ),
-        (
-            "OldestPendingAge",
-            "Seconds",
-            Some(seconds(gauges.oldest_pending)),
-        ),
-        (
-            "OldestSignOfLife",
-            "Seconds",
-            gauges.oldest_sign_of_life.map(seconds),
-        ),
+        ("RunSucceeded", "Count", Some(succeeded)),
+        ("ListingIncomplete", "Count", Some(incomplete)),
+        ("OldestPendingAge", "Seconds", oldest_pending),
+        ("OldestSignOfLife", "Seconds", oldest_sign),
         ("ConfirmedSubscribers", "Count", gauges.subscribers),
     ];
     known

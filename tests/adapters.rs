@@ -131,7 +131,7 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
     let input = RunInput {
         source: &source(),
         settings: &settings,
-        run: "run",
+        run_id: "run",
         time_given: None,
     };
     (run(&ports, &input).await, http)

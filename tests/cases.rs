@@ -82,7 +82,7 @@ impl Watch {
         let input = RunInput {
             source: &self.source,
             settings: &settings,
-            run: &format!("look {number}"),
+            run_id: &format!("look {number}"),
             time_given: None,
         };
         run(&ports, &input).await;

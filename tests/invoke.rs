@@ -85,7 +85,7 @@ async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer
     let input = RunInput {
         source: &source,
         settings: &settings,
-        run: "run",
+        run_id: "run",
         time_given: None,
     };
     let shared = std::rc::Rc::new(topic);
@@ -172,7 +172,7 @@ async fn a_dry_run_shows_what_is_already_pending() {
     let input = RunInput {
         source: &source,
         settings: &settings,
-        run: "stuck",
+        run_id: "stuck",
         time_given,
     };
     let ports = Ports {
@@ -364,7 +364,7 @@ async fn a_test_notice_that_hangs_ends_in_time() {
     let input = RunInput {
         source: &source,
         settings: &settings,
-        run: "hangs",
+        run_id: "hangs",
         time_given: Some(Duration::from_secs(10)),
     };
     let ports = Ports {
@@ -390,7 +390,7 @@ fn a_run_is_measured_in_one_line_of_the_log() {
         ..Answer::default()
     };
     let gauges = Gauges {
-        oldest_pending: SignedDuration::from_secs(90),
+        oldest_pending: Some(SignedDuration::from_secs(90)),
         oldest_sign_of_life: Some(SignedDuration::from_mins(2)),
         subscribers: None,
     };

@@ -7,7 +7,7 @@ use fraud_job_watch::message::Message;
 use fraud_job_watch::watch::Kind;
 use serde_json::{Value, json};
 
-use crate::messages::{closing, digest, message, notice};
+use crate::messages::{closing, digest, message, notice, smallest};
 
 /// Runs `handler` on each event that standard input holds, with a listener on this computer in the pager's place, and
 /// prints what that was sent.
@@ -143,7 +143,7 @@ fn a_whole_story_is_one_alert() {
 /// It is no event, so nothing can close what it opens but a person.
 #[test]
 fn the_smallest_form_of_something_bad_opens_an_alert_of_its_own() {
-    let smallest = |kind| Message::smallest(&[&notice(kind)], None);
+    let smallest = |kind| smallest(&[notice(kind)]);
     let actions = actions(&[smallest(Kind::Stalled), smallest(Kind::Completed)]);
     let id = "95df01b4-ee98-5cb9-9903-4c221d41eb5e";
     assert_eq!(actions, [("trigger".to_owned(), id.to_owned())]);

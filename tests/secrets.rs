@@ -196,7 +196,7 @@ async fn logged(
     let input = RunInput {
         source: &source,
         settings: &settings.watch,
-        run: "run",
+        run_id: "run",
         time_given: None,
     };
     with_every_line();

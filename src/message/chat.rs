@@ -11,11 +11,11 @@ use super::facts::{self, Fact};
 use super::{Content, WatchName, event, words};
 use crate::watch::Notice;
 
-/// As many characters a title may have.
+/// A title has at most this many characters.
 const TITLE: usize = 250;
-/// As many characters a description may have.
+/// A description has at most this many characters.
 const DESCRIPTION: usize = 8_000;
-/// As many are kept for what follows the list of a digest.
+/// Of those, this many are kept for what follows the list of a digest.
 const AFTER_LIST: usize = 500;
 
 /// A notice.

@@ -18,7 +18,7 @@ pub(super) fn subject(notice: &Notice, name: Option<&WatchName>) -> Subject {
             let label = words::label(notice);
             let region = notice.source.region();
             let what = format!("{label}: batch prediction jobs in {region}");
-            Subject::new(&(lead(name) + &what))
+            Subject::new(&(name_prefix(name) + &what))
         }
     }
 }
@@ -27,15 +27,15 @@ pub(super) fn subject(notice: &Notice, name: Option<&WatchName>) -> Subject {
 /// that those of many similar ids differ still. The detector has what is left.
 fn subject_of_job(notice: &Notice, job: &Job, name: Option<&WatchName>) -> Subject {
     let ends = |text: &str, max| fit_ends(text, max, "..", |c, line| line.push(printable(c)));
-    let lead = lead(name);
-    let room = |label: &str| Subject::MAX.saturating_sub(lead.len() + label.len() + ": ".len());
+    let prefix = name_prefix(name);
+    let room = |label: &str| Subject::MAX.saturating_sub(prefix.len() + label.len() + ": ".len());
     let id = job.id.as_str();
     let full = words::full_label(notice);
     let label = match id.chars().count() <= room(&full) {
         true => &full,
         false => words::label(notice),
     };
-    let mut subject = format!("{lead}{label}: {}", ends(id, room(label)));
+    let mut subject = format!("{prefix}{label}: {}", ends(id, room(label)));
     if let Some(detector) = &job.detector {
         let room = Subject::MAX.saturating_sub(subject.len() + " ()".len());
         if room >= DETECTOR.min(detector.chars().count()) {
@@ -47,10 +47,10 @@ fn subject_of_job(notice: &Notice, job: &Job, name: Option<&WatchName>) -> Subje
 
 /// `[name] 12 notices: 2 failed, 1 stalled, 9 completed`.
 pub(super) fn subject_of_digest(digest: &Digest<'_>) -> Subject {
-    Subject::new(&(lead(digest.name) + &digest.summary()))
+    Subject::new(&(name_prefix(digest.name) + &digest.summary()))
 }
 
-fn lead(name: Option<&WatchName>) -> String {
+fn name_prefix(name: Option<&WatchName>) -> String {
     name.map(|name| format!("[{name}] ")).unwrap_or_default()
 }
 

@@ -31,36 +31,25 @@ pub(super) struct Chat;
 
 impl Escape for Chat {
     fn untrusted(&self, text: &str, max: usize) -> (String, bool) {
-        plain_or_code(text, max)
+        if is_name(text) && text.len() <= max {
+            return (text.to_owned(), true);
+        }
+        // Three are the two backticks and what tells that it is cut.
+        let (span, whole) = fit(text, max.saturating_sub(3), in_code);
+        let span = match (span.trim().is_empty(), whole) {
+            // A span must hold something.
+            (true, true) => "`(empty)`".to_owned(),
+            (_, true) => format!("`{span}`"),
+            (_, false) => format!("`{span}…`"),
+        };
+        (span, whole)
     }
 
     fn id(&self, id: &str, max: usize) -> String {
-        plain_or_ends(id, max)
-    }
-}
-
-/// Untrusted text in at most `max` characters, and whether that is all of it: as it is if it cannot be more
-/// than a name, or else in a code span.
-fn plain_or_code(text: &str, max: usize) -> (String, bool) {
-    if is_name(text) && text.len() <= max {
-        return (text.to_owned(), true);
-    }
-    // Three are the two backticks and what tells that it is cut.
-    let (span, whole) = fit(text, max.saturating_sub(3), in_code);
-    let span = match (span.trim().is_empty(), whole) {
-        // A span must hold something.
-        (true, true) => "`(empty)`".to_owned(),
-        (_, true) => format!("`{span}`"),
-        (_, false) => format!("`{span}…`"),
-    };
-    (span, whole)
-}
-
-/// The same of an id, of which both ends stay if it is cut.
-fn plain_or_ends(id: &str, max: usize) -> String {
-    match plain_or_code(id, max) {
-        (whole, true) => whole,
-        (_, false) => format!("`{}`", fit_ends(id, max.saturating_sub(2), "…", in_code)),
+        match self.untrusted(id, max) {
+            (whole, true) => whole,
+            (_, false) => format!("`{}`", fit_ends(id, max.saturating_sub(2), "…", in_code)),
+        }
     }
 }
 
@@ -120,12 +109,10 @@ pub(super) fn printable(c: char) -> char {
     }
 }
 
-/// Untrusted text on one line: control characters and whatever breaks lines, changes
-/// the direction of text or cannot be seen are written out.
+/// Untrusted text on one line: control characters and whatever breaks lines, changes the direction of text or cannot be
+/// seen are written out.
 pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    text.chars().for_each(|c| write_visible(c, &mut line));
-    line
+    fit(text, usize::MAX, write_visible).0
 }
 
 /// Adds an untrusted character to a line, as [`one_line`] does.

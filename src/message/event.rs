@@ -51,7 +51,7 @@ pub(super) struct Event<D> {
 }
 
 /// What a notice reports.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct NoticeData {
     /// What it reports.
@@ -180,8 +180,8 @@ fn watch_or_product(name: Option<&WatchName>) -> String {
     name.map_or_else(|| "fraud-job-watch".to_owned(), ToString::to_string)
 }
 
-/// The notices of an event, one of them or those of a digest, and the name of their watch. What it does not know, it
-/// ignores.
+/// The notices of an event, one of them or those of a digest, and the name of their watch. Unknown
+/// members are ignored; an unknown kind is an error.
 pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), String> {
     let events = match event.pointer("/data/events") {
         Some(Value::Array(events)) => events.clone(),
@@ -207,20 +207,7 @@ struct PublishedEvent {
     id: NoticeId,
     source: Source,
     time: Timestamp,
-    data: PublishedData,
-}
-
-#[derive(Deserialize)]
-struct PublishedData {
-    kind: Kind,
-    recorded_at: Timestamp,
-    watch: Option<String>,
-    job: Option<Job>,
-    job_seen_at: Option<Timestamp>,
-    incident: Option<Incident>,
-    thread: Option<String>,
-    silence: Option<Silence>,
-    found: Option<Found>,
+    data: NoticeData,
 }
 
 impl From<PublishedEvent> for Notice {

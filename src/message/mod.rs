@@ -38,7 +38,7 @@ pub use digest::digest_sizes;
 pub use escape::one_line;
 pub use text::{Subject, WatchName, ago, in_words};
 
-/// As many bytes SNS takes in one publish: all forms, and the attributes.
+/// SNS takes at most this many bytes in one publish: all forms, and the attributes.
 pub const PUBLISH_BYTES: usize = 256 * 1024;
 
 /// What goes out in one publish.
@@ -188,33 +188,17 @@ impl Message {
         })
     }
 
-    /// The smallest form of a batch, for when the topic refuses the full one: a line for each notice.
-    pub fn smallest(notices: &[&Notice], name: Option<&WatchName>) -> Self {
-        let (attributes, event) = match (notices, Digest::new(notices, name)) {
-            ([one], _) => (
-                vec![
-                    ("kind", one.kind.as_str().to_owned()),
-                    ("severity", one.kind.severity().as_str().to_owned()),
-                    ("event_id", one.id.to_string()),
-                ],
-                json(&event::event(one, name)),
-            ),
-            (_, Some(digest)) => (digest.attributes(), json(&event::event_of_digest(&digest))),
-            (_, None) => (Vec::new(), Value::Null),
-        };
-        let lines: Vec<_> = notices
-            .iter()
-            .map(|notice| {
-                let subject = email::subject(notice, name);
-                format!("{subject} at {} (event {})", notice.happened_at, notice.id)
-            })
-            .collect();
-        Self {
-            subject: None,
-            body: Body::Plain(lines.join("\n")),
-            attributes,
-            event,
-        }
+    /// The smallest form of this message of a batch, for when the topic refuses it: a line for each notice.
+    pub fn smallest(mut self, batch: &[Outgoing<'_>], name: Option<&WatchName>) -> Self {
+        let lines = batch.iter().map(|Outgoing { notice, .. }| {
+            let subject = email::subject(notice, name);
+            format!("{subject} at {} (event {})", notice.happened_at, notice.id)
+        });
+        self.subject = None;
+        self.body = Body::Plain(lines.collect::<Vec<_>>().join("\n"));
+        self.attributes
+            .retain(|(key, _)| ["kind", "severity", "event_id"].contains(key));
+        self
     }
 
     /// What was published as this event, rendered as it was when it was recorded. The error says why it is no event
@@ -226,18 +210,15 @@ impl Message {
             name: name.as_ref(),
             now: recorded_at.unwrap_or_default(),
         };
-        let outgoing = notices.iter().map(|notice| Outgoing {
-            notice,
-            job_now: None,
-        });
+        let job_now = None;
+        let outgoing = notices.iter().map(|notice| Outgoing { notice, job_now });
         let outgoing: Vec<_> = outgoing.collect();
-        let sizes = digest_sizes(&outgoing, &context);
-        let mut outgoing = outgoing.into_iter();
-        let batches = sizes
-            .into_iter()
-            .map(|size| outgoing.by_ref().take(size).collect::<Vec<_>>());
-        let messages = batches.filter_map(|batch| Self::of_batch(&batch, &context));
-        Ok(messages.collect())
+        let mut rest = outgoing.iter().copied();
+        let messages = digest_sizes(&outgoing, &context).into_iter().map(|size| {
+            let batch: Vec<_> = rest.by_ref().take(size).collect();
+            Self::of_batch(&batch, &context)
+        });
+        Ok(messages.flatten().collect())
     }
 
     /// The form for `protocol`.
@@ -245,15 +226,9 @@ impl Message {
         match &self.body {
             Body::Plain(text) => text,
             Body::PerProtocol(forms) => {
-                let find = |name: &str| {
-                    forms
-                        .iter()
-                        .find(|(key, _)| *key == name)
-                        .map(|(_, text)| text.as_str())
-                };
-                find(protocol)
-                    .or_else(|| find("default"))
-                    .unwrap_or_default()
+                let find = |name| forms.iter().find(|(key, _)| *key == name);
+                let form = find(protocol).or_else(|| find("default"));
+                form.map_or("", |(_, text)| text)
             }
         }
     }

@@ -20,15 +20,14 @@ fn schema<T: JsonSchema>(name: &str, title: &str) -> Value {
     let generator = SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator();
-    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    let mut schema = generator.into_root_schema_for::<T>();
+    schema.insert(
+        "$id".to_owned(),
+        format!("urn:fraud-job-watch:{name}.v1").into(),
+    );
+    schema.insert("title".to_owned(), title.into());
+    let mut schema = schema.to_value();
     leave_out_null(&mut schema);
-    if let Some(schema) = schema.as_object_mut() {
-        schema.insert(
-            "$id".to_owned(),
-            json!(format!("urn:fraud-job-watch:{name}.v1")),
-        );
-        schema.insert("title".to_owned(), json!(title));
-    }
     schema
 }
 

@@ -5,15 +5,15 @@ use super::digest::Digest;
 use super::escape::{Escape, Sms, fit, write_gsm};
 use super::{Content, WatchName, words};
 
-/// As many characters a text message may have.
+/// A text message has at most this many characters.
 const MAX: usize = 140;
-/// As much of a job's id, so that there is room for what happened to it.
+/// A job's id has at most this many of them, so that there is room for what happened to it.
 const ID: usize = 48;
 
 /// A notice in one line.
 pub(super) fn line(content: &Content<'_>) -> String {
     let notice = content.notice;
-    let mut line = lead(content.name);
+    let mut line = name_prefix(content.name);
     line.push_str(words::label(notice));
     if let Some(job) = &notice.job {
         line.push(' ');
@@ -29,10 +29,10 @@ pub(super) fn line(content: &Content<'_>) -> String {
 
 /// A digest in one line.
 pub(super) fn line_of_digest(digest: &Digest<'_>) -> String {
-    within(&(lead(digest.name) + &digest.summary()))
+    within(&(name_prefix(digest.name) + &digest.summary()))
 }
 
-fn lead(name: Option<&WatchName>) -> String {
+fn name_prefix(name: Option<&WatchName>) -> String {
     name.map(|name| format!("{name}: ")).unwrap_or_default()
 }
 

@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::escape::{Escape, one_line, printable};
 use crate::watch::{Job, JobId};
 
-/// As many characters of a failure reason are shown; the event has more.
+/// At most this many characters of a failure reason are shown; the event has more.
 const REASON: usize = 2_000;
-/// As many of any other untrusted text.
+/// At most this many of any other untrusted text.
 const TEXT: usize = 400;
-/// As many of each where many notices share a message.
+/// At most this many of each where many notices share a message.
 pub(super) const BRIEF: usize = 100;
 
 /// Text of our own with untrusted text in it.
@@ -142,7 +142,7 @@ impl fmt::Display for WatchName {
 pub struct Subject(String);
 
 impl Subject {
-    /// As many characters it may have.
+    /// It has at most this many characters.
     pub const MAX: usize = 99;
 
     /// Makes a subject of any text: what is not printable ASCII becomes `?`, what is too long is cut.

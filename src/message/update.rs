@@ -27,8 +27,7 @@ pub(super) struct Update {
 
 impl Update {
     pub(super) fn of(outgoing: &Outgoing<'_>, now: Timestamp) -> Self {
-        let since = since(outgoing.notice, outgoing.job_now).map(|since| since.update());
-        let since = since.unwrap_or_default();
+        let since = since(outgoing.notice, outgoing.job_now).unwrap_or_default();
         let waited = now.duration_since(outgoing.notice.recorded_at);
         if waited <= ONE_RUN {
             return since;
@@ -45,51 +44,9 @@ impl Update {
             ..since
         }
     }
-}
 
-/// What has become of a job since a notice of it was recorded.
-enum Since<'a> {
-    /// It has ended.
-    Ended(&'a Job),
-    /// A silent one shows life, or one with an unknown end goes on.
-    Alive,
-    /// A vanished one is listed again.
-    Back,
-    /// Another job with its id has started.
-    Replaced(&'a Job),
-}
-
-impl Since<'_> {
-    fn update(&self) -> Update {
-        let when = |time: Option<Timestamp>| time.map(at);
-        let (sentence, aside, step) = match self {
-            Self::Ended(job) => (
-                Text::ours("The job has since ended (")
-                    .and_untrusted(job.status.to_string())
-                    .and(when(job.finished_at()).map_or_else(String::new, |at| format!(", {at}")))
-                    .and(")."),
-                Text::ours("now ").and_untrusted(job.status.as_str()),
-                Some("Nothing to do about this any more: the job has ended."),
-            ),
-            Self::Alive => (
-                Text::ours("The job has since shown signs of life."),
-                Text::ours("alive since"),
-                Some("Nothing to do for now: the job goes on."),
-            ),
-            Self::Back => (
-                Text::ours("The job has since been listed again."),
-                Text::ours("listed again since"),
-                Some("Nothing to do for now: the job is back."),
-            ),
-            Self::Replaced(by) => (
-                Text::ours("Another job with the same id has since started")
-                    .and(when(by.started_at).map_or_else(String::new, |at| format!(" ({at})")))
-                    .and("."),
-                Text::ours("id reused since"),
-                None,
-            ),
-        };
-        Update {
+    fn new(sentence: Text, aside: Text, step: Option<&'static str>) -> Self {
+        Self {
             sentences: Some(sentence),
             asides: Some(aside),
             step,
@@ -98,30 +55,69 @@ impl Since<'_> {
     }
 }
 
-fn since<'a>(notice: &'a Notice, job_now: Option<JobNow<'a>>) -> Option<Since<'a>> {
+/// What has become of a job since a notice of it was recorded.
+fn since(notice: &Notice, job_now: Option<JobNow<'_>>) -> Option<Update> {
     let then = notice.job.as_ref()?;
     let now = match job_now? {
         JobNow::Same(job) => job,
         // It says that itself.
         JobNow::Another(_) if is_replaced(notice) => return None,
-        JobNow::Another(job) => return Some(Since::Replaced(job)),
+        JobNow::Another(job) => return Some(replaced(notice, job)),
     };
     let has_ended = now.end().is_some();
     match then.end() {
         // What is said of a known end stays true.
         Some(End::Completed | End::Failed | End::Canceled) => None,
         Some(End::Unknown) if now.status == then.status => None,
-        Some(End::Unknown) | None if has_ended => Some(Since::Ended(now)),
-        Some(End::Unknown) => Some(Since::Alive),
-        None if notice.kind == Kind::Vanished => Some(Since::Back),
+        Some(End::Unknown) | None if has_ended => Some(ended(now)),
+        Some(End::Unknown) => Some(alive()),
+        None if notice.kind == Kind::Vanished => Some(Update::new(
+            Text::ours("The job has since been listed again."),
+            Text::ours("listed again since"),
+            Some("Nothing to do for now: the job is back."),
+        )),
         None if notice.incident == Some(Incident::Open) => {
             // That it is being canceled is no sign of life.
             let stages = (then.status.stage(), now.status.stage());
             let moved = now.heartbeat_at > then.heartbeat_at
                 || now.processed_records > then.processed_records
                 || stages == (Some(Stage::Waits), Some(Stage::Runs));
-            moved.then_some(Since::Alive)
+            moved.then(alive)
         }
         None => None,
     }
+}
+
+fn ended(job: &Job) -> Update {
+    let when = job.finished_at().map(|time| format!(", {}", at(time)));
+    Update::new(
+        Text::ours("The job has since ended (")
+            .and_untrusted(job.status.to_string())
+            .and(when.unwrap_or_default())
+            .and(")."),
+        Text::ours("now ").and_untrusted(job.status.as_str()),
+        Some("Nothing to do about this any more: the job has ended."),
+    )
+}
+
+/// A silent one shows life, or one with an unknown end goes on.
+fn alive() -> Update {
+    Update::new(
+        Text::ours("The job has since shown signs of life."),
+        Text::ours("alive since"),
+        Some("Nothing to do for now: the job goes on."),
+    )
+}
+
+fn replaced(notice: &Notice, by: &Job) -> Update {
+    let when = by.started_at.map(|time| format!(" ({})", at(time)));
+    // What to do about an end stays true.
+    let may_cancel = matches!(notice.kind, Kind::Stalled | Kind::Reminder);
+    Update::new(
+        Text::ours("Another job with the same id has since started")
+            .and(when.unwrap_or_default())
+            .and("."),
+        Text::ours("id reused since"),
+        may_cancel.then_some("Another job now has this id: look before you cancel anything."),
+    )
 }

@@ -109,7 +109,7 @@ fn completed(notice: &Notice, job: &Job) -> Words {
     let progress = progress.unwrap_or_default();
     let (took, resolves) = (took(notice, " in "), resolves(notice));
     Words::new(
-        subject(job).and(format!(" completed{took}{progress}.{resolves}")),
+        job_phrase(job).and(format!(" completed{took}{progress}.{resolves}")),
         end_in_brief(notice, "in "),
         &[FETCH],
     )
@@ -124,7 +124,7 @@ fn completed_in_part(notice: &Notice, job: &Job, missing: u64) -> Words {
         more => format!("{more} records were"),
     } + " not processed. Compare the output with the input, and run what is missing in another job.";
     Words::new(
-        subject(job).and(headline),
+        job_phrase(job).and(headline),
         list([
             facts::count(job).map(|count| format!("only {count}")),
             facts::took(notice).map(|took| format!("in {took}")),
@@ -136,7 +136,7 @@ fn completed_in_part(notice: &Notice, job: &Job, missing: u64) -> Words {
 
 fn failed(notice: &Notice, job: &Job) -> Words {
     let (took, so_far, resolves) = (took(notice, " after "), so_far(job), resolves(notice));
-    let headline = subject(job).and(format!(" failed{took}{so_far}.{resolves} "));
+    let headline = job_phrase(job).and(format!(" failed{took}{so_far}.{resolves} "));
     let brief = end_in_brief(notice, "after ");
     match &job.failure_reason {
         Some(_) => Words::new(
@@ -155,7 +155,7 @@ fn failed(notice: &Notice, job: &Job) -> Words {
 fn canceled(notice: &Notice, job: &Job) -> Words {
     let (took, so_far, resolves) = (took(notice, " after "), so_far(job), resolves(notice));
     Words::new(
-        subject(job).and(format!(" was canceled{took}{so_far}.{resolves}")),
+        job_phrase(job).and(format!(" was canceled{took}{so_far}.{resolves}")),
         end_in_brief(notice, "after "),
         &["Nothing to do if this was intended. The output may be partial."],
     )
@@ -167,7 +167,7 @@ fn ended(notice: &Notice, job: &Job) -> Words {
         ", which this version of fraud-job-watch does not know: it may mean success or failure.{resolves}"
     );
     Words::new(
-        subject(job)
+        job_phrase(job)
             .and(format!(" ended{took}{so_far}, with the status "))
             .and_untrusted(job.status.as_str())
             .and(unknown),
@@ -199,7 +199,7 @@ fn stalled(notice: &Notice, job: &Job, is_stalled: &str) -> Words {
         Some(more) => format!(" {more} jobs are waiting behind it."),
     };
     Words::new(
-        subject(job).and(format!(
+        job_phrase(job).and(format!(
             " {is_stalled}: no sign of life {silent}.{processed}{behind}"
         )),
         list([
@@ -219,7 +219,7 @@ fn recovered(job: &Job, silence: &Silence) -> Words {
     let (so_far, lasted) = (so_far(job), seconds_in_words(silence.lasted_s));
     let since = at(silence.since);
     Words::new(
-        subject(job).and(format!(
+        job_phrase(job).and(format!(
             " shows signs of life again{so_far}. It had been silent for {lasted}, since {since}. This resolves the earlier report that it had stalled."
         )),
         list([Some(format!("was silent for {lasted}")), facts::count(job)]),
@@ -233,7 +233,7 @@ fn recovered(job: &Job, silence: &Silence) -> Words {
 fn listed_again(job: &Job) -> Words {
     let so_far = so_far(job);
     Words::new(
-        subject(job).and(format!(
+        job_phrase(job).and(format!(
             " is listed again{so_far}. This resolves the earlier report that it had vanished."
         )),
         list([Some("listed again".to_owned()), facts::count(job)]),
@@ -244,7 +244,7 @@ fn listed_again(job: &Job) -> Words {
 fn vanished(notice: &Notice, job: &Job) -> Words {
     let (headline, brief) = last_seen(notice);
     Words::new(
-        subject(job).and(format!(
+        job_phrase(job).and(format!(
             " was active and has vanished: two complete runs found it neither in the listing nor by its id.{headline}"
         )),
         list([Some(brief)]),
@@ -259,7 +259,7 @@ fn replaced(notice: &Notice, job: &Job) -> Words {
     let (headline, brief) = last_seen(notice);
     let resolves = resolves(notice);
     Words::new(
-        subject(job).and(format!(
+        job_phrase(job).and(format!(
             " was active, but another job has started under its id.{headline}{resolves}"
         )),
         list([
@@ -286,7 +286,7 @@ fn test() -> Words {
 const FETCH: &str = "Fetch the output. Records that failed are marked in its STATUS column.";
 
 /// What the first sentence is about.
-fn subject(job: &Job) -> Text {
+fn job_phrase(job: &Job) -> Text {
     Text::ours("Batch prediction job ").and_text(Text::id(&job.id))
 }
 

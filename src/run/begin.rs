@@ -1,6 +1,6 @@
 //! The watch begins, once a listing was complete.
 
-use super::commit::{Written, commit};
+use super::commit::{CommitOutcome, commit};
 use super::{Failure, Run};
 use crate::ports::World;
 use crate::watch::judge::{RunContext, began};
@@ -11,7 +11,7 @@ impl<W: World> Run<'_, W> {
     pub(super) async fn begin(&mut self) {
         let has_begun = |baseline: &Baseline| baseline.began_at.is_some();
         // An incomplete listing has either.
-        let is_missing_something = self.is_spent || !self.outcome.failures.is_empty();
+        let is_missing_something = self.has_timed_out || !self.outcome.failures.is_empty();
         if has_begun(self.context.baseline) || is_missing_something {
             return;
         }
@@ -33,13 +33,13 @@ impl<W: World> Run<'_, W> {
         };
         let first = change(self.context.baseline, self.world.now());
         match commit(self.world, self.deadlines.work_until(), first, rebase).await {
-            Written::Recorded(change) | Written::Rebased(change) => {
-                self.recorded(change);
+            CommitOutcome::Recorded { change, .. } => {
+                self.apply(change);
                 self.outcome.answer.began = true;
             }
-            Written::Superseded(_) => {}
-            Written::Spent => self.is_spent = true,
-            Written::Failed(error) => self
+            CommitOutcome::Superseded(_) => {}
+            CommitOutcome::TimedOut => self.has_timed_out = true,
+            CommitOutcome::Failed(error) => self
                 .outcome
                 .fail(Failure::RecordFailed(format!("the watch: {error}"))),
         }

@@ -11,15 +11,13 @@ use crate::watch::{Change, Item};
 const TRIES: usize = 3;
 
 /// What became of a change after all tries.
-pub(super) enum Written {
-    /// It is recorded, by this run.
-    Recorded(Change),
-    /// It is recorded, by this run, on top of what another run recorded meanwhile.
-    Rebased(Change),
+pub(super) enum CommitOutcome {
+    /// It is recorded, by this run; rebased if another run recorded something meanwhile.
+    Recorded { change: Change, is_rebased: bool },
     /// Another run was faster, and what it left needs no change.
     Superseded(Option<Item>),
-    /// Time was spent; it is unknown whether it is recorded.
-    Spent,
+    /// Time ran out; it is unknown whether it is recorded.
+    TimedOut,
     /// It is unknown whether it is recorded, or other runs were faster too often.
     Failed(StoreError),
 }
@@ -31,41 +29,37 @@ pub(super) async fn commit<W: World>(
     until: Option<Instant>,
     mut change: Change,
     rebase: impl Fn(Option<&Item>, Timestamp) -> Option<Change>,
-) -> Written {
+) -> CommitOutcome {
     let store = world.store();
-    let recorded = |change, is_rebased| match is_rebased {
-        true => Written::Rebased(change),
-        false => Written::Recorded(change),
-    };
     let (mut doubted, mut is_rebased) = (false, false);
     for _ in 0..TRIES {
         let now = world.now();
         let standing = match bounded(until, store.record(&change, now)).await {
-            Some(Ok(Recorded::Done)) => return recorded(change, is_rebased),
+            Some(Ok(Recorded::Done)) => return CommitOutcome::Recorded { change, is_rebased },
             Some(Ok(Recorded::Conflict(item))) => item,
-            Some(Err(error)) if doubted => return Written::Failed(error),
+            Some(Err(error)) if doubted => return CommitOutcome::Failed(error),
             Some(Err(error)) => {
                 doubted = true;
                 match bounded(until, store.read(&change.item.key(), now)).await {
                     Some(Ok(item)) => item,
-                    Some(Err(_)) => return Written::Failed(error),
-                    None => return Written::Spent,
+                    Some(Err(_)) => return CommitOutcome::Failed(error),
+                    None => return CommitOutcome::TimedOut,
                 }
             }
-            None => return Written::Spent,
+            None => return CommitOutcome::TimedOut,
         };
         if standing.as_ref() == Some(&change.item) {
-            return recorded(change, is_rebased);
+            return CommitOutcome::Recorded { change, is_rebased };
         }
         match rebase(standing.as_ref(), now) {
             Some(next) => {
                 is_rebased |= next.expected != change.expected;
                 change = next;
             }
-            None => return Written::Superseded(standing),
+            None => return CommitOutcome::Superseded(standing),
         }
     }
-    Written::Failed(StoreError::Failed(format!(
+    CommitOutcome::Failed(StoreError::Failed(format!(
         "other runs were faster {TRIES} times"
     )))
 }

@@ -40,16 +40,16 @@ impl Deadlines {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Of the listing.
+    /// The deadline of the listing.
     pub(super) fn list_until(&self) -> Option<Instant> {
         let given = self.time_given?;
         let rest = (given / 3).min(MOST_TIME_AFTER_LISTING);
         Some(self.started + given.saturating_sub(rest))
     }
 
-    /// Of the questions by id, in the middle of what is left after the listing: delivery needs its time, however long
+    /// Of the look-ups by id, in the middle of what is left after the listing: delivery needs its time, however long
     /// the service refuses to answer.
-    pub(super) fn ask_until(&self) -> Option<Instant> {
+    pub(super) fn look_up_until(&self) -> Option<Instant> {
         let (list_until, work_until) = (self.list_until()?, self.work_until()?);
         let left = work_until.saturating_duration_since(list_until);
         Some(work_until.min(list_until + left / 2))

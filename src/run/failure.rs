@@ -2,7 +2,7 @@
 
 use crate::ports::{StoreError, UnreadableItem};
 
-/// As many stored items are listed that could not be read.
+/// At most this many stored items that could not be read are listed.
 const ITEMS_LISTED: usize = 50;
 
 /// Why a run failed. What could be done was done; what is pending stays pending, and the next run goes on from there.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::commit::{Written, commit};
+use super::commit::{CommitOutcome, commit};
 use super::deadline::bounded;
 use super::{Failure, RunInput};
 use crate::ports::{Pending, State, Store, StoreError, UnreadableItem, World};
@@ -63,17 +63,17 @@ async fn begin_to_watch<W: World>(
     input: &RunInput<'_>,
     until: Option<Instant>,
 ) -> Result<Baseline, Failure> {
-    let first = first_baseline(world.now(), input.run);
+    let first = first_baseline(world.now(), input.run_id);
     let rebase = |item: Option<&Item>, now| match item {
         Some(_) => None,
-        None => Some(first_baseline(now, input.run)),
+        None => Some(first_baseline(now, input.run_id)),
     };
     let item = match commit(world, until, first, rebase).await {
-        Written::Recorded(change) | Written::Rebased(change) => Some(change.item),
-        Written::Superseded(item) => item,
-        Written::Spent => None,
-        Written::Failed(StoreError::TooNew(text)) => return Err(Failure::StateTooNew(text)),
-        Written::Failed(StoreError::Failed(text)) => return Err(Failure::RecordFailed(text)),
+        CommitOutcome::Recorded { change, .. } => Some(change.item),
+        CommitOutcome::Superseded(item) => item,
+        CommitOutcome::TimedOut => None,
+        CommitOutcome::Failed(StoreError::TooNew(text)) => return Err(Failure::StateTooNew(text)),
+        CommitOutcome::Failed(StoreError::Failed(text)) => return Err(Failure::RecordFailed(text)),
     };
     match item {
         Some(Item::Watch(baseline)) => Ok(baseline),
@@ -91,7 +91,7 @@ impl Known {
     }
 
     /// Takes in a change that this run recorded.
-    pub(super) fn recorded(&mut self, change: Change) {
+    pub(super) fn apply(&mut self, change: Change) {
         let rev = change.item.rev();
         for (place, notice) in change.notices.into_iter().enumerate() {
             debug!(kind = %notice.kind, event_id = %notice.id, "recorded");

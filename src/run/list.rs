@@ -20,8 +20,8 @@ pub(super) type PageOrEnd = Result<(Timestamp, Page), ListingEnd>;
 /// How a listing ended.
 pub(super) enum ListingEnd {
     Complete,
-    /// Its time was spent.
-    Spent,
+    /// Its time ran out.
+    TimedOut,
     Failed(Failure),
 }
 
@@ -56,7 +56,9 @@ async fn list(
 ) -> ListingEnd {
     let mut given = HashSet::new();
     let mut token: Option<String> = None;
-    for number in 1u64.. {
+    let mut number = 0;
+    loop {
+        number += 1;
         let ask = async || {
             let asked_at = now();
             Ok((asked_at, listing.page(token.as_deref()).await?))
@@ -67,7 +69,7 @@ async fn list(
                 let why = format!("page {number}: {error}");
                 return ListingEnd::Failed(Failure::ListingFailed(why));
             }
-            None => return ListingEnd::Spent,
+            None => return ListingEnd::TimedOut,
         };
         token = page.next.take().filter(|token| !token.is_empty());
         take((asked_at, page)).await;
@@ -81,7 +83,6 @@ async fn list(
             return ListingEnd::Failed(Failure::ListingLooped(number));
         }
     }
-    ListingEnd::Spent
 }
 
 /// All pages, or why they could not be had, however long it takes. `progress` is told of each page.
@@ -96,7 +97,7 @@ pub async fn list_all(
         pages.push(page);
     };
     match list(listing, Timestamp::now, &Pace::default(), None, take).await {
-        ListingEnd::Complete | ListingEnd::Spent => Ok(pages),
+        ListingEnd::Complete | ListingEnd::TimedOut => Ok(pages),
         ListingEnd::Failed(failure) => Err(failure),
     }
 }

@@ -7,7 +7,7 @@
 //! - `known`: what is loaded, and kept up to date
 //! - `list`: the pages, at the `pace` that the service allows
 //! - `observe`: what is seen, on the pages and by id
-//! - `record`: the writes under way, each a `commit` that other runs may race
+//! - `writes`: the writes under way, each a `commit` that other runs may race
 //! - `begin`: the first complete listing
 //! - `deliver`: the outbox
 //! - `outcome`, `failure`: what the run says of itself
@@ -23,7 +23,7 @@ mod list;
 mod observe;
 mod outcome;
 mod pace;
-mod record;
+mod writes;
 
 use std::time::Duration;
 
@@ -39,12 +39,12 @@ pub use list::list_all;
 use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
 pub use outcome::{Answer, Gauges, Outcome};
 use pace::Pace;
-use record::Recorder;
+use writes::Writes;
 
 use crate::ports::{Pending, Topic, World};
 use crate::settings::WatchSettings;
 use crate::watch::judge::RunContext;
-use crate::watch::{Baseline, Observed, Source, Topics};
+use crate::watch::{Observed, Source};
 
 /// What one run is given.
 #[derive(Clone, Copy, Debug)]
@@ -54,21 +54,9 @@ pub struct RunInput<'a> {
     /// What is reported, when, and how.
     pub settings: &'a WatchSettings,
     /// The name of this run, unlike that of any other: it owns the claims that the run makes.
-    pub run: &'a str,
+    pub run_id: &'a str,
     /// How long the run may take; without it, as long as it likes.
     pub time_given: Option<Duration>,
-}
-
-impl<'a> RunInput<'a> {
-    fn context(&self, topics: &'a Topics, baseline: &'a Baseline) -> RunContext<'a> {
-        RunContext {
-            source: self.source,
-            policy: &self.settings.policy,
-            topics,
-            baseline,
-            run: self.run,
-        }
-    }
 }
 
 /// Runs once.
@@ -83,10 +71,26 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             Err(failure) => return not_loaded(failure, pages).await,
         };
         let baseline = known.baseline.clone();
-        let context = input.context(&topics, &baseline);
-        let mut run = Run::new(world, input, deadlines, context, known);
+        let context = RunContext {
+            source: input.source,
+            policy: &input.settings.policy,
+            topics: &topics,
+            baseline: &baseline,
+            run: input.run_id,
+        };
+        let mut run = Run {
+            world,
+            input,
+            deadlines,
+            context,
+            known,
+            observed: Observed::default(),
+            writes: Writes::default(),
+            outcome: Outcome::default(),
+            has_timed_out: false,
+        };
         run.judge_pages(pages).await;
-        run.ask(&pace).await;
+        run.look_up(&pace).await;
         run.detect_silences().await;
         run.begin().await;
         run.deliver().await;
@@ -107,33 +111,13 @@ struct Run<'a, W: World> {
     context: RunContext<'a>,
     known: Known,
     observed: Observed,
-    recorder: Recorder<'a>,
+    writes: Writes<'a>,
     outcome: Outcome,
-    /// Time was spent before everything was judged.
-    is_spent: bool,
+    /// Time ran out before everything was judged.
+    has_timed_out: bool,
 }
 
-impl<'a, W: World> Run<'a, W> {
-    fn new(
-        world: &'a W,
-        input: &'a RunInput<'a>,
-        deadlines: Deadlines,
-        context: RunContext<'a>,
-        known: Known,
-    ) -> Self {
-        Self {
-            world,
-            input,
-            deadlines,
-            context,
-            known,
-            observed: Observed::default(),
-            recorder: Recorder::default(),
-            outcome: Outcome::default(),
-            is_spent: false,
-        }
-    }
-
+impl<W: World> Run<'_, W> {
     fn finish(mut self) -> Outcome {
         for failure in Failure::unreadable(self.known.unreadable) {
             self.outcome.fail(failure);
@@ -144,11 +128,11 @@ impl<'a, W: World> Run<'a, W> {
         let oldest_pending = self.known.outbox.iter().map(recorded_at).min();
         let oldest_sign = self.observed.oldest_sign_of_life(&self.known.records, now);
         let Outcome { answer, gauges, .. } = &mut self.outcome;
-        gauges.oldest_pending = oldest_pending.map(age).unwrap_or_default();
+        gauges.oldest_pending = Some(oldest_pending.map(age).unwrap_or_default());
         gauges.oldest_sign_of_life = oldest_sign.map(age);
         answer.by_status = self.observed.statuses.by_status().clone();
         answer.pending = self.known.outbox.len() as u64;
-        answer.complete = self.observed.is_complete && !self.is_spent;
+        answer.complete = self.observed.is_complete && !self.has_timed_out;
         self.outcome
     }
 }

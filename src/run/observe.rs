@@ -20,12 +20,12 @@ impl<W: World> Run<'_, W> {
         loop {
             tokio::select! {
                 biased;
-                Some((id, written)) = self.recorder.next() => self.written(id, written),
+                Some((id, written)) = self.writes.next() => self.written(id, written),
                 page = pages.recv() => match page {
                     None => break,
                     Some(Ok((asked_at, page))) => self.judge_page(asked_at, page).await,
                     Some(Err(ListingEnd::Complete)) => self.observed.is_complete = true,
-                    Some(Err(ListingEnd::Spent)) => self.is_spent = true,
+                    Some(Err(ListingEnd::TimedOut)) => self.has_timed_out = true,
                     Some(Err(ListingEnd::Failed(failure))) => self.outcome.fail(failure),
                 },
             }
@@ -69,9 +69,9 @@ impl<W: World> Run<'_, W> {
     }
 
     /// Asks for the known active jobs that the listing did not show.
-    pub(super) async fn ask(&mut self, pace: &Pace) {
+    pub(super) async fn look_up(&mut self, pace: &Pace) {
         let missed = self.observed.missed(&self.known.records);
-        let (world, until) = (self.world, self.deadlines.ask_until());
+        let (world, until) = (self.world, self.deadlines.look_up_until());
         let mut answers = stream::iter(missed)
             .map(|id| async {
                 let ask = async || {
@@ -85,7 +85,7 @@ impl<W: World> Run<'_, W> {
         while let Some((id, answer)) = answers.next().await {
             match answer {
                 Some(answer) => self.answered(id, answer).await,
-                None => self.is_spent = true,
+                None => self.has_timed_out = true,
             }
         }
         drop(answers);

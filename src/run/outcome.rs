@@ -41,8 +41,8 @@ pub struct Answer {
 /// What a run saw of how things stand when it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// How long the oldest notice has been pending.
-    pub oldest_pending: SignedDuration,
+    /// How long the oldest notice has been pending; zero if none is, `None` if the state could not be read.
+    pub oldest_pending: Option<SignedDuration>,
     /// How long ago the active job that has been silent longest showed a sign of life.
     pub oldest_sign_of_life: Option<SignedDuration>,
     /// How many subscribers have confirmed: of two topics the one with fewer.

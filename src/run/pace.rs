@@ -18,15 +18,15 @@ use crate::ports::ListingError;
 const FIRST_INTERVAL: Duration = Duration::from_millis(250);
 /// At most this is between two calls. A slower service refuses some of them, and the pauses slow them down further.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
-/// As many intervals nothing is asked after a refusal, so that the service has calls to give again.
+/// After a refusal nothing is asked for this many intervals, so that the service has calls to give again.
 const PAUSE: u32 = 4;
 
 /// The pace of all calls to one service.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Cell<Gait>);
+pub(super) struct Pace(Cell<PaceState>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Gait {
+struct PaceState {
     interval: Duration,
     /// Before this no call begins.
     next: Option<Instant>,
@@ -42,7 +42,7 @@ impl Pace {
         call: impl AsyncFn() -> Result<T, ListingError>,
     ) -> Option<Result<T, ListingError>> {
         loop {
-            let begun = self.turn(until).await?;
+            let begun = self.wait_for_slot(until).await?;
             match bounded(until, call()).await {
                 Some(Err(ListingError::Throttled(why))) => self.slow_down(begun, &why),
                 answer => return answer,
@@ -51,16 +51,16 @@ impl Pace {
     }
 
     /// Waits until a call may begin, and says when it does; `None` if that is too late.
-    async fn turn(&self, until: Option<Instant>) -> Option<Instant> {
-        // A turn is taken only when its time has come: who leaves the queue takes none.
+    async fn wait_for_slot(&self, until: Option<Instant>) -> Option<Instant> {
+        // A slot is taken only when its time has come: who leaves the queue takes none.
         loop {
-            let (now, gait) = (Instant::now(), self.0.get());
-            match gait.next.filter(|next| *next > now) {
+            let (now, state) = (Instant::now(), self.0.get());
+            match state.next.filter(|next| *next > now) {
                 Some(next) if until.is_some_and(|until| next >= until) => return None,
                 Some(next) => sleep_until(next).await,
                 None => {
-                    let next = Some(now + gait.interval);
-                    self.0.set(Gait { next, ..gait });
+                    let next = Some(now + state.interval);
+                    self.0.set(PaceState { next, ..state });
                     return Some(now);
                 }
             }
@@ -70,17 +70,17 @@ impl Pace {
     /// Takes in that a call was refused. Calls that had begun before the last refusal did not know of it: however many
     /// of them are refused as well, they are one refusal.
     fn slow_down(&self, begun: Instant, why: &str) {
-        let gait = self.0.get();
-        if gait.slowed_at.is_some_and(|slowed_at| begun <= slowed_at) {
+        let state = self.0.get();
+        if state.slowed_at.is_some_and(|slowed_at| begun <= slowed_at) {
             return;
         }
-        if gait.slowed_at.is_none() {
+        if state.slowed_at.is_none() {
             warn!("calls are refused for their rate, so they go on slower: {why}");
         }
         let now = Instant::now();
-        let interval = (2 * gait.interval).clamp(FIRST_INTERVAL, LONGEST_INTERVAL);
+        let interval = (2 * state.interval).clamp(FIRST_INTERVAL, LONGEST_INTERVAL);
         debug!(?interval, "refused: {why}");
-        self.0.set(Gait {
+        self.0.set(PaceState {
             interval,
             next: Some(now + PAUSE * interval),
             slowed_at: Some(now),

@@ -397,10 +397,10 @@ impl Results {
         text.push_str("\n**Marks**\n\n| mark | measured | at most | |\n|---|---|---|---|\n");
         let mut mark = |name: &str, measured: Option<f64>, most: f64, unit: &str| {
             if let Some(measured) = measured {
-                let reached = if measured <= most {
-                    "reached"
+                let met = if measured <= most {
+                    "met"
                 } else {
-                    "**not reached**"
+                    "**not met**"
                 };
                 let digits = match most {
                     0.0 => 0,
@@ -409,7 +409,7 @@ impl Results {
                 };
                 let _ = writeln!(
                     text,
-                    "| {name} | {measured:.digits$}{unit} | {most:.digits$}{unit} | {reached} |"
+                    "| {name} | {measured:.digits$}{unit} | {most:.digits$}{unit} | {met} |"
                 );
             }
         };

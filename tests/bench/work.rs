@@ -377,7 +377,7 @@ fn idle_run() -> Box<dyn FnMut()> {
         let input = RunInput {
             source: &source,
             settings: &settings,
-            run: RUN,
+            run_id: RUN,
             time_given: None,
         };
         let outcome = runtime.block_on(run(&ports, &input));

@@ -209,7 +209,7 @@ impl World {
         let input = RunInput {
             source: &source,
             settings: &self.settings,
-            run: "run",
+            run_id: "run",
             time_given: None,
         };
         let done = invoke(ports, &input, &payload, |_| {});
@@ -250,7 +250,7 @@ impl World {
             let input = RunInput {
                 source: &source,
                 settings: &self.settings,
-                run: "run",
+                run_id: "run",
                 time_given: None,
             };
             let outcome = self.runtime.block_on(run(&ports, &input));

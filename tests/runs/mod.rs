@@ -12,16 +12,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message};
 use fraud_job_watch::ports::{
     Claimed, Clock, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State,
     Store, StoreError, Topic, UnreadableItem,
 };
-use fraud_job_watch::run::{Failure, Outcome, RunInput, run};
+use fraud_job_watch::run::{Answer, Failure, Outcome, RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{Change, Item, JobId, Key, ListedJob, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use tokio::time::{Instant, advance, sleep};
 
 /// A world whose store and topics take their time. Clones share it.
@@ -219,6 +221,27 @@ impl World {
     }
 
     async fn run(&self, name: &str, time_given: Option<Duration>) -> Outcome {
+        self.with_input(name, time_given, async |ports, input| {
+            run(&ports, input).await
+        })
+        .await
+    }
+
+    async fn dry_run(&self) -> Answer {
+        self.with_input("dry", None, async |ports, input| {
+            invoke(ports, input, &json!({"dry_run": true}), |_| ())
+                .await
+                .unwrap()
+        })
+        .await
+    }
+
+    async fn with_input<T>(
+        &self,
+        name: &str,
+        time_given: Option<Duration>,
+        act: impl AsyncFnOnce(Ports<Self, Self, Slow, Self>, &RunInput<'_>) -> T,
+    ) -> T {
         let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
             .parse()
             .unwrap();
@@ -236,10 +259,10 @@ impl World {
         let input = RunInput {
             source: &source,
             settings: &settings,
-            run: name,
+            run_id: name,
             time_given,
         };
-        run(&ports, &input).await
+        act(ports, &input).await
     }
 
     /// Notice ids, with how often each was published.

@@ -41,12 +41,12 @@ async fn a_run_says_how_things_stand() {
         second.oldest_sign_of_life,
         Some(SignedDuration::from_mins(10))
     );
-    assert_eq!(second.oldest_pending, SignedDuration::from_mins(10));
+    assert_eq!(second.oldest_pending, Some(SignedDuration::from_mins(10)));
     world.topic.mood.set(Mood::Takes);
     world.end_all(|_| "COMPLETE");
     let third = world.run("third", None).await.gauges;
     assert_eq!(third.oldest_sign_of_life, None, "none is active");
-    assert_eq!(third.oldest_pending, SignedDuration::ZERO);
+    assert_eq!(third.oldest_pending, Some(SignedDuration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,5 +178,22 @@ async fn a_state_and_a_listing_that_both_fail_are_both_said() {
     let outcome = world.run("first", None).await;
     let types: Vec<_> = outcome.failures.iter().map(Failure::error_type).collect();
     assert_eq!(types, ["StateUnreadable", "ListingFailed"]);
+    assert_eq!(outcome.gauges.oldest_pending, None, "nobody knows");
     assert!(!outcome.answer.complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_shows_what_is_for_two_topics_once_and_counts_it_for_each() {
+    let (world, urgent) = World::with_urgent();
+    stalled(&world).await;
+    world.beat("a");
+    for topic in [&world.topic, &urgent] {
+        topic.mood.set(Mood::Fails);
+    }
+    let real = world.run("fails", None).await.answer;
+    let dry = world.dry_run().await;
+    assert_eq!((real.pending, dry.pending), (2, 2));
+    let would_publish = dry.would_publish.unwrap();
+    assert_eq!(would_publish.len(), 1, "{would_publish:?}");
+    assert_eq!(would_publish[0]["data"]["kind"], "recovered");
 }

@@ -206,7 +206,7 @@ fn start(
         let input = RunInput {
             source: &source,
             settings: &settings,
-            run: &name,
+            run_id: &name,
             time_given: Some(time_given),
         };
         let outcome = tokio::select! {

@@ -227,7 +227,7 @@ pub(crate) async fn look(
     let input = RunInput {
         source,
         settings,
-        run: &Uuid::new_v4().simple().to_string(),
+        run_id: &Uuid::new_v4().simple().to_string(),
         time_given: None,
     };
     let outcome = run(&ports, &input).await;

@@ -8,16 +8,8 @@ use super::{Batch, CALLS, Delivery};
 use crate::ports::{Claimed, Pending, Store, StoreError, World};
 use crate::run::deadline::{bounded, claim_until};
 
-/// What became of a claim.
-enum Claim {
-    /// The notice is this run's to publish.
-    Mine,
-    /// Another run has published it.
-    Gone,
-    /// Another run holds it, or the time was spent, or so it is with one that goes before it.
-    NotNow,
-    Failed(StoreError),
-}
+/// What became of a claim; `None` if the time was spent, or if one that goes before it is not to be had.
+type Claim = Option<Result<Claimed, StoreError>>;
 
 impl<W: World> Delivery<'_, '_, W> {
     /// Claims what is pending: job beside job, and of each one notice after the other, up to the first that is not to
@@ -31,10 +23,10 @@ impl<W: World> Delivery<'_, '_, W> {
         let mut mine = Vec::new();
         for (pending, claim) in claims.into_iter().flatten() {
             match claim {
-                Claim::Mine => mine.push(pending),
-                Claim::Gone => {}
-                Claim::NotNow => self.delivered.hold(vec![pending]),
-                Claim::Failed(error) => {
+                Some(Ok(Claimed::Mine)) => mine.push(pending),
+                Some(Ok(Claimed::Gone)) => {}
+                Some(Ok(Claimed::Held)) | None => self.delivered.hold(vec![pending]),
+                Some(Err(error)) => {
                     let what = describe_one(&pending);
                     let why = format!("the {what} not claimed: {error}");
                     self.delivered.fail(why);
@@ -55,29 +47,24 @@ impl<W: World> Delivery<'_, '_, W> {
         for pending in of_job {
             let claim = match goes_on {
                 true => self.claim_one(&pending, publish_until).await,
-                false => Claim::NotNow,
+                false => None,
             };
-            goes_on = matches!(claim, Claim::Mine | Claim::Gone);
+            goes_on = matches!(claim, Some(Ok(Claimed::Mine | Claimed::Gone)));
             claims.push((pending, claim));
         }
         claims
     }
 
     async fn claim_one(&self, pending: &Pending, publish_until: Instant) -> Claim {
-        let (world, run) = (self.run.world, self.run.input.run);
+        let (world, run) = (self.run.world, self.run.input.run_id);
         let (now, ends) = (world.now(), claim_until(publish_until, world.now()));
         let claim = world.store().claim(pending, run, ends, now);
-        match bounded(Some(publish_until), claim).await {
-            Some(Ok(Claimed::Mine)) => Claim::Mine,
-            Some(Ok(Claimed::Gone)) => Claim::Gone,
-            Some(Ok(Claimed::Held)) | None => Claim::NotNow,
-            Some(Err(error)) => Claim::Failed(error),
-        }
+        bounded(Some(publish_until), claim).await
     }
 
     /// Ends the claims. If that fails they end by themselves.
     pub(super) async fn release(&self, batch: &Batch) {
-        let (world, run) = (self.run.world, self.run.input.run);
+        let (world, run) = (self.run.world, self.run.input.run_id);
         let (now, until) = (world.now(), self.run.deadlines.work_until());
         stream::iter(batch)
             .map(|pending| bounded(until, world.store().claim(pending, run, now, now)))

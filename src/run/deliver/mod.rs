@@ -1,6 +1,6 @@
 //! Delivery: everything pending, topic by topic; claim, publish, settle.
 //!
-//! That each notice is published at least once, and by one run only, rests on three things:
+//! Each notice is published at least once, and by one run at a time; this rests on three things:
 //! - the *claim*: a notice is published only under this run's claim to it, and while that lasts
 //! - the *order*: what goes to one topic of one job goes out as it was recorded, so what cannot go out now holds up all
 //!   that follows it there, and nothing else

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ports::Pending;
 use crate::watch::{JobId, Severity};
 
-/// As many jobs are listed of a digest that did not go out.
+/// At most this many jobs are listed of a digest that did not go out.
 const JOBS_LISTED: usize = 5;
 
 /// Notices that go out in one message.

@@ -24,7 +24,7 @@ impl<W: World> Delivery<'_, '_, W> {
         let Some(message) = self.run.message(&mine) else {
             return;
         };
-        match bounded(Some(until), self.publish(&message, &mine)).await {
+        match bounded(Some(until), self.publish(message, &mine)).await {
             Some(Ok(())) => self.settle(mine).await,
             Some(Err(error)) => self.not_published(mine, error).await,
             // It may be out: its claim keeps other runs from it for as long as nobody knows.
@@ -33,14 +33,14 @@ impl<W: World> Delivery<'_, '_, W> {
     }
 
     /// Publishes a message, or its smallest form if it is refused.
-    async fn publish(&self, message: &Message, batch: &Batch) -> Result<(), PublishError> {
+    async fn publish(&self, message: Message, batch: &Batch) -> Result<(), PublishError> {
         self.topic.ready().await;
-        match self.topic.publish(message).await {
+        match self.topic.publish(&message).await {
             Err(PublishError::Refused(why)) => {
                 let what = describe(batch);
                 warn!("{what} refused, so its smallest form goes out instead: {why}");
                 self.topic.ready().await;
-                self.topic.publish(&self.run.smallest_message(batch)).await
+                self.topic.publish(&self.run.smallest(message, batch)).await
             }
             published => published,
         }

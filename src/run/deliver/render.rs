@@ -17,11 +17,9 @@ impl<W: World> Run<'_, W> {
         Message::of_batch(&self.outgoing(batch), &self.render_context())
     }
 
-    /// Its smallest form.
-    pub(super) fn smallest_message(&self, batch: &Batch) -> Message {
-        let name = self.input.settings.name.as_ref();
-        let notices: Vec<_> = batch.iter().map(|pending| &pending.notice).collect();
-        Message::smallest(&notices, name)
+    /// The smallest form of a batch's message.
+    pub(super) fn smallest(&self, message: Message, batch: &Batch) -> Message {
+        message.smallest(&self.outgoing(batch), self.input.settings.name.as_ref())
     }
 
     fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Outgoing<'b>> {

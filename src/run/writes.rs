@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::commit::{Written, commit};
+use super::commit::{CommitOutcome, commit};
 use super::{Failure, Run};
 use crate::ports::World;
 use crate::watch::{Change, Item, JobId, Observation};
@@ -16,15 +16,15 @@ const WRITES: usize = 16;
 
 /// The writes under way.
 #[derive(Default)]
-pub(super) struct Recorder<'a> {
-    writes: FuturesUnordered<LocalBoxFuture<'a, (JobId, Written)>>,
+pub(super) struct Writes<'a> {
+    under_way: FuturesUnordered<LocalBoxFuture<'a, (JobId, CommitOutcome)>>,
     jobs: BTreeSet<JobId>,
 }
 
-impl Recorder<'_> {
+impl Writes<'_> {
     /// The next write that ends, and what became of it. `None` if none is under way.
-    pub(super) async fn next(&mut self) -> Option<(JobId, Written)> {
-        let (id, written) = self.writes.next().await?;
+    pub(super) async fn next(&mut self) -> Option<(JobId, CommitOutcome)> {
+        let (id, written) = self.under_way.next().await?;
         self.jobs.remove(&id);
         Some((id, written))
     }
@@ -44,8 +44,8 @@ impl<W: World> Run<'_, W> {
         self.wait_for_writes(WRITES - 1).await;
         let (world, until) = (self.world, self.deadlines.work_until());
         let (context, id) = (self.context.clone(), observation.id().clone());
-        self.recorder.jobs.insert(id.clone());
-        self.recorder.writes.push(Box::pin(async move {
+        self.writes.jobs.insert(id.clone());
+        self.writes.under_way.push(Box::pin(async move {
             let rebase = |item: Option<&Item>, _| match item {
                 Some(Item::Job(record)) => observation.judge(Some(record), &context),
                 Some(Item::Watch(_)) | None => observation.judge(None, &context),
@@ -56,36 +56,35 @@ impl<W: World> Run<'_, W> {
 
     /// Waits until no write of this job is under way.
     pub(super) async fn wait_for_write_of(&mut self, id: &JobId) {
-        while self.recorder.jobs.contains(id) {
-            self.wait_for_writes(self.recorder.writes.len() - 1).await;
+        while self.writes.jobs.contains(id) {
+            self.wait_for_writes(self.writes.under_way.len() - 1).await;
         }
     }
 
     /// Waits until at most `most` writes are under way.
     pub(super) async fn wait_for_writes(&mut self, most: usize) {
-        while self.recorder.writes.len() > most {
-            if let Some((id, written)) = self.recorder.next().await {
+        while self.writes.under_way.len() > most {
+            if let Some((id, written)) = self.writes.next().await {
                 self.written(id, written);
             }
         }
     }
 
     /// Takes in what became of a write.
-    pub(super) fn written(&mut self, id: JobId, written: Written) {
+    pub(super) fn written(&mut self, id: JobId, written: CommitOutcome) {
         match written {
-            Written::Recorded(change) => self.recorded(change),
-            Written::Rebased(change) => {
-                self.known.overtaken.insert(id);
-                self.recorded(change);
+            CommitOutcome::Recorded { change, is_rebased } => {
+                self.known.overtaken.extend(is_rebased.then_some(id));
+                self.apply(change);
             }
-            Written::Superseded(Some(Item::Job(record))) => {
+            CommitOutcome::Superseded(Some(Item::Job(record))) => {
                 self.known.records.insert(id, *record);
             }
-            Written::Superseded(Some(Item::Watch(_)) | None) => {
+            CommitOutcome::Superseded(Some(Item::Watch(_)) | None) => {
                 self.known.records.remove(&id);
             }
-            Written::Spent => self.is_spent = true,
-            Written::Failed(error) => self.outcome.fail(Failure::RecordFailed(format!(
+            CommitOutcome::TimedOut => self.has_timed_out = true,
+            CommitOutcome::Failed(error) => self.outcome.fail(Failure::RecordFailed(format!(
                 "job {:?}: {error}",
                 id.as_str()
             ))),
@@ -93,11 +92,11 @@ impl<W: World> Run<'_, W> {
     }
 
     /// Takes in a change that is recorded.
-    pub(super) fn recorded(&mut self, change: Change) {
+    pub(super) fn apply(&mut self, change: Change) {
         let by_kind = &mut self.outcome.answer.notices;
         for notice in &change.notices {
             *by_kind.entry(notice.kind.to_string()).or_default() += 1;
         }
-        self.known.recorded(change);
+        self.known.apply(change);
     }
 }
