@@ -6,7 +6,7 @@ use fraud_job_watch::watch::{
     Item, Job, JobId, Kind, Observation, Observed, Phase, Record, Status, StatusCounts,
     detect_silences, judge,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::{Story, at, job};
 
@@ -43,15 +43,9 @@ fn observed(jobs: &[Seen], now: Timestamp, is_complete: bool) -> Observed {
     let mut observed = Observed::default();
     observed.is_complete = is_complete;
     for job in jobs {
-        observed.add(seen(*job), now, true, at("07:00"));
+        observed.add(seen(*job), now, true, &Story::new().context());
     }
     observed
-}
-
-fn is_judged(job: &Job, has_record: bool) -> bool {
-    let mut observed = Observed::default();
-    let sighting = observed.add(job.clone(), at("09:30"), has_record, at("08:30"));
-    sighting.is_some()
 }
 
 #[test]
@@ -167,7 +161,7 @@ fn who_is_recorded_as_active_and_was_not_seen_is_missed() {
 }
 
 #[test]
-fn what_ended_before_the_watch_began_and_has_no_record_is_history() {
+fn what_ended_before_the_watch_began_or_long_ago_and_has_no_record_is_history() {
     let ended = |time| Job {
         completed_at: Some(at(time)),
         ..seen(("a", "COMPLETE", "08:04"))
@@ -177,14 +171,23 @@ fn what_ended_before_the_watch_began_and_has_no_record_is_history() {
         heartbeat_at: None,
         ..seen(("a", "COMPLETE", "08:04"))
     };
-    for (job, has_record, right) in [
-        (ended("08:30"), false, false),
-        (ended("08:31"), false, true),
-        (ended("08:30"), true, true),
-        (timeless, false, true),
-        (seen(("a", RUNS, "08:04")), false, true),
+    let (lately, long_after) = (
+        at("09:30"),
+        at("09:30") + SignedDuration::from_hours(30 * 24),
+    );
+    for (job, now, has_record, is_judged) in [
+        (ended("07:00"), lately, false, false),
+        (ended("07:01"), lately, false, true),
+        (ended("07:00"), lately, true, true),
+        (ended("09:30"), long_after, false, false),
+        (ended("09:31"), long_after, false, true),
+        (ended("09:30"), long_after, true, true),
+        (timeless, long_after, false, true),
+        (seen(("a", RUNS, "08:04")), long_after, false, true),
     ] {
-        assert_eq!(is_judged(&job, has_record), right, "{job:?} {has_record}");
+        let (case, story) = (format!("{job:?} {now} {has_record}"), Story::new());
+        let sighting = Observed::default().add(job, now, has_record, &story.context());
+        assert_eq!(sighting.is_some(), is_judged, "{case}");
     }
 }
 

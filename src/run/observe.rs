@@ -59,10 +59,8 @@ impl<W: World> Run<'_, W> {
     async fn observe(&mut self, job: Job, at: Timestamp) {
         self.wait_for_write_of(&job.id).await;
         let has_record = self.known.records.contains_key(&job.id);
-        let since = self.context.baseline.since;
-        let Some(sighting) = self.observed.add(job, at, has_record, since) else {
-            return;
-        };
+        let sighting = self.observed.add(job, at, has_record, &self.context);
+        let Some(sighting) = sighting else { return };
         if self.known.can_judge(&sighting.job.id) {
             self.judge(Observation::Seen(sighting)).await;
         }

@@ -27,7 +27,7 @@ pub use baseline::{began, first_baseline};
 pub use silence::judge_silence;
 
 /// A finished job without a record is history once it ended this long ago.
-pub const NEWS: SignedDuration = SignedDuration::from_hours(30 * 24);
+const NEWS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Two looks are two only if they are this far apart.
 const BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(1);
@@ -82,6 +82,11 @@ pub struct Change {
     pub item: Item,
     /// What is to be reported of it, in this order.
     pub notices: Vec<Notice>,
+}
+
+/// Whether what ended then is not history.
+pub(super) fn is_news(finished_at: Timestamp, now: Timestamp, context: &RunContext<'_>) -> bool {
+    finished_at > context.baseline.since && now.duration_since(finished_at) < NEWS
 }
 
 /// Judges a job that is seen.

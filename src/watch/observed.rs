@@ -7,7 +7,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::job::{Job, JobId};
-use super::judge::{Change, RunContext, judge, judge_absence, judge_silence};
+use super::judge::{Change, RunContext, is_news, judge, judge_absence, judge_silence};
 use super::life::sign_of_life;
 use super::queue::{Ends, Queue};
 use super::record::{Phase, Record};
@@ -70,22 +70,21 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Takes in a job. `None` if it is history, and nothing is to be judged: it has no record, and ended before
-    /// `since`.
+    /// Takes in a job. `None` if it is history without a record, so that nothing is to be judged.
     pub fn add(
         &mut self,
         job: Job,
         at: Timestamp,
         has_record: bool,
-        since: Timestamp,
+        context: &RunContext<'_>,
     ) -> Option<Sighting> {
         let end = job.end();
         if let Some(end) = end {
             self.ends.add(end, job.completed_at);
         }
         // By far the most.
-        let is_history = || end.is_some() && job.finished_at().is_some_and(|at| at <= since);
-        if !has_record && is_history() {
+        let is_old = |finished_at| !is_news(finished_at, at, context);
+        if !has_record && end.is_some() && job.finished_at().is_some_and(is_old) {
             return None;
         }
         let job = Rc::new(job);

@@ -167,8 +167,7 @@ ENDS = {
         (JOB, ".filter(|end| can_be(end) && Some(second(*end)) >= begun);", ".filter(|end| can_be(end));"),
     ],
     "what ended before is history": [
-        (END, "    finished_at > context.baseline.since && now", "    now"),
-        (OBSERVED, "job.finished_at().is_some_and(|at| at <= since)", "job.finished_at().is_none()"),
+        (JUDGE, "    finished_at > context.baseline.since && now", "    now"),
     ],
 }
 

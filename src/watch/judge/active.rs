@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::end::{ended, is_news};
+use super::end::ended;
 use super::notices::{Occurrence, closing};
 use super::revision::{ahead, change, heartbeat, last_known_status, rewrite, seen, start, written};
-use super::{Change, RunContext};
+use super::{Change, RunContext, is_news};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{Signs, first_sign, is_ahead, stall_threshold};

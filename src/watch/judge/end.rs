@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::active::new_record;
 use super::notices::{Occurrence, closing};
 use super::revision::{change, forgotten, rewrite, written};
-use super::{Change, NEWS, RunContext};
+use super::{Change, NEWS, RunContext, is_news};
 use crate::watch::job::{End, Job};
 use crate::watch::kind::Kind;
 use crate::watch::notice::Notice;
@@ -65,11 +65,6 @@ fn predecessor(record: &Record, now: Timestamp) -> Predecessor {
             Phase::Vanished => record.recorded_at,
         },
     }
-}
-
-/// Whether what ended then is not history.
-pub(super) fn is_news(finished_at: Timestamp, now: Timestamp, context: &RunContext<'_>) -> bool {
-    finished_at > context.baseline.since && now.duration_since(finished_at) < NEWS
 }
 
 /// A job that ended: `record` is what was known of it.
