@@ -362,10 +362,10 @@ fn began_change() -> Change {
         },
         baseline: &baseline,
         run: "mine",
+        now: now(),
     };
     began(
         &context,
-        now(),
         0,
         &fraud_job_watch::watch::StatusCounts::default(),
     )

@@ -102,13 +102,14 @@ impl Story {
         story
     }
 
-    pub(crate) fn context(&self) -> RunContext<'_> {
+    pub(crate) fn context(&self, now: Timestamp) -> RunContext<'_> {
         RunContext {
             source: &self.source,
             policy: &self.policy,
             topics: &self.topics,
             baseline: &self.baseline,
             run: &self.run,
+            now,
         }
     }
 
@@ -134,13 +135,13 @@ impl Story {
     pub(crate) fn sees(&mut self, time: &str, job: &Job) -> Vec<Notice> {
         let (now, mut told) = (at(time), Vec::new());
         self.run = time.to_owned();
-        let change = judge(self.record.as_ref(), job, now, &self.context());
+        let change = judge(self.record.as_ref(), job, &self.context(now));
         self.take(change, &mut told);
         let record = self.record.as_ref();
         let (seen, stall_after) = ([(job, record)].into_iter(), self.policy.stall_after);
         let records = record.into_iter().map(|record| (record, true));
         let queue = Queue::new(seen, records, Ends::default(), now, stall_after);
-        let silence = |record| judge_silence(record, job, now, &self.context(), Some(&queue));
+        let silence = |record| judge_silence(record, job, &self.context(now), Some(&queue));
         let change = record.and_then(silence);
         self.take(change, &mut told);
         told
@@ -150,7 +151,7 @@ impl Story {
     pub(crate) fn misses(&mut self, time: &str) -> Vec<Notice> {
         let mut told = Vec::new();
         self.run = time.to_owned();
-        let change = judge_absence(self.record(), at(time), &self.context());
+        let change = judge_absence(self.record(), &self.context(at(time)));
         self.take(change, &mut told);
         told
     }
@@ -429,8 +430,7 @@ fn of_an_incomplete_listing_nobody_knows_how_many_wait() {
     let change = judge_silence(
         story.record(),
         &runs("08:04", 1),
-        at("09:05"),
-        &story.context(),
+        &story.context(at("09:05")),
         None,
     );
     let right = "stalled 09:04 to urgent, open, silent since 08:04 for 61 of 60";
@@ -457,8 +457,7 @@ fn a_record_that_expired_counts_as_absent() {
         judge(
             Some(&record),
             &ended("COMPLETE", "08:20"),
-            now,
-            &story.context(),
+            &story.context(now),
         )
     };
     assert_eq!(again(at("08:59:59")), None);
@@ -474,7 +473,7 @@ fn the_record_of_an_end_without_a_time_is_kept_as_long_as_it_is_listed() {
     story.sees("08:30", &timeless);
     assert!(stands(story.record()).ends_with("kept for 60 days from 08:30"));
     let day = |days: i64| at("08:30") + SignedDuration::from_hours(24 * days);
-    let again = |days| judge(Some(story.record()), &timeless, day(days), &story.context());
+    let again = |days| judge(Some(story.record()), &timeless, &story.context(day(days)));
     assert_eq!(again(30), None, "there is time");
     let Item::Job(kept) = again(31).unwrap().item else {
         panic!("not a job")
@@ -675,7 +674,7 @@ fn a_status_is_kept_until_a_view_has_one_that_says_more() {
 fn only_an_active_job_of_this_record_can_be_silent() {
     let story = Story::begun();
     let silent = |record: &Record, job: &Job| {
-        judge_silence(record, job, at("12:00"), &story.context(), None).is_some()
+        judge_silence(record, job, &story.context(at("12:00")), None).is_some()
     };
     let (active, seen) = (story.record(), runs("08:04", 1));
     assert!(silent(active, &seen));
@@ -714,7 +713,7 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
     for status in [Status::Complete, Status::Complete, Status::Failed] {
         statuses.add(&status);
     }
-    let change = began(&story.context(), at("08:01"), 9, &statuses);
+    let change = began(&story.context(at("08:01")), 9, &statuses);
     assert_eq!(
         (change.item.key().to_string(), change.item.rev()),
         ("watch".to_owned(), 2)
@@ -736,6 +735,6 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
         (&found.by_status, found.notify_on.len()),
         (statuses.by_status(), 7)
     );
-    let again = began(&story.context(), at("08:06"), 10, &statuses);
+    let again = began(&story.context(at("08:06")), 10, &statuses);
     assert_eq!(again.notices[0].id, change.notices[0].id, "judged again");
 }

@@ -628,12 +628,13 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
         topics: &topics,
         baseline: &baseline,
         run: "run",
+        now: at("2026-03-02T12:00:00Z"),
     };
     let mut statuses = StatusCounts::default();
     for n in 0..1_000 {
         statuses.add(&Status::from(format!("{n}{}", "\u{1}".repeat(1_000))));
     }
-    let began = began(&context, at("2026-03-02T12:00:00Z"), 1_000, &statuses).notices;
+    let began = began(&context, 1_000, &statuses).notices;
     let counts = &began[0].found.as_ref().unwrap().by_status;
     assert_eq!(counts.values().sum::<u64>(), 1_000, "none is left out");
     assert_harmless(&message(&began[0]));

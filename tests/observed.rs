@@ -30,7 +30,7 @@ fn seen((id, status, heartbeat): Seen) -> Job {
 fn records(jobs: &[Seen]) -> BTreeMap<JobId, Record> {
     let story = Story::new();
     let record = |job: &Seen| {
-        let change = judge::judge(None, &seen(*job), at("08:05"), &story.context()).unwrap();
+        let change = judge::judge(None, &seen(*job), &story.context(at("08:05"))).unwrap();
         let Item::Job(record) = change.item else {
             panic!("not a job")
         };
@@ -43,7 +43,7 @@ fn observed(jobs: &[Seen], now: Timestamp, is_complete: bool) -> Observed {
     let mut observed = Observed::default();
     observed.is_complete = is_complete;
     for job in jobs {
-        observed.add(seen(*job), now, true, &Story::new().context());
+        observed.add(seen(*job), true, &Story::new().context(now));
     }
     observed
 }
@@ -82,7 +82,7 @@ fn silences_are_found_when_the_listing_has_ended() {
         let (records, now) = (records(recorded), at("09:30"));
         let observed = observed(seen, now, is_complete);
         let story = Story::new();
-        let silences = detect_silences(&observed, &records, now, &story.context());
+        let silences = detect_silences(&observed, &records, &story.context(now));
         let told: Vec<_> = silences
             .iter()
             .map(|(observation, change)| {
@@ -108,7 +108,7 @@ fn what_was_observed_is_judged_again_against_what_another_run_left() {
     let (records, now) = (records(&[a]), at("09:30"));
     let observed = observed(&[a], now, true);
     let story = Story::new();
-    let silences = detect_silences(&observed, &records, now, &story.context());
+    let silences = detect_silences(&observed, &records, &story.context(now));
     let [(observation, change)] = &silences[..] else {
         panic!("{silences:?}")
     };
@@ -117,14 +117,16 @@ fn what_was_observed_is_judged_again_against_what_another_run_left() {
     };
     let mut later = records[observation.id()].clone();
     later.rev = 7;
-    let again = observation.judge(Some(&later), &story.context()).unwrap();
+    let again = observation
+        .judge(Some(&later), &story.context(now))
+        .unwrap();
     assert_eq!(again.item.rev(), 8);
-    assert_eq!(observation.judge(Some(stalled), &story.context()), None);
+    assert_eq!(observation.judge(Some(stalled), &story.context(now)), None);
     for gone in [
         observation.clone(),
         Observation::Absent(observation.id().clone(), now),
     ] {
-        assert_eq!(gone.judge(None, &story.context()), None);
+        assert_eq!(gone.judge(None, &story.context(now)), None);
     }
 }
 
@@ -186,7 +188,7 @@ fn what_ended_before_the_watch_began_or_long_ago_and_has_no_record_is_history() 
         (seen(("a", RUNS, "08:04")), long_after, false, true),
     ] {
         let (case, story) = (format!("{job:?} {now} {has_record}"), Story::new());
-        let sighting = Observed::default().add(job, now, has_record, &story.context());
+        let sighting = Observed::default().add(job, has_record, &story.context(now));
         assert_eq!(sighting.is_some(), is_judged, "{case}");
     }
 }

@@ -58,7 +58,6 @@ fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
     judge(
         before,
         job,
-        now(),
         &RunContext {
             source: &source(),
             policy: &policy,
@@ -68,6 +67,7 @@ fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
             },
             baseline: &baseline,
             run: by,
+            now: now(),
         },
     )
     .unwrap()

@@ -27,7 +27,7 @@ mod record;
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 pub use deadline::time_given;
@@ -60,13 +60,19 @@ pub struct RunInput<'a> {
 }
 
 impl<'a> RunInput<'a> {
-    fn context(&self, topics: &'a Topics, baseline: &'a Baseline) -> RunContext<'a> {
+    fn context(
+        &self,
+        topics: &'a Topics,
+        baseline: &'a Baseline,
+        now: Timestamp,
+    ) -> RunContext<'a> {
         RunContext {
             source: self.source,
             policy: &self.settings.policy,
             topics,
             baseline,
             run: self.run,
+            now,
         }
     }
 }
@@ -83,7 +89,7 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             Err(failure) => return not_loaded(failure, pages).await,
         };
         let baseline = known.baseline.clone();
-        let context = input.context(&topics, &baseline);
+        let context = input.context(&topics, &baseline, world.now());
         let mut run = Run::new(world, input, deadlines, context, known);
         run.judge_pages(pages).await;
         run.ask(&pace).await;

@@ -9,6 +9,7 @@ use super::list::{ListingEnd, PageOrEnd};
 use super::pace::Pace;
 use super::{Failure, Run};
 use crate::ports::{Listing, ListingError, Page, World};
+use crate::watch::judge::RunContext;
 use crate::watch::{Job, JobId, ListedJob, Observation, detect_silences};
 
 /// Questions by id that wait for their answers at once.
@@ -59,7 +60,11 @@ impl<W: World> Run<'_, W> {
     async fn observe(&mut self, job: Job, at: Timestamp) {
         self.wait_for_write_of(&job.id).await;
         let has_record = self.known.records.contains_key(&job.id);
-        let sighting = self.observed.add(job, at, has_record, &self.context);
+        let context = RunContext {
+            now: at,
+            ..self.context
+        };
+        let sighting = self.observed.add(job, has_record, &context);
         let Some(sighting) = sighting else { return };
         if self.known.can_judge(&sighting.job.id) {
             self.judge(Observation::Seen(sighting)).await;
@@ -119,8 +124,11 @@ impl<W: World> Run<'_, W> {
 
     /// Records the silences of active jobs.
     pub(super) async fn detect_silences(&mut self) {
-        let now = self.world.now();
-        let silences = detect_silences(&self.observed, &self.known.records, now, &self.context);
+        let context = RunContext {
+            now: self.world.now(),
+            ..self.context
+        };
+        let silences = detect_silences(&self.observed, &self.known.records, &context);
         for (observation, change) in silences {
             self.record(observation, change).await;
         }

@@ -50,7 +50,7 @@ pub struct Policy {
 }
 
 /// What a run judges by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RunContext<'a> {
     /// Whose jobs.
     pub source: &'a Source,
@@ -62,6 +62,8 @@ pub struct RunContext<'a> {
     pub baseline: &'a Baseline,
     /// The name of this run.
     pub run: &'a str,
+    /// When what is judged was observed.
+    pub now: Timestamp,
 }
 
 /// What the table must hold for a change to be made.
@@ -85,32 +87,28 @@ pub struct Change {
 }
 
 /// Whether what ended then is not history.
-pub(super) fn is_news(finished_at: Timestamp, now: Timestamp, context: &RunContext<'_>) -> bool {
-    finished_at > context.baseline.since && now.duration_since(finished_at) < NEWS
+pub(super) fn is_news(finished_at: Timestamp, context: &RunContext<'_>) -> bool {
+    finished_at > context.baseline.since && context.now.duration_since(finished_at) < NEWS
 }
 
 /// Judges a job that is seen.
-pub fn judge(
-    record: Option<&Record>,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Option<Change> {
+pub fn judge(record: Option<&Record>, job: &Job, context: &RunContext<'_>) -> Option<Change> {
     if job.is_unclear() {
         return record.and_then(|record| absence::is_there(record, context));
     }
+    let now = context.now;
     let Some(record) = record.filter(|record| !record.has_expired(now)) else {
-        return active::first_sight(job, now, context);
+        return active::first_sight(job, context);
     };
     match (incarnation(record, job, now), record.phase, job.end()) {
         (Incarnation::Older, _, _) => None,
-        (Incarnation::Another, _, _) => Some(end::replaced(record, job, now, context)),
+        (Incarnation::Another, _, _) => Some(end::replaced(record, job, context)),
         (Incarnation::Same, Phase::Active | Phase::Vanished, Some(end)) => {
-            Some(end::ended(record, job, end, now, context))
+            Some(end::ended(record, job, end, context))
         }
-        (Incarnation::Same, Phase::Active, None) => active::still_active(record, job, now, context),
-        (Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context),
-        (Incarnation::Same, Phase::Ended, end) => end::after_an_end(record, job, end, now, context),
+        (Incarnation::Same, Phase::Active, None) => active::still_active(record, job, context),
+        (Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, context),
+        (Incarnation::Same, Phase::Ended, end) => end::after_an_end(record, job, end, context),
     }
 }
 

@@ -45,12 +45,19 @@ impl Observation {
 
     /// What it changes.
     pub fn judge(&self, record: Option<&Record>, context: &RunContext<'_>) -> Option<Change> {
+        let (Self::Seen(Sighting { at, .. })
+        | Self::Silent(Sighting { at, .. }, _)
+        | Self::Absent(_, at)) = self;
+        let context = &RunContext {
+            now: *at,
+            ..*context
+        };
         match (self, record) {
-            (Self::Seen(Sighting { job, at }), record) => judge(record, job, *at, context),
-            (Self::Silent(Sighting { job, at }, queue), Some(record)) => {
-                judge_silence(record, job, *at, context, queue.as_ref().as_ref())
+            (Self::Seen(Sighting { job, .. }), record) => judge(record, job, context),
+            (Self::Silent(Sighting { job, .. }, queue), Some(record)) => {
+                judge_silence(record, job, context, queue.as_ref().as_ref())
             }
-            (Self::Absent(_, at), Some(record)) => judge_absence(record, *at, context),
+            (Self::Absent(..), Some(record)) => judge_absence(record, context),
             (Self::Silent(..) | Self::Absent(..), None) => None,
         }
     }
@@ -74,7 +81,6 @@ impl Observed {
     pub fn add(
         &mut self,
         job: Job,
-        at: Timestamp,
         has_record: bool,
         context: &RunContext<'_>,
     ) -> Option<Sighting> {
@@ -83,12 +89,14 @@ impl Observed {
             self.ends.add(end, job.completed_at);
         }
         // By far the most.
-        let is_old = |finished_at| !is_news(finished_at, at, context);
+        let is_old = |finished_at| !is_news(finished_at, context);
         if !has_record && end.is_some() && job.finished_at().is_some_and(is_old) {
             return None;
         }
-        let job = Rc::new(job);
-        let sighting = Sighting { job, at };
+        let sighting = Sighting {
+            job: Rc::new(job),
+            at: context.now,
+        };
         let job = &sighting.job;
         self.seen.insert(job.id.clone());
         if end.is_none() && !job.is_unclear() {
@@ -123,7 +131,6 @@ impl Observed {
 pub fn detect_silences(
     observed: &Observed,
     records: &BTreeMap<JobId, Record>,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Vec<(Observation, Change)> {
     // Only a complete listing says who waits for whom.
@@ -134,7 +141,7 @@ pub fn detect_silences(
             active.map(|job| (job.as_ref(), records.get(&job.id))),
             records.values().map(|record| (record, was_seen(record))),
             observed.ends,
-            now,
+            context.now,
             context.policy.stall_after,
         )
     });

@@ -167,7 +167,7 @@ ENDS = {
         (JOB, ".filter(|end| can_be(end) && Some(second(*end)) >= begun);", ".filter(|end| can_be(end));"),
     ],
     "what ended before is history": [
-        (JUDGE, "    finished_at > context.baseline.since && now", "    now"),
+        (JUDGE, "    finished_at > context.baseline.since && context", "    context"),
     ],
 }
 
@@ -176,8 +176,8 @@ GONE = {
         (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
     ],
     "a minute apart": [
-        (ABSENCE, "Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,",
-         "Some(since) if now < since => None,"),
+        (ABSENCE, "Some(since) if context.now.duration_since(since) < BETWEEN_LOOKS => None,",
+         "Some(since) if context.now < since => None,"),
     ],
     "one after the other": [
         (REVISION, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, context)",
@@ -187,8 +187,8 @@ GONE = {
         (OBSERVE, "Ok((at, None)) if self.observed.is_complete => {", "Ok((at, None)) if self.observed.is_complete || true => {"),
     ],
     "who is back is recovered": [
-        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context),",
-         "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context).filter(|_| false),"),
+        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, context),",
+         "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, context).filter(|_| false),"),
     ],
     "vanishing ends a stall": [
         (ABSENCE, "        recorded_at: now,\n        stall: None,\n        absent_since: None,\n        episode", "        recorded_at: now,\n        absent_since: None,\n        episode"),

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::notices::{Occurrence, closing, notice};
 use super::revision::{change, forgotten, rewrite, seen, written};
 use super::{BETWEEN_LOOKS, Change, RunContext};
@@ -14,24 +12,25 @@ use crate::watch::record::{Phase, Record};
 
 /// Judges a job that is recorded as active, is not in a complete listing, and is not found by its id either. A list
 /// and a question may both miss a job for a moment, so it is gone only when a second look misses it too.
-pub fn judge_absence(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Option<Change> {
+pub fn judge_absence(record: &Record, context: &RunContext<'_>) -> Option<Change> {
     if record.phase != Phase::Active {
         return None;
     }
     match record.absent_since {
         None => {
             let next = Record {
-                absent_since: Some(now),
+                absent_since: Some(context.now),
                 ..written(record, context)
             };
             Some(change(record, next, Vec::new()))
         }
-        Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,
-        Some(_) => Some(vanished(record, now, context)),
+        Some(since) if context.now.duration_since(since) < BETWEEN_LOOKS => None,
+        Some(_) => Some(vanished(record, context)),
     }
 }
 
-fn vanished(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Change {
+fn vanished(record: &Record, context: &RunContext<'_>) -> Change {
+    let now = context.now;
     let kind = Kind::Vanished;
     let is_reported = context.policy.notify_on.contains(&kind) || !record.heard.is_empty();
     let topics = match is_reported {
@@ -57,7 +56,7 @@ fn vanished(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Change
         incident: Some(Incident::Open),
         topics,
         job_seen_at: Some(record.recorded_at),
-        ..notice(&occurrence, &next, record.job.clone(), now, context)
+        ..notice(&occurrence, &next, record.job.clone(), context)
     });
     change(record, next, vanished.into_iter().collect())
 }
@@ -73,12 +72,8 @@ pub(super) fn is_there(record: &Record, context: &RunContext<'_>) -> Option<Chan
 }
 
 /// A job that is recorded as vanished is listed again, and active.
-pub(super) fn back(
-    record: &Record,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Option<Change> {
+pub(super) fn back(record: &Record, job: &Job, context: &RunContext<'_>) -> Option<Change> {
+    let now = context.now;
     // Who asked before it was found to be gone has an older view.
     if now <= record.recorded_at {
         return None;
@@ -88,7 +83,7 @@ pub(super) fn back(
         sign_at: now,
         heard: BTreeSet::new(),
         expires: None,
-        ..rewrite(record, job, now, context)
+        ..rewrite(record, job, context)
     };
     let occurrence = Occurrence {
         kind: Kind::Recovered,
@@ -96,6 +91,6 @@ pub(super) fn back(
         happened_at: now,
     };
     let recovered = (!record.heard.is_empty())
-        .then(|| closing(&occurrence, record, seen(record, job, now), now, context));
+        .then(|| closing(&occurrence, record, seen(record, job, now), context));
     Some(change(record, next, recovered.into_iter().collect()))
 }

@@ -15,18 +15,18 @@ use crate::watch::notice::{Notice, Silence};
 use crate::watch::record::{Phase, Record};
 
 /// A job that has no record.
-pub(super) fn first_sight(job: &Job, now: Timestamp, context: &RunContext<'_>) -> Option<Change> {
+pub(super) fn first_sight(job: &Job, context: &RunContext<'_>) -> Option<Change> {
     let Some(end) = job.end() else {
-        let record = new_record(job, now);
+        let record = new_record(job, context.now);
         return Some(change(&record, written(&record, context), Vec::new()));
     };
     let is_reported = match job.finished_at() {
         // History, by far the most: nothing is made for it.
-        Some(at) if !is_news(at, now, context) => return None,
+        Some(at) if !is_news(at, context) => return None,
         Some(_) => true,
         None => context.baseline.began_at.is_some(),
     };
-    let mut change = ended(&new_record(job, now), job, end, now, context);
+    let mut change = ended(&new_record(job, context.now), job, end, context);
     if !is_reported {
         change.notices.clear();
     }
@@ -61,12 +61,8 @@ pub(super) fn new_record(job: &Job, now: Timestamp) -> Record {
 }
 
 /// A known active job that is seen active.
-pub(super) fn still_active(
-    record: &Record,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Option<Change> {
+pub(super) fn still_active(record: &Record, job: &Job, context: &RunContext<'_>) -> Option<Change> {
+    let now = context.now;
     let stall_after = context.policy.stall_after;
     let signs = Signs::new(record, job, now);
     let sign = signs.latest(now);
@@ -74,7 +70,7 @@ pub(super) fn still_active(
     // With an older sign it would be stalled again at once.
     let recovers = |sign: &Timestamp| now.duration_since(*sign) <= allowed;
     if let (Some(_), Some(sign)) = (record.stall, sign.filter(recovers)) {
-        return Some(recovered(record, job, sign, now, context));
+        return Some(recovered(record, job, sign, context));
     }
     // A job that beats costs no write. Of one that does not, a sample now and then is kept to compare with.
     let is_old = |at: Timestamp| now.duration_since(at) > stall_after / 4;
@@ -85,17 +81,11 @@ pub(super) fn still_active(
         || ahead(record, job, now) != record.ahead_at
         || record.absent_since.is_some();
     let is_written = is_sample || has_changed;
-    is_written.then(|| change(record, rewrite(record, job, now, context), Vec::new()))
+    is_written.then(|| change(record, rewrite(record, job, context), Vec::new()))
 }
 
 /// A job whose stall was reported shows a sign of life.
-fn recovered(
-    record: &Record,
-    job: &Job,
-    sign: Timestamp,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Change {
+fn recovered(record: &Record, job: &Job, sign: Timestamp, context: &RunContext<'_>) -> Change {
     let silence = Silence {
         since: record.sign_at,
         lasted_s: sign.duration_since(record.sign_at).as_secs(),
@@ -110,13 +100,13 @@ fn recovered(
     };
     let recovered = Notice {
         silence: Some(silence),
-        ..closing(&occurrence, record, seen(record, job, now), now, context)
+        ..closing(&occurrence, record, seen(record, job, context.now), context)
     };
     let next = Record {
         recoveries: record.recoveries.saturating_add(1),
         stall: None,
         heard: BTreeSet::new(),
-        ..rewrite(record, job, now, context)
+        ..rewrite(record, job, context)
     };
     change(record, next, vec![recovered])
 }

@@ -29,12 +29,8 @@ pub fn first_baseline(now: Timestamp, run: &str) -> Change {
 }
 
 /// The first listing was complete.
-pub fn began(
-    context: &RunContext<'_>,
-    now: Timestamp,
-    jobs: u64,
-    statuses: &StatusCounts,
-) -> Change {
+pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Change {
+    let now = context.now;
     let since = context.baseline.since;
     let notice = Notice {
         id: NoticeId::new(context.source, None, Kind::Began, &since.to_string()),

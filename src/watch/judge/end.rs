@@ -14,12 +14,8 @@ use crate::watch::notice::Notice;
 use crate::watch::record::{Phase, Predecessor, Record};
 
 /// Another job has taken the id of the recorded one. If that was active, its outcome was never seen.
-pub(super) fn replaced(
-    record: &Record,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Change {
+pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> Change {
+    let now = context.now;
     let was_active = record.phase == Phase::Active;
     let closes = !record.heard.is_empty();
     let is_reported = closes || was_active && context.policy.notify_on.contains(&Kind::Vanished);
@@ -31,7 +27,7 @@ pub(super) fn replaced(
         };
         Notice {
             job_seen_at: Some(record.recorded_at),
-            ..closing(&occurrence, record, record.job.clone(), now, context)
+            ..closing(&occurrence, record, record.job.clone(), context)
         }
     });
     let first = Record {
@@ -42,9 +38,8 @@ pub(super) fn replaced(
     let mut change = match job.end() {
         None => change(&first, written(&first, context), Vec::new()),
         Some(end) => {
-            let mut change = ended(&first, job, end, now, context);
-            let is_history = |at| !is_news(at, now, context);
-            if job.finished_at().is_some_and(is_history) {
+            let mut change = ended(&first, job, end, context);
+            if job.finished_at().is_some_and(|at| !is_news(at, context)) {
                 change.notices.clear();
             }
             change
@@ -68,13 +63,8 @@ fn predecessor(record: &Record, now: Timestamp) -> Predecessor {
 }
 
 /// A job that ended: `record` is what was known of it.
-pub(super) fn ended(
-    record: &Record,
-    job: &Job,
-    end: End,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Change {
+pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'_>) -> Change {
+    let now = context.now;
     let kind = match end {
         End::Completed => Kind::Completed,
         End::Failed => Kind::Failed,
@@ -97,7 +87,7 @@ pub(super) fn ended(
         episode,
         happened_at,
     };
-    let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), now, context));
+    let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), context));
     let next = Record {
         phase: Phase::Ended,
         expires: Some(forgotten(last.completed_at.unwrap_or(now))),
@@ -117,20 +107,20 @@ pub(super) fn after_an_end(
     record: &Record,
     job: &Job,
     end: Option<End>,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Option<Change> {
+    let now = context.now;
     let is_final = record.job.end() != Some(End::Unknown);
     match end {
         Some(end @ (End::Completed | End::Failed | End::Canceled)) if !is_final => {
-            Some(ended(record, job, end, now, context))
+            Some(ended(record, job, end, context))
         }
         None if !is_final && now > record.recorded_at => {
             let next = Record {
                 phase: Phase::Active,
                 sign_at: now,
                 expires: None,
-                ..rewrite(record, job, now, context)
+                ..rewrite(record, job, context)
             };
             Some(change(record, next, Vec::new()))
         }

@@ -23,7 +23,6 @@ pub(super) fn closing(
     occurrence: &Occurrence,
     record: &Record,
     job: Job,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Notice {
     let closes = !record.heard.is_empty();
@@ -31,7 +30,7 @@ pub(super) fn closing(
     Notice {
         incident: closes.then_some(Incident::Resolved),
         topics: context.topics.closing(severity, &record.heard),
-        ..notice(occurrence, record, job, now, context)
+        ..notice(occurrence, record, job, context)
     }
 }
 
@@ -40,7 +39,6 @@ pub(super) fn notice(
     occurrence: &Occurrence,
     record: &Record,
     job: Job,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Notice {
     let Occurrence {
@@ -53,10 +51,10 @@ pub(super) fn notice(
         kind: *kind,
         source: context.source.clone(),
         happened_at: *happened_at,
-        recorded_at: now,
+        recorded_at: context.now,
         thread: Some(thread(context.source, &job.id, record.key)),
         job: Some(job),
-        job_seen_at: Some(now),
+        job_seen_at: Some(context.now),
         incident: None,
         topics: BTreeSet::new(),
         silence: None,

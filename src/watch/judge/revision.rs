@@ -10,12 +10,8 @@ use crate::watch::record::{Item, RETENTION, Record};
 use crate::watch::status::Status;
 
 /// The record with what is seen now, without letting a fact go back.
-pub(super) fn rewrite(
-    record: &Record,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Record {
+pub(super) fn rewrite(record: &Record, job: &Job, context: &RunContext<'_>) -> Record {
+    let now = context.now;
     Record {
         job: Job {
             status: last_known_status(record, job).clone(),

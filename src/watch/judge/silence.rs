@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::notices::{Occurrence, notice};
 use super::revision::{change, rewrite, seen};
-use super::{BETWEEN_LOOKS, Change, Incarnation, Policy, RunContext, incarnation};
+use super::{BETWEEN_LOOKS, Change, Incarnation, RunContext, incarnation};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{has_processed, sign_of_life};
@@ -31,11 +31,10 @@ enum Due {
 pub fn judge_silence(
     record: &Record,
     job: &Job,
-    now: Timestamp,
     context: &RunContext<'_>,
     queue: Option<&Queue>,
 ) -> Option<Change> {
-    let policy = context.policy;
+    let (now, policy) = (context.now, context.policy);
     let is_same = incarnation(record, job, now) == Incarnation::Same;
     if record.phase != Phase::Active || !is_same || job.end().is_some() || job.is_unclear() {
         return None;
@@ -50,7 +49,7 @@ pub fn judge_silence(
     if lasted <= allowed || !policy.notify_on.contains(&Kind::Stalled) || may_wait() {
         return None;
     }
-    let reminder = match due(record, job, now, policy)? {
+    let reminder = match due(record, job, context)? {
         Due::Stall => None,
         Due::Reminder(number) => Some(number),
     };
@@ -61,31 +60,26 @@ pub fn judge_silence(
         waiting: queue.map(|queue| queue.behind(&job.id)),
         reminder,
     };
-    Some(silent(record, job, silence, now, context))
+    Some(silent(record, job, silence, context))
 }
 
 /// What is to be reported of a silence now, if anything.
-fn due(record: &Record, job: &Job, now: Timestamp, policy: &Policy) -> Option<Due> {
+fn due(record: &Record, job: &Job, context: &RunContext<'_>) -> Option<Due> {
     let Some(stall) = record.stall else {
         // Its heartbeats may be rare: only a later look can tell that its count stands still.
-        let is_first = now.duration_since(record.first_seen_at) < BETWEEN_LOOKS;
+        let is_first = context.now.duration_since(record.first_seen_at) < BETWEEN_LOOKS;
         return (!(has_processed(job) && is_first)).then_some(Due::Stall);
     };
-    let first = policy.remind_after?;
+    let first = context.policy.remind_after?;
     let doubled = first.saturating_mul(2i32.saturating_pow(stall.reminders));
     let interval = doubled.min(REMIND_AT_LEAST_EVERY.max(first));
-    let is_due = now.duration_since(stall.reminded_at) >= interval;
+    let is_due = context.now.duration_since(stall.reminded_at) >= interval;
     is_due.then(|| Due::Reminder(stall.reminders.saturating_add(1)))
 }
 
-fn silent(
-    record: &Record,
-    job: &Job,
-    silence: Silence,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Change {
-    let mut next = rewrite(record, job, now, context);
+fn silent(record: &Record, job: &Job, silence: Silence, context: &RunContext<'_>) -> Change {
+    let now = context.now;
+    let mut next = rewrite(record, job, context);
     let occurrence = match silence.reminder {
         None => {
             next.episode = next.episode.saturating_add(1);
@@ -112,7 +106,7 @@ fn silent(
         silence: Some(silence),
         incident: Some(Incident::Open),
         topics: BTreeSet::from([own]),
-        ..notice(&occurrence, &next, seen(record, job, now), now, context)
+        ..notice(&occurrence, &next, seen(record, job, now), context)
     };
     change(record, next, vec![notice])
 }
