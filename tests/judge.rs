@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use fraud_job_watch::watch::judge::{
     Expected, RunContext, began, first_baseline, judge, judge_absence, judge_silence,
 };
-use fraud_job_watch::watch::queue::Ends;
+use fraud_job_watch::watch::queue::LatestEnds;
 use fraud_job_watch::watch::{
     Baseline, Change, Item, Job, Kind, ListedJob, Notice, Phase, Policy, Queue, Record, Source,
     Status, StatusCounts, TopicArn, Topics,
@@ -35,7 +35,7 @@ pub(crate) fn job(status: &str, heartbeat: &str, count: u64) -> Job {
         status: Some(status.to_owned()),
         ..ListedJob::default()
     };
-    let mut job = Job::read(listed).unwrap();
+    let mut job = Job::from_listed(listed).unwrap();
     job.started_at = Some(at("08:00"));
     job.heartbeat_at = Some(at(heartbeat));
     job.processed_records = Some(count);
@@ -86,7 +86,7 @@ impl Story {
             },
             baseline: Baseline {
                 rev: 2,
-                by: "run".to_owned(),
+                written_by: "run".to_owned(),
                 since: at("07:00"),
                 began_at: Some(at("07:01")),
             },
@@ -126,7 +126,7 @@ impl Story {
         let Item::Job(next) = change.item else {
             panic!("not a job")
         };
-        assert_eq!(next.by, self.run);
+        assert_eq!(next.written_by, self.run);
         self.record = Some(*next);
         told.extend(change.notices);
     }
@@ -140,7 +140,7 @@ impl Story {
         let record = self.record.as_ref();
         let (seen, stall_after) = ([(job, record)].into_iter(), self.policy.stall_after);
         let records = record.into_iter().map(|record| (record, true));
-        let queue = Queue::new(seen, records, Ends::default(), now, stall_after);
+        let queue = Queue::new(seen, records, LatestEnds::default(), now, stall_after);
         let silence = |record| judge_silence(record, job, &self.context(now), Some(&queue));
         let change = record.and_then(silence);
         self.take(change, &mut told);
@@ -230,7 +230,7 @@ fn stands(record: &Record) -> String {
     let mut line = format!(
         "{:?}, sign {}, {} episodes, {} recoveries",
         record.phase,
-        time(record.sign_at),
+        time(record.last_sign_at),
         record.episode,
         record.recoveries
     );
@@ -244,10 +244,10 @@ fn stands(record: &Record) -> String {
     if let Some(since) = record.absent_since {
         line += &format!(", absent since {}", time(since));
     }
-    if !record.heard.is_empty() {
-        line += &format!(", heard by {}", names(&record.heard));
+    if !record.notified_topics.is_empty() {
+        line += &format!(", heard by {}", names(&record.notified_topics));
     }
-    if let Some(ahead) = record.ahead_at {
+    if let Some(ahead) = record.skewed_heartbeat_at {
         line += &format!(", ahead to {}", time(ahead));
     }
     if let Some(expires) = record.expires {
@@ -354,7 +354,7 @@ fn what_closes_goes_to_each_topic_that_heard_and_is_still_configured() {
         names(&story.sees("10:05", &runs("08:04", 1))[0].topics),
         "urgent"
     );
-    assert_eq!(names(&story.record().heard), "main and urgent");
+    assert_eq!(names(&story.record().notified_topics), "main and urgent");
     let mut other = Story {
         record: story.record.clone(),
         ..Story::new()

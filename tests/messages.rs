@@ -49,7 +49,7 @@ pub(crate) fn notice(kind: Kind) -> Notice {
     let source: Source = "arn:aws:frauddetector:us-east-2:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let job = listed_as(kind).map(|listed| Job::read(listed).unwrap());
+    let job = listed_as(kind).map(|listed| Job::from_listed(listed).unwrap());
     let silent = [Kind::Stalled, Kind::Reminder, Kind::Recovered].contains(&kind);
     let key = job.as_ref().map(|job| (&job.id, at(START)));
     let thread = key.map(|(id, key)| thread(&source, id, key));
@@ -285,8 +285,8 @@ fn notice_of(id: &str, kind: Kind) -> Notice {
 /// In the first lines of the email and in the text message.
 #[test]
 fn a_late_notice_says_so_and_what_has_become_of_its_job() {
-    let job = Job::read(listed()).unwrap();
-    let ended = notice(Kind::Completed).job.unwrap().to_recognise();
+    let job = Job::from_listed(listed()).unwrap();
+    let ended = notice(Kind::Completed).job.unwrap().identity_only();
     let alive = Job {
         heartbeat_at: Some(at("2026-03-02T14:00:00Z")),
         ..job.clone()
@@ -299,7 +299,7 @@ fn a_late_notice_says_so_and_what_has_become_of_its_job() {
         status: Status::CancelInProgress,
         ..job.clone()
     };
-    let unknown = notice(Kind::Ended).job.unwrap().to_recognise();
+    let unknown = notice(Kind::Ended).job.unwrap().identity_only();
     let (same, other) = (JobNow::Same, JobNow::Another(&another));
     let cases = [
         (notice(Kind::Stalled), None),
@@ -331,7 +331,7 @@ fn a_late_notice_says_so_and_what_has_become_of_its_job() {
 #[test]
 fn an_event_is_the_same_however_late_it_is_rendered() {
     let notice = notice(Kind::Stalled);
-    let ended = Job::read(listed()).unwrap().to_recognise();
+    let ended = Job::from_listed(listed()).unwrap().identity_only();
     let late = late(&notice, Some(JobNow::Same(&ended)));
     assert_eq!(late.form("default"), message(&notice).form("default"));
 }
@@ -582,7 +582,7 @@ fn digests_are_split_by_size_alone_and_leave_none_out() {
                     ..listed()
                 };
                 notice.job.as_mut().unwrap().failure_reason =
-                    Job::read(failed).unwrap().failure_reason;
+                    Job::from_listed(failed).unwrap().failure_reason;
                 notice
             })
             .collect();
@@ -713,7 +713,7 @@ fn the_same_id_for_the_same_thing_and_another_for_any_other() {
 #[test]
 fn a_huge_reason_is_cut_on_a_character_and_its_size_is_said() {
     let reason = "ü".repeat(100_000);
-    let job = Job::read(ListedJob {
+    let job = Job::from_listed(ListedJob {
         failure_reason: Some(reason),
         ..listed()
     })
@@ -883,7 +883,7 @@ proptest! {
             total_records_count: total,
             ..listed()
         };
-        let job = Job::read(listed).unwrap();
+        let job = Job::from_listed(listed).unwrap();
         let sample = notice(kind);
         let job = sample.job.as_ref().map(|_| job);
         let notice = Notice { job: job.clone(), incident, ..sample };

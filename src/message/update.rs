@@ -119,7 +119,7 @@ fn since<'a>(notice: &'a Notice, job_now: Option<JobNow<'a>>) -> Option<Since<'a
             let stages = (then.status.stage(), now.status.stage());
             let moved = now.heartbeat_at > then.heartbeat_at
                 || now.processed_records > then.processed_records
-                || stages == (Some(Stage::Waits), Some(Stage::Runs));
+                || stages == (Some(Stage::Waiting), Some(Stage::Running));
             moved.then_some(Since::Alive)
         }
         None => None,

@@ -46,7 +46,7 @@ impl<W: World> Run<'_, W> {
     }
 
     fn read(&mut self, listed: ListedJob) -> Option<Job> {
-        match Job::read(listed) {
+        match Job::from_listed(listed) {
             Ok(job) => Some(job.plausible_at(self.world.now())),
             Err(unreadable) => {
                 self.outcome.answer.unreadable += 1;

@@ -27,10 +27,10 @@ pub use baseline::{began, first_baseline};
 pub use silence::judge_silence;
 
 /// A finished job without a record is history once it ended this long ago.
-const NEWS: SignedDuration = SignedDuration::from_hours(30 * 24);
+const HISTORY_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Two looks are two only if they are this far apart.
-const BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(1);
+const MIN_TIME_BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(1);
 
 /// Starts that differ by less are of the same job.
 const SAME_START: SignedDuration = SignedDuration::from_mins(1);
@@ -88,13 +88,13 @@ pub struct Change {
 
 /// Whether what ended then is not history.
 pub(super) fn is_news(finished_at: Timestamp, context: &RunContext<'_>) -> bool {
-    finished_at > context.baseline.since && context.now.duration_since(finished_at) < NEWS
+    finished_at > context.baseline.since && context.now.duration_since(finished_at) < HISTORY_AFTER
 }
 
 /// Judges a job that is seen.
 pub fn judge(record: Option<&Record>, job: &Job, context: &RunContext<'_>) -> Option<Change> {
     if job.is_unclear() {
-        return record.and_then(|record| absence::is_there(record, context));
+        return record.and_then(|record| absence::clear_absence(record, context));
     }
     let now = context.now;
     let Some(record) = record.filter(|record| !record.has_expired(now)) else {

@@ -141,21 +141,16 @@ impl TryFrom<String> for NoticeId {
 }
 
 impl NoticeId {
-    /// SHA-256, in hexadecimal, of source, job id, the job's key, kind and episode. They are hashed as a JSON array, so
+    /// SHA-256, in hexadecimal, of source, job id, the job's key, kind, and which one of them it is. They are hashed as a JSON array, so
     /// that no two different lists read the same.
-    pub fn new(
-        source: &Source,
-        job: Option<(&JobId, Timestamp)>,
-        kind: Kind,
-        episode: &str,
-    ) -> Self {
+    pub fn new(source: &Source, job: Option<(&JobId, Timestamp)>, kind: Kind, which: &str) -> Self {
         let (id, key) = job.unzip();
         Self(hash(&json!([
             source.to_string(),
             id.map(JobId::as_str),
             key.map(|at| at.to_string()),
             kind.as_str(),
-            episode
+            which
         ])))
     }
 

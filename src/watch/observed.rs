@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::job::{Job, JobId};
 use super::judge::{Change, RunContext, is_news, judge, judge_absence, judge_silence};
 use super::life::sign_of_life;
-use super::queue::{Ends, Queue};
+use super::queue::{LatestEnds, Queue};
 use super::record::{Phase, Record};
 use super::status_counts::StatusCounts;
 
@@ -71,9 +71,9 @@ pub struct Observed {
     /// How many jobs were listed with each status.
     pub statuses: StatusCounts,
     /// All that was seen but for history: few.
-    seen: BTreeSet<JobId>,
+    seen_ids: BTreeSet<JobId>,
     active: BTreeMap<JobId, Sighting>,
-    ends: Ends,
+    ends: LatestEnds,
 }
 
 impl Observed {
@@ -98,7 +98,7 @@ impl Observed {
             at: context.now,
         };
         let job = &sighting.job;
-        self.seen.insert(job.id.clone());
+        self.seen_ids.insert(job.id.clone());
         if end.is_none() && !job.is_unclear() {
             self.active.insert(job.id.clone(), sighting.clone());
         }
@@ -107,8 +107,9 @@ impl Observed {
 
     /// The jobs that are recorded as active and were not seen.
     pub fn missed(&self, records: &BTreeMap<JobId, Record>) -> Vec<JobId> {
-        let is_missed =
-            |record: &&Record| record.phase == Phase::Active && !self.seen.contains(&record.job.id);
+        let is_missed = |record: &&Record| {
+            record.phase == Phase::Active && !self.seen_ids.contains(&record.job.id)
+        };
         let missed = records.values().filter(is_missed);
         missed.map(|record| record.job.id.clone()).collect()
     }

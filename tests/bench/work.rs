@@ -77,7 +77,7 @@ fn topics() -> Topics {
 fn baseline() -> Baseline {
     Baseline {
         rev: 2,
-        by: RUN.to_owned(),
+        written_by: RUN.to_owned(),
         since: at("2026-03-01T12:00:00Z"),
         began_at: Some(at("2026-03-01T12:01:00Z")),
     }
@@ -109,7 +109,7 @@ fn member(id: &str, status: &str, beat: &str) -> Value {
 fn job(status: &str, beat: &str) -> Job {
     let listed: ListedJob =
         serde_json::from_value(member("history_00000001", status, beat)).unwrap();
-    Job::read(listed).unwrap()
+    Job::from_listed(listed).unwrap()
 }
 
 fn history() -> Job {

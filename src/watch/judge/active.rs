@@ -6,7 +6,10 @@ use jiff::Timestamp;
 
 use super::end::ended;
 use super::notices::{Occurrence, closing};
-use super::revision::{ahead, change, heartbeat, last_known_status, rewrite, seen, start, written};
+use super::revision::{
+    change, heartbeat, last_known_status, merged_view, next_revision, rewrite, skewed_heartbeat,
+    start,
+};
 use super::{Change, RunContext, is_news};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
@@ -18,7 +21,7 @@ use crate::watch::record::{Phase, Record};
 pub(super) fn first_sight(job: &Job, context: &RunContext<'_>) -> Option<Change> {
     let Some(end) = job.end() else {
         let record = new_record(job, context.now);
-        return Some(change(&record, written(&record, context), Vec::new()));
+        return Some(change(&record, next_revision(&record, context), Vec::new()));
     };
     let is_reported = match job.finished_at() {
         // History, by far the most: nothing is made for it.
@@ -35,26 +38,26 @@ pub(super) fn first_sight(job: &Job, context: &RunContext<'_>) -> Option<Change>
 
 /// The record of a job at its first sight, which is not stored yet.
 pub(super) fn new_record(job: &Job, now: Timestamp) -> Record {
-    let ahead_at = job.heartbeat_at.filter(|at| is_ahead(*at, now));
+    let skewed_heartbeat_at = job.heartbeat_at.filter(|at| is_ahead(*at, now));
     Record {
         rev: 0,
-        by: String::new(),
+        written_by: String::new(),
         phase: Phase::Active,
         job: Job {
-            heartbeat_at: job.heartbeat_at.filter(|_| ahead_at.is_none()),
+            heartbeat_at: job.heartbeat_at.filter(|_| skewed_heartbeat_at.is_none()),
             completed_at: None,
             ..job.clone()
         },
         key: job.started_at.unwrap_or(now),
         first_seen_at: now,
         recorded_at: now,
-        sign_at: first_sign(job, now),
-        ahead_at,
+        last_sign_at: first_sign(job, now),
+        skewed_heartbeat_at,
         recoveries: 0,
         episode: 0,
         stall: None,
         absent_since: None,
-        heard: BTreeSet::new(),
+        notified_topics: BTreeSet::new(),
         predecessor: None,
         expires: None,
     }
@@ -74,11 +77,12 @@ pub(super) fn still_active(record: &Record, job: &Job, context: &RunContext<'_>)
     }
     // A job that beats costs no write. Of one that does not, a sample now and then is kept to compare with.
     let is_old = |at: Timestamp| now.duration_since(at) > stall_after / 4;
-    let is_sample = sign.is_some() && is_old(record.sign_at) && signs.heartbeat.is_none_or(is_old);
+    let is_sample =
+        sign.is_some() && is_old(record.last_sign_at) && signs.heartbeat.is_none_or(is_old);
     let has_changed = heartbeat(record, job, now).is_some() != record.job.heartbeat_at.is_some()
         || *last_known_status(record, job) != record.job.status
         || start(record, job) != record.job.started_at
-        || ahead(record, job, now) != record.ahead_at
+        || skewed_heartbeat(record, job, now) != record.skewed_heartbeat_at
         || record.absent_since.is_some();
     let is_written = is_sample || has_changed;
     is_written.then(|| change(record, rewrite(record, job, context), Vec::new()))
@@ -87,25 +91,30 @@ pub(super) fn still_active(record: &Record, job: &Job, context: &RunContext<'_>)
 /// A job whose stall was reported shows a sign of life.
 fn recovered(record: &Record, job: &Job, sign: Timestamp, context: &RunContext<'_>) -> Change {
     let silence = Silence {
-        since: record.sign_at,
-        lasted_s: sign.duration_since(record.sign_at).as_secs(),
+        since: record.last_sign_at,
+        lasted_s: sign.duration_since(record.last_sign_at).as_secs(),
         allowed_s: record.stall_threshold(context.policy.stall_after).as_secs(),
         waiting: None,
         reminder: None,
     };
     let occurrence = Occurrence {
         kind: Kind::Recovered,
-        episode: record.episode.to_string(),
+        which: record.episode.to_string(),
         happened_at: sign,
     };
     let recovered = Notice {
         silence: Some(silence),
-        ..closing(&occurrence, record, seen(record, job, context.now), context)
+        ..closing(
+            &occurrence,
+            record,
+            merged_view(record, job, context.now),
+            context,
+        )
     };
     let next = Record {
         recoveries: record.recoveries.saturating_add(1),
         stall: None,
-        heard: BTreeSet::new(),
+        notified_topics: BTreeSet::new(),
         ..rewrite(record, job, context)
     };
     change(record, next, vec![recovered])

@@ -17,7 +17,7 @@ pub fn first_baseline(now: Timestamp, run: &str) -> Change {
         .unwrap_or(now);
     let baseline = Baseline {
         rev: 1,
-        by: run.to_owned(),
+        written_by: run.to_owned(),
         since,
         began_at: None,
     };
@@ -56,7 +56,7 @@ pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Ch
     };
     let baseline = Baseline {
         rev: context.baseline.rev.saturating_add(1),
-        by: context.run.to_owned(),
+        written_by: context.run.to_owned(),
         since,
         began_at: Some(now),
     };

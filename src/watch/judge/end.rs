@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::active::new_record;
 use super::notices::{Occurrence, closing};
-use super::revision::{change, forgotten, rewrite, written};
-use super::{Change, NEWS, RunContext, is_news};
+use super::revision::{change, forgotten, next_revision, rewrite};
+use super::{Change, HISTORY_AFTER, RunContext, is_news};
 use crate::watch::job::{End, Job};
 use crate::watch::kind::Kind;
 use crate::watch::notice::Notice;
@@ -17,12 +17,12 @@ use crate::watch::record::{Phase, Predecessor, Record};
 pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> Change {
     let now = context.now;
     let was_active = record.phase == Phase::Active;
-    let closes = !record.heard.is_empty();
+    let closes = !record.notified_topics.is_empty();
     let is_reported = closes || was_active && context.policy.notify_on.contains(&Kind::Vanished);
     let vanished = is_reported.then(|| {
         let occurrence = Occurrence {
             kind: Kind::Vanished,
-            episode: record.episode.saturating_add(1).to_string(),
+            which: record.episode.saturating_add(1).to_string(),
             happened_at: now,
         };
         Notice {
@@ -36,7 +36,7 @@ pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> 
         ..new_record(job, now)
     };
     let mut change = match job.end() {
-        None => change(&first, written(&first, context), Vec::new()),
+        None => change(&first, next_revision(&first, context), Vec::new()),
         Some(end) => {
             let mut change = ended(&first, job, end, context);
             if job.finished_at().is_some_and(|at| !is_news(at, context)) {
@@ -71,33 +71,33 @@ pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'
         End::Canceled => Kind::Canceled,
         End::Unknown => Kind::Ended,
     };
-    let last = job.clone().or(&record.job);
-    let closes = !record.heard.is_empty();
+    let last = job.clone().fill_missing_from(&record.job);
+    let closes = !record.notified_topics.is_empty();
     // A job may go on after an end that is not known here, and be shown with that end again, or with a later one.
     let earlier = record.job.completed_at.filter(|_| end == End::Unknown);
     let is_repeated = earlier.is_some_and(|earlier| last.completed_at <= Some(earlier));
     let is_reported = closes || context.policy.notify_on.contains(&kind) && !is_repeated;
     let happened_at = last.finished_at().unwrap_or(now);
-    let episode = match earlier {
+    let which = match earlier {
         Some(_) => format!("{}, {happened_at}", record.episode),
         None => String::new(),
     };
     let occurrence = Occurrence {
         kind,
-        episode,
+        which,
         happened_at,
     };
     let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), context));
     let next = Record {
         phase: Phase::Ended,
         expires: Some(forgotten(last.completed_at.unwrap_or(now))),
-        job: last.to_recognise(),
+        job: last.identity_only(),
         recorded_at: now,
-        ahead_at: None,
+        skewed_heartbeat_at: None,
         stall: None,
         absent_since: None,
-        heard: BTreeSet::new(),
-        ..written(record, context)
+        notified_topics: BTreeSet::new(),
+        ..next_revision(record, context)
     };
     change(record, next, notice.into_iter().collect())
 }
@@ -118,7 +118,7 @@ pub(super) fn after_an_end(
         None if !is_final && now > record.recorded_at => {
             let next = Record {
                 phase: Phase::Active,
-                sign_at: now,
+                last_sign_at: now,
                 expires: None,
                 ..rewrite(record, job, context)
             };
@@ -127,11 +127,11 @@ pub(super) fn after_an_end(
         // Without a time of its end it would be news again when its record is forgotten.
         Some(_)
             if job.finished_at().is_none()
-                && record.expires < Some(forgotten(now) - NEWS.as_secs()) =>
+                && record.expires < Some(forgotten(now) - HISTORY_AFTER.as_secs()) =>
         {
             let next = Record {
                 expires: Some(forgotten(now)),
-                ..written(record, context)
+                ..next_revision(record, context)
             };
             Some(change(record, next, Vec::new()))
         }

@@ -14,7 +14,7 @@ use crate::watch::record::Record;
 pub(super) struct Occurrence {
     pub(super) kind: Kind,
     /// Which one it is, of its kind and job.
-    pub(super) episode: String,
+    pub(super) which: String,
     pub(super) happened_at: Timestamp,
 }
 
@@ -25,11 +25,11 @@ pub(super) fn closing(
     job: Job,
     context: &RunContext<'_>,
 ) -> Notice {
-    let closes = !record.heard.is_empty();
+    let closes = !record.notified_topics.is_empty();
     let severity = occurrence.kind.severity();
     Notice {
         incident: closes.then_some(Incident::Resolved),
-        topics: context.topics.closing(severity, &record.heard),
+        topics: context.topics.closing(severity, &record.notified_topics),
         ..notice(occurrence, record, job, context)
     }
 }
@@ -43,11 +43,11 @@ pub(super) fn notice(
 ) -> Notice {
     let Occurrence {
         kind,
-        episode,
+        which,
         happened_at,
     } = occurrence;
     Notice {
-        id: NoticeId::new(context.source, Some((&job.id, record.key)), *kind, episode),
+        id: NoticeId::new(context.source, Some((&job.id, record.key)), *kind, which),
         kind: *kind,
         source: context.source.clone(),
         happened_at: *happened_at,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::notices::{Occurrence, notice};
-use super::revision::{change, rewrite, seen};
-use super::{BETWEEN_LOOKS, Change, Incarnation, RunContext, incarnation};
+use super::revision::{change, merged_view, rewrite};
+use super::{Change, Incarnation, MIN_TIME_BETWEEN_LOOKS, RunContext, incarnation};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{has_processed, sign_of_life};
@@ -16,7 +16,7 @@ use crate::watch::record::{Phase, Record, Stall};
 use crate::watch::status::Stage;
 
 /// The longest interval between reminders, unless REMIND_AFTER is longer.
-const REMIND_AT_LEAST_EVERY: SignedDuration = SignedDuration::from_hours(24);
+const MAX_REMINDER_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a silence is reported as.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ pub fn judge_silence(
     let allowed = record.stall_threshold(policy.stall_after);
     let lasted = now.duration_since(since);
     let may_wait = || {
-        let has_not_begun = record.stage(job) == Some(Stage::Waits);
+        let has_not_begun = record.stage(job) == Some(Stage::Waiting);
         has_not_begun && queue.is_none_or(|queue| queue.waits(&job.id))
     };
     if lasted <= allowed || !policy.notify_on.contains(&Kind::Stalled) || may_wait() {
@@ -60,24 +60,24 @@ pub fn judge_silence(
         waiting: queue.map(|queue| queue.behind(&job.id)),
         reminder,
     };
-    Some(silent(record, job, silence, context))
+    Some(report_stall(record, job, silence, context))
 }
 
 /// What is to be reported of a silence now, if anything.
 fn due(record: &Record, job: &Job, context: &RunContext<'_>) -> Option<Due> {
     let Some(stall) = record.stall else {
         // Its heartbeats may be rare: only a later look can tell that its count stands still.
-        let is_first = context.now.duration_since(record.first_seen_at) < BETWEEN_LOOKS;
+        let is_first = context.now.duration_since(record.first_seen_at) < MIN_TIME_BETWEEN_LOOKS;
         return (!(has_processed(job) && is_first)).then_some(Due::Stall);
     };
     let first = context.policy.remind_after?;
     let doubled = first.saturating_mul(2i32.saturating_pow(stall.reminders));
-    let interval = doubled.min(REMIND_AT_LEAST_EVERY.max(first));
+    let interval = doubled.min(MAX_REMINDER_INTERVAL.max(first));
     let is_due = context.now.duration_since(stall.reminded_at) >= interval;
     is_due.then(|| Due::Reminder(stall.reminders.saturating_add(1)))
 }
 
-fn silent(record: &Record, job: &Job, silence: Silence, context: &RunContext<'_>) -> Change {
+fn report_stall(record: &Record, job: &Job, silence: Silence, context: &RunContext<'_>) -> Change {
     let now = context.now;
     let mut next = rewrite(record, job, context);
     let occurrence = match silence.reminder {
@@ -86,13 +86,13 @@ fn silent(record: &Record, job: &Job, silence: Silence, context: &RunContext<'_>
             let allowed = record.stall_threshold(context.policy.stall_after);
             Occurrence {
                 kind: Kind::Stalled,
-                episode: next.episode.to_string(),
+                which: next.episode.to_string(),
                 happened_at: silence.since.saturating_add(allowed).unwrap_or(now),
             }
         }
         Some(number) => Occurrence {
             kind: Kind::Reminder,
-            episode: format!("{}#{number}", next.episode),
+            which: format!("{}#{number}", next.episode),
             happened_at: now,
         },
     };
@@ -101,12 +101,12 @@ fn silent(record: &Record, job: &Job, silence: Silence, context: &RunContext<'_>
         reminded_at: now,
     });
     let own = context.topics.own(occurrence.kind.severity()).clone();
-    next.heard.insert(own.clone());
+    next.notified_topics.insert(own.clone());
     let notice = Notice {
         silence: Some(silence),
         incident: Some(Incident::Open),
         topics: BTreeSet::from([own]),
-        ..notice(&occurrence, &next, seen(record, job, now), context)
+        ..notice(&occurrence, &next, merged_view(record, job, now), context)
     };
     change(record, next, vec![notice])
 }
