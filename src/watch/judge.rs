@@ -26,7 +26,7 @@ pub use absence::judge_absence;
 pub use baseline::{began, first_baseline};
 pub use silence::judge_silence;
 
-/// A finished job without a record is history once it ended this long ago.
+/// A finished job without a record is history if it ended before the watch began, or longer ago than this.
 const HISTORY_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Two looks are two only if they are this far apart.
@@ -86,9 +86,10 @@ pub struct Change {
     pub notices: Vec<Notice>,
 }
 
-/// Whether what ended then is not history.
-pub(super) fn is_news(finished_at: Timestamp, context: &RunContext<'_>) -> bool {
-    finished_at > context.baseline.since && context.now.duration_since(finished_at) < HISTORY_AFTER
+/// Whether what ended then is history, and not news.
+pub(super) fn is_history(finished_at: Timestamp, context: &RunContext<'_>) -> bool {
+    finished_at <= context.baseline.since
+        || context.now.duration_since(finished_at) >= HISTORY_AFTER
 }
 
 /// Judges a job that is seen.

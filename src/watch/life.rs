@@ -13,7 +13,7 @@ use super::status::Stage;
 /// How far clocks may differ.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// As often the threshold doubles at the most.
+/// The stall threshold doubles at most this many times.
 const DOUBLINGS: u32 = 2;
 
 /// What is new in a view.

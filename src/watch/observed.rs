@@ -7,7 +7,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::job::{Job, JobId};
-use super::judge::{Change, RunContext, is_news, judge, judge_absence, judge_silence};
+use super::judge::{Change, RunContext, is_history, judge, judge_absence, judge_silence};
 use super::life::sign_of_life;
 use super::queue::{LatestEnds, Queue};
 use super::record::{Phase, Record};
@@ -89,7 +89,7 @@ impl Observed {
             self.ends.add(end, job.completed_at);
         }
         // By far the most.
-        let is_old = |finished_at| !is_news(finished_at, context);
+        let is_old = |finished_at| is_history(finished_at, context);
         if !has_record && end.is_some() && job.finished_at().is_some_and(is_old) {
             return None;
         }

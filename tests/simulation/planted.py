@@ -167,7 +167,7 @@ ENDS = {
         (JOB, ".filter(|end| can_be(end) && Some(second(*end)) >= begun);", ".filter(|end| can_be(end));"),
     ],
     "what ended before is history": [
-        (JUDGE, "    finished_at > context.baseline.since && context", "    context"),
+        (JUDGE, "    finished_at <= context.baseline.since\n        || context", "    context"),
     ],
 }
 

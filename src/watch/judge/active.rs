@@ -10,7 +10,7 @@ use super::revision::{
     change, heartbeat, last_known_status, merged_view, next_revision, rewrite, skewed_heartbeat,
     start,
 };
-use super::{Change, RunContext, is_news};
+use super::{Change, RunContext, is_history};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{Signs, first_sign, is_ahead, stall_threshold};
@@ -25,7 +25,7 @@ pub(super) fn first_sight(job: &Job, context: &RunContext<'_>) -> Option<Change>
     };
     let is_reported = match job.finished_at() {
         // History, by far the most: nothing is made for it.
-        Some(at) if !is_news(at, context) => return None,
+        Some(at) if is_history(at, context) => return None,
         Some(_) => true,
         None => context.baseline.began_at.is_some(),
     };

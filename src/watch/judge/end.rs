@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::active::new_record;
 use super::notices::{Occurrence, closing};
 use super::revision::{change, forgotten, next_revision, rewrite};
-use super::{Change, HISTORY_AFTER, RunContext, is_news};
+use super::{Change, HISTORY_AFTER, RunContext, is_history};
 use crate::watch::job::{End, Job};
 use crate::watch::kind::Kind;
 use crate::watch::notice::Notice;
@@ -39,7 +39,7 @@ pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> 
         None => change(&first, next_revision(&first, context), Vec::new()),
         Some(end) => {
             let mut change = ended(&first, job, end, context);
-            if job.finished_at().is_some_and(|at| !is_news(at, context)) {
+            if job.finished_at().is_some_and(|at| is_history(at, context)) {
                 change.notices.clear();
             }
             change
