@@ -173,7 +173,7 @@ ENDS = {
 
 GONE = {
     "vanished needs two runs": [
-        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(jiff::Timestamp::UNIX_EPOCH)) {"),
     ],
     "a minute apart": [
         (ABSENCE, "Some(since) if context.now.duration_since(since) < MIN_TIME_BETWEEN_LOOKS => None,",
@@ -254,7 +254,7 @@ BEFORE = {
         # One look is enough, to call it stalled or gone.
         (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
         (SILENCE, "!(has_processed(job) && is_first)", "!(has_processed(job) && is_first && false)"),
-        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(jiff::Timestamp::UNIX_EPOCH)) {"),
         # It has not begun while its heartbeat is its start, and waits for those that started before it and are alive.
         (SILENCE, "let has_not_begun = record.stage(job) == Some(Stage::Waiting);",
          "let has_not_begun = record.stage(job) == Some(Stage::Waiting) && job.heartbeat_at == job.started_at;"),
