@@ -12,7 +12,7 @@ use fraud_job_watch::watch::job::End;
 use fraud_job_watch::watch::judge::Expected;
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Baseline, Change, Incident, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Predecessor,
+    Baseline, Change, IncidentState, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Predecessor,
     Record, Source, Stall, Status, TopicArn,
 };
 use jiff::Timestamp;
@@ -180,7 +180,7 @@ fn reminder() -> Notice {
     let key = at("2026-03-02T08:00:00Z");
     Notice {
         id: NoticeId::new(&source(), Some((&job.id, key)), Kind::Reminder, "2#1"),
-        incident: Some(Incident::Open),
+        incident: Some(IncidentState::Open),
         thread: Some(thread(&source(), &job.id, key)),
         topics: topics(),
         kind: Kind::Reminder,

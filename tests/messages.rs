@@ -12,7 +12,7 @@ use fraud_job_watch::message::{
 use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Incident, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Severity, Source,
+    IncidentState, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Severity, Source,
     Status, StatusCounts, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -57,8 +57,8 @@ pub(crate) fn notice(kind: Kind) -> Notice {
         id: NoticeId::new(&source, key, kind, "1"),
         kind,
         incident: match kind {
-            Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(Incident::Open),
-            Kind::Recovered => Some(Incident::Resolved),
+            Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(IncidentState::Open),
+            Kind::Recovered => Some(IncidentState::Resolved),
             _ => None,
         },
         thread: thread.filter(|_| kind != Kind::Test),
@@ -117,7 +117,7 @@ fn all() -> Vec<Notice> {
 /// The same, but it closes what was reported before.
 pub(crate) fn closing(notice: Notice) -> Notice {
     Notice {
-        incident: Some(Incident::Resolved),
+        incident: Some(IncidentState::Resolved),
         ..notice
     }
 }
@@ -864,7 +864,7 @@ proptest! {
         path in proptest::option::of(texts()),
         detector in proptest::option::of(texts()),
         kind in proptest::sample::select(Kind::ALL),
-        incident in proptest::sample::select(&[None, Some(Incident::Open), Some(Incident::Resolved)]),
+        incident in proptest::sample::select(&[None, Some(IncidentState::Open), Some(IncidentState::Resolved)]),
         processed in proptest::option::of(0..=i64::MAX),
         total in proptest::option::of(0..=i64::MAX),
     ) {

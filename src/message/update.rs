@@ -7,7 +7,7 @@ use super::text::{Text, at, in_words};
 use super::{JobNow, Outgoing};
 use crate::watch::job::End;
 use crate::watch::status::Stage;
-use crate::watch::{Incident, Job, Kind, Notice};
+use crate::watch::{IncidentState, Job, Kind, Notice};
 
 /// A run takes at most 15 minutes, so what has waited longer was not delivered by the run that recorded it.
 const ONE_RUN: SignedDuration = SignedDuration::from_mins(15);
@@ -114,7 +114,7 @@ fn since<'a>(notice: &'a Notice, job_now: Option<JobNow<'a>>) -> Option<Since<'a
         Some(End::Unknown) | None if has_ended => Some(Since::Ended(now)),
         Some(End::Unknown) => Some(Since::Alive),
         None if notice.kind == Kind::Vanished => Some(Since::Back),
-        None if notice.incident == Some(Incident::Open) => {
+        None if notice.incident == Some(IncidentState::Open) => {
             // That it is being canceled is no sign of life.
             let stages = (then.status.stage(), now.status.stage());
             let moved = now.heartbeat_at > then.heartbeat_at

@@ -22,7 +22,7 @@ pub use job::{Job, JobId, Unreadable};
 pub use judge::{Change, Policy};
 pub use kind::{Kind, Severity};
 pub use listed::ListedJob;
-pub use notice::{Incident, Notice, NoticeId, Source};
+pub use notice::{IncidentState, Notice, NoticeId, Source};
 pub use observed::{Observation, Observed, Sighting, detect_silences};
 pub use queue::Queue;
 pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};

@@ -215,7 +215,7 @@ CLOSING = {
          "match notified.clone().count() { 0 => [self.own(severity).clone()].into(), _ => notified.cloned().collect() }"),
     ],
     "it resolves the incident": [
-        (NOTICES, "incident: closes.then_some(Incident::Resolved),", "incident: closes.then_some(Incident::Open),"),
+        (NOTICES, "incident: closes.then_some(IncidentState::Resolved),", "incident: closes.then_some(IncidentState::Open),"),
     ],
     "a stall is told once": [
         (SILENCE, "    next.stall = Some(Stall {", "    next.stall = silence.reminder.map(|_| Stall {"),

@@ -7,7 +7,7 @@ use super::revision::{change, forgotten, merged_view, next_revision, rewrite};
 use super::{Change, MIN_TIME_BETWEEN_LOOKS, RunContext};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
-use crate::watch::notice::{Incident, Notice};
+use crate::watch::notice::{IncidentState, Notice};
 use crate::watch::record::{Phase, Record};
 
 /// Judges a job that is recorded as active, is not in a complete listing, and is not found by its id either. A list
@@ -56,7 +56,7 @@ fn vanished(record: &Record, context: &RunContext<'_>) -> Change {
         happened_at: now,
     };
     let vanished = is_reported.then(|| Notice {
-        incident: Some(Incident::Open),
+        incident: Some(IncidentState::Open),
         topics,
         job_seen_at: Some(record.recorded_at),
         ..notice(&occurrence, &next, record.job.clone(), context)

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::RunContext;
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
-use crate::watch::notice::{Incident, Notice, NoticeId, thread};
+use crate::watch::notice::{IncidentState, Notice, NoticeId, thread};
 use crate::watch::record::Record;
 
 /// What happened to a job.
@@ -28,7 +28,7 @@ pub(super) fn closing(
     let closes = !record.notified_topics.is_empty();
     let severity = occurrence.kind.severity();
     Notice {
-        incident: closes.then_some(Incident::Resolved),
+        incident: closes.then_some(IncidentState::Resolved),
         topics: context.topics.closing(severity, &record.notified_topics),
         ..notice(occurrence, record, job, context)
     }

@@ -10,7 +10,7 @@ use super::{Change, Incarnation, MIN_TIME_BETWEEN_LOOKS, RunContext, incarnation
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{has_processed, sign_of_life};
-use crate::watch::notice::{Incident, Notice, Silence};
+use crate::watch::notice::{IncidentState, Notice, Silence};
 use crate::watch::queue::Queue;
 use crate::watch::record::{Phase, Record, Stall};
 use crate::watch::status::Stage;
@@ -104,7 +104,7 @@ fn report_stall(record: &Record, job: &Job, silence: Silence, context: &RunConte
     next.notified_topics.insert(own.clone());
     let notice = Notice {
         silence: Some(silence),
-        incident: Some(Incident::Open),
+        incident: Some(IncidentState::Open),
         topics: BTreeSet::from([own]),
         ..notice(&occurrence, &next, merged_view(record, job, now), context)
     };
