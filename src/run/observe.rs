@@ -9,7 +9,6 @@ use super::list::{ListingEnd, PageOrEnd};
 use super::pace::Pace;
 use super::{Failure, Run};
 use crate::ports::{Listing, ListingError, Page, World};
-use crate::watch::judge::RunContext;
 use crate::watch::{Job, JobId, ListedJob, Observation, detect_silences};
 
 /// Questions by id that wait for their answers at once.
@@ -60,10 +59,7 @@ impl<W: World> Run<'_, W> {
     async fn observe(&mut self, job: Job, at: Timestamp) {
         self.wait_for_write_of(&job.id).await;
         let has_record = self.known.records.contains_key(&job.id);
-        let context = RunContext {
-            now: at,
-            ..self.context
-        };
+        let context = self.context.at(at);
         let sighting = self.observed.add(job, has_record, &context);
         let Some(sighting) = sighting else { return };
         if self.known.can_judge(&sighting.job.id) {
@@ -124,10 +120,7 @@ impl<W: World> Run<'_, W> {
 
     /// Records the silences of active jobs.
     pub(super) async fn detect_silences(&mut self) {
-        let context = RunContext {
-            now: self.world.now(),
-            ..self.context
-        };
+        let context = self.context.at(self.world.now());
         let silences = detect_silences(&self.observed, &self.known.records, &context);
         for (observation, change) in silences {
             self.record(observation, change).await;

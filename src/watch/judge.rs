@@ -66,6 +66,13 @@ pub struct RunContext<'a> {
     pub now: Timestamp,
 }
 
+impl RunContext<'_> {
+    /// The same, for what was observed at another time.
+    pub fn at(&self, now: Timestamp) -> Self {
+        Self { now, ..*self }
+    }
+}
+
 /// What the table must hold for a change to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {

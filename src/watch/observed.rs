@@ -48,10 +48,7 @@ impl Observation {
         let (Self::Seen(Sighting { at, .. })
         | Self::Silent(Sighting { at, .. }, _)
         | Self::Absent(_, at)) = self;
-        let context = &RunContext {
-            now: *at,
-            ..*context
-        };
+        let context = &context.at(*at);
         match (self, record) {
             (Self::Seen(Sighting { job, .. }), record) => judge(record, job, context),
             (Self::Silent(Sighting { job, .. }, queue), Some(record)) => {
