@@ -104,7 +104,7 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         source: input.source.clone(),
         happened_at: now,
         recorded_at: now,
-        job: Job::read(sample).ok(),
+        job: Job::from_listed(sample).ok(),
         job_seen_at: Some(now),
         incident: None,
         thread: None,

@@ -362,10 +362,10 @@ fn began_change() -> Change {
         },
         baseline: &baseline,
         run: "mine",
+        now: now(),
     };
     began(
         &context,
-        now(),
         0,
         &fraud_job_watch::watch::StatusCounts::default(),
     )
@@ -412,12 +412,12 @@ async fn a_transaction_that_met_another_looks_what_that_one_left() {
         answers(400, &canceled("TransactionConflict", None)),
         answers(200, &json!({"Item": stored_baseline(2, "other")})),
     ]);
-    let Recorded::Conflict(Some(Item::Watch(Baseline { by, .. }))) =
+    let Recorded::Conflict(Some(Item::Watch(Baseline { written_by, .. }))) =
         store.record(&began_change(), now()).await.unwrap()
     else {
         panic!("not lost")
     };
-    assert_eq!(by, "other");
+    assert_eq!(written_by, "other");
     assert_eq!(bodies(&http)[1]["ConsistentRead"], json!(true));
 }
 

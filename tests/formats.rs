@@ -12,7 +12,7 @@ use fraud_job_watch::watch::job::End;
 use fraud_job_watch::watch::judge::Expected;
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Baseline, Change, Incident, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Predecessor,
+    Baseline, Change, IncidentState, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Predecessor,
     Record, Source, Stall, Status, TopicArn,
 };
 use jiff::Timestamp;
@@ -50,7 +50,7 @@ fn golden(name: &str) -> Value {
 fn baseline() -> Baseline {
     Baseline {
         rev: 2,
-        by: "run-2".to_owned(),
+        written_by: "run-2".to_owned(),
         since: at("2026-03-02T07:59:00Z"),
         began_at: Some(at("2026-03-02T08:00:04.25Z")),
     }
@@ -103,14 +103,14 @@ fn bare_job(id: &str, status: Status) -> Job {
 fn whole() -> Record {
     Record {
         rev: 3,
-        by: "run-3".to_owned(),
+        written_by: "run-3".to_owned(),
         phase: Phase::Vanished,
         job: whole_job(),
         first_seen_at: at("2026-03-02T08:00:01Z"),
         recorded_at: at("2026-03-02T10:00:00Z"),
         key: at("2026-03-02T08:00:00Z"),
-        sign_at: at("2026-03-02T08:40:00Z"),
-        ahead_at: Some(at("2026-03-03T08:00:00Z")),
+        last_sign_at: at("2026-03-02T08:40:00Z"),
+        skewed_heartbeat_at: Some(at("2026-03-03T08:00:00Z")),
         recoveries: 1,
         episode: 2,
         stall: Some(Stall {
@@ -118,7 +118,7 @@ fn whole() -> Record {
             reminded_at: at("2026-03-02T10:41:00Z"),
         }),
         absent_since: Some(at("2026-03-02T10:50:00Z")),
-        heard: topics(),
+        notified_topics: topics(),
         predecessor: Some(Predecessor {
             end: End::Completed,
             ended_at: at("2026-03-02T07:59:30Z"),
@@ -131,19 +131,19 @@ fn whole() -> Record {
 fn active() -> Record {
     Record {
         rev: 1,
-        by: "run-1".to_owned(),
+        written_by: "run-1".to_owned(),
         phase: Phase::Active,
         job: bare_job("new", Status::Initializing),
         first_seen_at: at("2026-03-02T08:00:01Z"),
         recorded_at: at("2026-03-02T08:00:01Z"),
         key: at("2026-03-02T08:00:01Z"),
-        sign_at: at("2026-03-02T08:00:01Z"),
-        ahead_at: None,
+        last_sign_at: at("2026-03-02T08:00:01Z"),
+        skewed_heartbeat_at: None,
         recoveries: 0,
         episode: 0,
         stall: None,
         absent_since: None,
-        heard: BTreeSet::new(),
+        notified_topics: BTreeSet::new(),
         predecessor: None,
         expires: None,
     }
@@ -152,7 +152,7 @@ fn active() -> Record {
 fn ended() -> Record {
     Record {
         rev: 4,
-        by: "run-4".to_owned(),
+        written_by: "run-4".to_owned(),
         phase: Phase::Ended,
         job: Job {
             started_at: Some(at("2026-03-02T08:00:00Z")),
@@ -180,7 +180,7 @@ fn reminder() -> Notice {
     let key = at("2026-03-02T08:00:00Z");
     Notice {
         id: NoticeId::new(&source(), Some((&job.id, key)), Kind::Reminder, "2#1"),
-        incident: Some(Incident::Open),
+        incident: Some(IncidentState::Open),
         thread: Some(thread(&source(), &job.id, key)),
         topics: topics(),
         kind: Kind::Reminder,

@@ -11,7 +11,7 @@ fn read(change: impl Fn(&mut ListedJob)) -> Result<Job, Unreadable> {
         ..ListedJob::default()
     };
     change(&mut listed);
-    Job::read(listed)
+    Job::from_listed(listed)
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn what_a_view_lacks_is_taken_from_the_one_before_but_for_how_it_ended() {
         }
     };
     let (before, now) = (whole("before", "08:00", 1), whole("now", "09:00", 2));
-    assert_eq!(now.clone().or(&before), now);
+    assert_eq!(now.clone().fill_missing_from(&before), now);
     let bare = read(|listed| listed.status = Some("FAILED".to_owned())).unwrap();
     let right = Job {
         status: Status::Failed,
@@ -225,5 +225,5 @@ fn what_a_view_lacks_is_taken_from_the_one_before_but_for_how_it_ended() {
         failure_reason: None,
         ..before.clone()
     };
-    assert_eq!(bare.or(&before), right);
+    assert_eq!(bare.fill_missing_from(&before), right);
 }

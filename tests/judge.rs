@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use fraud_job_watch::watch::judge::{
     Expected, RunContext, began, first_baseline, judge, judge_absence, judge_silence,
 };
-use fraud_job_watch::watch::queue::Ends;
+use fraud_job_watch::watch::queue::LatestEnds;
 use fraud_job_watch::watch::{
     Baseline, Change, Item, Job, Kind, ListedJob, Notice, Phase, Policy, Queue, Record, Source,
     Status, StatusCounts, TopicArn, Topics,
@@ -35,7 +35,7 @@ pub(crate) fn job(status: &str, heartbeat: &str, count: u64) -> Job {
         status: Some(status.to_owned()),
         ..ListedJob::default()
     };
-    let mut job = Job::read(listed).unwrap();
+    let mut job = Job::from_listed(listed).unwrap();
     job.started_at = Some(at("08:00"));
     job.heartbeat_at = Some(at(heartbeat));
     job.processed_records = Some(count);
@@ -86,7 +86,7 @@ impl Story {
             },
             baseline: Baseline {
                 rev: 2,
-                by: "run".to_owned(),
+                written_by: "run".to_owned(),
                 since: at("07:00"),
                 began_at: Some(at("07:01")),
             },
@@ -102,13 +102,14 @@ impl Story {
         story
     }
 
-    pub(crate) fn context(&self) -> RunContext<'_> {
+    pub(crate) fn context(&self, now: Timestamp) -> RunContext<'_> {
         RunContext {
             source: &self.source,
             policy: &self.policy,
             topics: &self.topics,
             baseline: &self.baseline,
             run: &self.run,
+            now,
         }
     }
 
@@ -125,7 +126,7 @@ impl Story {
         let Item::Job(next) = change.item else {
             panic!("not a job")
         };
-        assert_eq!(next.by, self.run);
+        assert_eq!(next.written_by, self.run);
         self.record = Some(*next);
         told.extend(change.notices);
     }
@@ -134,13 +135,13 @@ impl Story {
     pub(crate) fn sees(&mut self, time: &str, job: &Job) -> Vec<Notice> {
         let (now, mut told) = (at(time), Vec::new());
         self.run = time.to_owned();
-        let change = judge(self.record.as_ref(), job, now, &self.context());
+        let change = judge(self.record.as_ref(), job, &self.context(now));
         self.take(change, &mut told);
         let record = self.record.as_ref();
         let (seen, stall_after) = ([(job, record)].into_iter(), self.policy.stall_after);
         let records = record.into_iter().map(|record| (record, true));
-        let queue = Queue::new(seen, records, Ends::default(), now, stall_after);
-        let silence = |record| judge_silence(record, job, now, &self.context(), Some(&queue));
+        let queue = Queue::new(seen, records, LatestEnds::default(), now, stall_after);
+        let silence = |record| judge_silence(record, job, &self.context(now), Some(&queue));
         let change = record.and_then(silence);
         self.take(change, &mut told);
         told
@@ -150,7 +151,7 @@ impl Story {
     pub(crate) fn misses(&mut self, time: &str) -> Vec<Notice> {
         let mut told = Vec::new();
         self.run = time.to_owned();
-        let change = judge_absence(self.record(), at(time), &self.context());
+        let change = judge_absence(self.record(), &self.context(at(time)));
         self.take(change, &mut told);
         told
     }
@@ -229,7 +230,7 @@ fn stands(record: &Record) -> String {
     let mut line = format!(
         "{:?}, sign {}, {} episodes, {} recoveries",
         record.phase,
-        time(record.sign_at),
+        time(record.last_sign_at),
         record.episode,
         record.recoveries
     );
@@ -243,10 +244,10 @@ fn stands(record: &Record) -> String {
     if let Some(since) = record.absent_since {
         line += &format!(", absent since {}", time(since));
     }
-    if !record.heard.is_empty() {
-        line += &format!(", heard by {}", names(&record.heard));
+    if !record.notified_topics.is_empty() {
+        line += &format!(", heard by {}", names(&record.notified_topics));
     }
-    if let Some(ahead) = record.ahead_at {
+    if let Some(ahead) = record.skewed_heartbeat_at {
         line += &format!(", ahead to {}", time(ahead));
     }
     if let Some(expires) = record.expires {
@@ -353,7 +354,7 @@ fn what_closes_goes_to_each_topic_that_heard_and_is_still_configured() {
         names(&story.sees("10:05", &runs("08:04", 1))[0].topics),
         "urgent"
     );
-    assert_eq!(names(&story.record().heard), "main and urgent");
+    assert_eq!(names(&story.record().notified_topics), "main and urgent");
     let mut other = Story {
         record: story.record.clone(),
         ..Story::new()
@@ -429,8 +430,7 @@ fn of_an_incomplete_listing_nobody_knows_how_many_wait() {
     let change = judge_silence(
         story.record(),
         &runs("08:04", 1),
-        at("09:05"),
-        &story.context(),
+        &story.context(at("09:05")),
         None,
     );
     let right = "stalled 09:04 to urgent, open, silent since 08:04 for 61 of 60";
@@ -457,8 +457,7 @@ fn a_record_that_expired_counts_as_absent() {
         judge(
             Some(&record),
             &ended("COMPLETE", "08:20"),
-            now,
-            &story.context(),
+            &story.context(now),
         )
     };
     assert_eq!(again(at("08:59:59")), None);
@@ -474,7 +473,7 @@ fn the_record_of_an_end_without_a_time_is_kept_as_long_as_it_is_listed() {
     story.sees("08:30", &timeless);
     assert!(stands(story.record()).ends_with("kept for 60 days from 08:30"));
     let day = |days: i64| at("08:30") + SignedDuration::from_hours(24 * days);
-    let again = |days| judge(Some(story.record()), &timeless, day(days), &story.context());
+    let again = |days| judge(Some(story.record()), &timeless, &story.context(day(days)));
     assert_eq!(again(30), None, "there is time");
     let Item::Job(kept) = again(31).unwrap().item else {
         panic!("not a job")
@@ -675,7 +674,7 @@ fn a_status_is_kept_until_a_view_has_one_that_says_more() {
 fn only_an_active_job_of_this_record_can_be_silent() {
     let story = Story::begun();
     let silent = |record: &Record, job: &Job| {
-        judge_silence(record, job, at("12:00"), &story.context(), None).is_some()
+        judge_silence(record, job, &story.context(at("12:00")), None).is_some()
     };
     let (active, seen) = (story.record(), runs("08:04", 1));
     assert!(silent(active, &seen));
@@ -714,7 +713,7 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
     for status in [Status::Complete, Status::Complete, Status::Failed] {
         statuses.add(&status);
     }
-    let change = began(&story.context(), at("08:01"), 9, &statuses);
+    let change = began(&story.context(at("08:01")), 9, &statuses);
     assert_eq!(
         (change.item.key().to_string(), change.item.rev()),
         ("watch".to_owned(), 2)
@@ -736,6 +735,6 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
         (&found.by_status, found.notify_on.len()),
         (statuses.by_status(), 7)
     );
-    let again = began(&story.context(), at("08:06"), 10, &statuses);
+    let again = began(&story.context(at("08:06")), 10, &statuses);
     assert_eq!(again.notices[0].id, change.notices[0].id, "judged again");
 }

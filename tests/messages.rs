@@ -12,7 +12,7 @@ use fraud_job_watch::message::{
 use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Incident, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Severity, Source,
+    IncidentState, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Severity, Source,
     Status, StatusCounts, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +49,7 @@ pub(crate) fn notice(kind: Kind) -> Notice {
     let source: Source = "arn:aws:frauddetector:us-east-2:123456789012:batch-prediction"
         .parse()
         .unwrap();
-    let job = listed_as(kind).map(|listed| Job::read(listed).unwrap());
+    let job = listed_as(kind).map(|listed| Job::from_listed(listed).unwrap());
     let silent = [Kind::Stalled, Kind::Reminder, Kind::Recovered].contains(&kind);
     let key = job.as_ref().map(|job| (&job.id, at(START)));
     let thread = key.map(|(id, key)| thread(&source, id, key));
@@ -57,8 +57,8 @@ pub(crate) fn notice(kind: Kind) -> Notice {
         id: NoticeId::new(&source, key, kind, "1"),
         kind,
         incident: match kind {
-            Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(Incident::Open),
-            Kind::Recovered => Some(Incident::Resolved),
+            Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(IncidentState::Open),
+            Kind::Recovered => Some(IncidentState::Resolved),
             _ => None,
         },
         thread: thread.filter(|_| kind != Kind::Test),
@@ -117,7 +117,7 @@ fn all() -> Vec<Notice> {
 /// The same, but it closes what was reported before.
 pub(crate) fn closing(notice: Notice) -> Notice {
     Notice {
-        incident: Some(Incident::Resolved),
+        incident: Some(IncidentState::Resolved),
         ..notice
     }
 }
@@ -292,8 +292,8 @@ fn notice_of(id: &str, kind: Kind) -> Notice {
 /// In the first lines of the email and in the text message.
 #[test]
 fn a_late_notice_says_so_and_what_has_become_of_its_job() {
-    let job = Job::read(listed()).unwrap();
-    let ended = notice(Kind::Completed).job.unwrap().to_recognise();
+    let job = Job::from_listed(listed()).unwrap();
+    let ended = notice(Kind::Completed).job.unwrap().identity_only();
     let alive = Job {
         heartbeat_at: Some(at("2026-03-02T14:00:00Z")),
         ..job.clone()
@@ -306,7 +306,7 @@ fn a_late_notice_says_so_and_what_has_become_of_its_job() {
         status: Status::CancelInProgress,
         ..job.clone()
     };
-    let unknown = notice(Kind::Ended).job.unwrap().to_recognise();
+    let unknown = notice(Kind::Ended).job.unwrap().identity_only();
     let (same, other) = (JobNow::Same, JobNow::Another(&another));
     let cases = [
         (notice(Kind::Stalled), None),
@@ -338,7 +338,7 @@ fn a_late_notice_says_so_and_what_has_become_of_its_job() {
 #[test]
 fn an_event_is_the_same_however_late_it_is_rendered() {
     let notice = notice(Kind::Stalled);
-    let ended = Job::read(listed()).unwrap().to_recognise();
+    let ended = Job::from_listed(listed()).unwrap().identity_only();
     let late = late(&notice, Some(JobNow::Same(&ended)));
     assert_eq!(late.form("default"), message(&notice).form("default"));
 }
@@ -589,7 +589,7 @@ fn digests_are_split_by_size_alone_and_leave_none_out() {
                     ..listed()
                 };
                 notice.job.as_mut().unwrap().failure_reason =
-                    Job::read(failed).unwrap().failure_reason;
+                    Job::from_listed(failed).unwrap().failure_reason;
                 notice
             })
             .collect();
@@ -635,12 +635,13 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
         topics: &topics,
         baseline: &baseline,
         run: "run",
+        now: at("2026-03-02T12:00:00Z"),
     };
     let mut statuses = StatusCounts::default();
     for n in 0..1_000 {
         statuses.add(&Status::from(format!("{n}{}", "\u{1}".repeat(1_000))));
     }
-    let began = began(&context, at("2026-03-02T12:00:00Z"), 1_000, &statuses).notices;
+    let began = began(&context, 1_000, &statuses).notices;
     let counts = &began[0].found.as_ref().unwrap().by_status;
     assert_eq!(counts.values().sum::<u64>(), 1_000, "none is left out");
     assert_harmless(&message(&began[0]));
@@ -718,7 +719,7 @@ fn the_same_id_for_the_same_thing_and_another_for_any_other() {
 #[test]
 fn a_huge_reason_is_cut_on_a_character_and_its_size_is_said() {
     let reason = "ü".repeat(100_000);
-    let job = Job::read(ListedJob {
+    let job = Job::from_listed(ListedJob {
         failure_reason: Some(reason),
         ..listed()
     })
@@ -869,7 +870,7 @@ proptest! {
         path in proptest::option::of(texts()),
         detector in proptest::option::of(texts()),
         kind in proptest::sample::select(Kind::ALL),
-        incident in proptest::sample::select(&[None, Some(Incident::Open), Some(Incident::Resolved)]),
+        incident in proptest::sample::select(&[None, Some(IncidentState::Open), Some(IncidentState::Resolved)]),
         processed in proptest::option::of(0..=i64::MAX),
         total in proptest::option::of(0..=i64::MAX),
     ) {
@@ -888,7 +889,7 @@ proptest! {
             total_records_count: total,
             ..listed()
         };
-        let job = Job::read(listed).unwrap();
+        let job = Job::from_listed(listed).unwrap();
         let sample = notice(kind);
         let job = sample.job.as_ref().map(|_| job);
         let notice = Notice { job: job.clone(), incident, ..sample };

@@ -6,7 +6,7 @@ use fraud_job_watch::watch::{
     Item, Job, JobId, Kind, Observation, Observed, Phase, Record, Status, StatusCounts,
     detect_silences, judge,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::{Story, at, job};
 
@@ -30,7 +30,7 @@ fn seen((id, status, heartbeat): Seen) -> Job {
 fn records(jobs: &[Seen]) -> BTreeMap<JobId, Record> {
     let story = Story::new();
     let record = |job: &Seen| {
-        let change = judge::judge(None, &seen(*job), at("08:05"), &story.context()).unwrap();
+        let change = judge::judge(None, &seen(*job), &story.context(at("08:05"))).unwrap();
         let Item::Job(record) = change.item else {
             panic!("not a job")
         };
@@ -43,15 +43,9 @@ fn observed(jobs: &[Seen], now: Timestamp, is_complete: bool) -> Observed {
     let mut observed = Observed::default();
     observed.is_complete = is_complete;
     for job in jobs {
-        observed.add(seen(*job), now, true, at("07:00"));
+        observed.add(seen(*job), true, &Story::new().context(now));
     }
     observed
-}
-
-fn is_judged(job: &Job, has_record: bool) -> bool {
-    let mut observed = Observed::default();
-    let sighting = observed.add(job.clone(), at("09:30"), has_record, at("08:30"));
-    sighting.is_some()
 }
 
 #[test]
@@ -88,7 +82,7 @@ fn silences_are_found_when_the_listing_has_ended() {
         let (records, now) = (records(recorded), at("09:30"));
         let observed = observed(seen, now, is_complete);
         let story = Story::new();
-        let silences = detect_silences(&observed, &records, now, &story.context());
+        let silences = detect_silences(&observed, &records, &story.context(now));
         let told: Vec<_> = silences
             .iter()
             .map(|(observation, change)| {
@@ -114,7 +108,7 @@ fn what_was_observed_is_judged_again_against_what_another_run_left() {
     let (records, now) = (records(&[a]), at("09:30"));
     let observed = observed(&[a], now, true);
     let story = Story::new();
-    let silences = detect_silences(&observed, &records, now, &story.context());
+    let silences = detect_silences(&observed, &records, &story.context(now));
     let [(observation, change)] = &silences[..] else {
         panic!("{silences:?}")
     };
@@ -123,14 +117,16 @@ fn what_was_observed_is_judged_again_against_what_another_run_left() {
     };
     let mut later = records[observation.id()].clone();
     later.rev = 7;
-    let again = observation.judge(Some(&later), &story.context()).unwrap();
+    let again = observation
+        .judge(Some(&later), &story.context(now))
+        .unwrap();
     assert_eq!(again.item.rev(), 8);
-    assert_eq!(observation.judge(Some(stalled), &story.context()), None);
+    assert_eq!(observation.judge(Some(stalled), &story.context(now)), None);
     for gone in [
         observation.clone(),
         Observation::Absent(observation.id().clone(), now),
     ] {
-        assert_eq!(gone.judge(None, &story.context()), None);
+        assert_eq!(gone.judge(None, &story.context(now)), None);
     }
 }
 
@@ -167,7 +163,7 @@ fn who_is_recorded_as_active_and_was_not_seen_is_missed() {
 }
 
 #[test]
-fn what_ended_before_the_watch_began_and_has_no_record_is_history() {
+fn what_ended_before_the_watch_began_or_long_ago_and_has_no_record_is_history() {
     let ended = |time| Job {
         completed_at: Some(at(time)),
         ..seen(("a", "COMPLETE", "08:04"))
@@ -177,14 +173,23 @@ fn what_ended_before_the_watch_began_and_has_no_record_is_history() {
         heartbeat_at: None,
         ..seen(("a", "COMPLETE", "08:04"))
     };
-    for (job, has_record, right) in [
-        (ended("08:30"), false, false),
-        (ended("08:31"), false, true),
-        (ended("08:30"), true, true),
-        (timeless, false, true),
-        (seen(("a", RUNS, "08:04")), false, true),
+    let (lately, long_after) = (
+        at("09:30"),
+        at("09:30") + SignedDuration::from_hours(30 * 24),
+    );
+    for (job, now, has_record, is_judged) in [
+        (ended("07:00"), lately, false, false),
+        (ended("07:01"), lately, false, true),
+        (ended("07:00"), lately, true, true),
+        (ended("09:30"), long_after, false, false),
+        (ended("09:31"), long_after, false, true),
+        (ended("09:30"), long_after, true, true),
+        (timeless, long_after, false, true),
+        (seen(("a", RUNS, "08:04")), long_after, false, true),
     ] {
-        assert_eq!(is_judged(&job, has_record), right, "{job:?} {has_record}");
+        let (case, story) = (format!("{job:?} {now} {has_record}"), Story::new());
+        let sighting = Observed::default().add(job, has_record, &story.context(now));
+        assert_eq!(sighting.is_some(), is_judged, "{case}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fraud_job_watch::watch::job::End;
-use fraud_job_watch::watch::queue::Ends;
+use fraud_job_watch::watch::queue::LatestEnds;
 use fraud_job_watch::watch::{Job, JobId, Queue, Record, Severity, Topics};
 use jiff::SignedDuration;
 
@@ -24,7 +24,7 @@ fn named(name: &str, status: &str, start: &str) -> Job {
 
 /// The queue at 09:30 of jobs that are first seen then, of records that no listing shows, and of one end.
 fn queue(seen: &[Job], missed: &[&Record], end: Option<(End, &str)>) -> Queue {
-    let mut ends = Ends::default();
+    let mut ends = LatestEnds::default();
     if let Some((end, time)) = end {
         ends.add(end, Some(at(time)));
     }
@@ -121,7 +121,7 @@ fn who_is_seen_to_run_holds_the_others_up_though_that_could_not_be_recorded() {
         let queue = Queue::new(
             [(&seen, Some(story.record())), (&waiting, None)].into_iter(),
             [(story.record(), true)].into_iter(),
-            Ends::default(),
+            LatestEnds::default(),
             at("10:00"),
             SignedDuration::from_hours(1),
         );

@@ -28,7 +28,7 @@ fn table(world: &World) -> Table {
 
 fn job(id: &str, status: &str) -> Job {
     let text = |text: &str| Some(text.to_owned());
-    Job::read(ListedJob {
+    Job::from_listed(ListedJob {
         job_id: text(id),
         status: text(status),
         start_time: text("2026-03-02T11:00:00Z"),
@@ -46,7 +46,7 @@ fn job(id: &str, status: &str) -> Job {
 fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
     let baseline = Baseline {
         rev: 1,
-        by: by.to_owned(),
+        written_by: by.to_owned(),
         since: now() - SignedDuration::from_hours(9),
         began_at: None,
     };
@@ -58,7 +58,6 @@ fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
     judge(
         before,
         job,
-        now(),
         &RunContext {
             source: &source(),
             policy: &policy,
@@ -68,6 +67,7 @@ fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
             },
             baseline: &baseline,
             run: by,
+            now: now(),
         },
     )
     .unwrap()

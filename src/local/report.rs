@@ -101,7 +101,7 @@ pub fn seen(
         }
     }
     let read = |listed: &ListedJob| {
-        Job::read(listed.clone())
+        Job::from_listed(listed.clone())
             .ok()
             .map(|job| job.plausible_at(now))
     };

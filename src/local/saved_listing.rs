@@ -140,7 +140,8 @@ impl Listing for SavedListing {
     }
 
     async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
-        let is_it = |job: &&ListedJob| Job::read((*job).clone()).is_ok_and(|job| job.id == *id);
+        let is_it =
+            |job: &&ListedJob| Job::from_listed((*job).clone()).is_ok_and(|job| job.id == *id);
         match self.jobs().find(is_it) {
             Some(job) => Ok(Some(job.clone())),
             None if self.is_incomplete => Err(self.missing()),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::digest::Digest;
 use super::text::WatchName;
 use crate::watch::notice::{Found, Silence};
-use crate::watch::{Incident, Job, Kind, Notice, NoticeId, Severity, Source};
+use crate::watch::{IncidentState, Job, Kind, Notice, NoticeId, Severity, Source};
 
 /// The kind of a digest.
 pub(super) const DIGEST: &str = "digest";
@@ -78,7 +78,7 @@ pub(super) struct NoticeData {
     /// What it does to the incident of its job: `open` opens it, or says that it goes on; `resolved` closes it. Absent
     /// if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    incident: Option<Incident>,
+    incident: Option<IncidentState>,
     /// The same for all notices of a job, and for no others: what a pager can take to know an incident again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<NoticeId>"))]

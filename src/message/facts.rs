@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::WatchName;
 use super::text::{Text, ago, in_words};
 use crate::watch::notice::Found;
-use crate::watch::{Incident, Job, Kind, Notice, Source, Status};
+use crate::watch::{IncidentState, Job, Kind, Notice, Source, Status};
 
 /// A fact, if it is known, after its label.
 pub(super) type Fact = (&'static str, Option<Text>);
@@ -18,8 +18,8 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
     let status = job.map(|job| Text::untrusted(job.status.to_string()));
     let expected_end = expected_end(notice, now).filter(|_| !has_moved_on);
     let silent = match notice.incident {
-        Some(Incident::Resolved) => "Was silent from",
-        Some(Incident::Open) | None => "Silent since",
+        Some(IncidentState::Resolved) => "Was silent from",
+        Some(IncidentState::Open) | None => "Silent since",
     };
     let last_recorded = notice.job_seen_at.filter(|_| notice.kind == Kind::Vanished);
     vec![
@@ -116,7 +116,7 @@ pub(super) fn missing_records(notice: &Notice) -> Option<u64> {
 
 /// Whether another job took the id of one that vanished.
 pub(super) fn is_replaced(notice: &Notice) -> bool {
-    notice.kind == Kind::Vanished && notice.incident != Some(Incident::Open)
+    notice.kind == Kind::Vanished && notice.incident != Some(IncidentState::Open)
 }
 
 /// `1234 of 5000 records`.
@@ -154,7 +154,7 @@ fn progress_and_pace(notice: &Notice) -> Option<Text> {
 /// its silence, or when it was seen.
 fn pace(notice: &Notice) -> Option<f64> {
     let job = notice.job.as_ref()?;
-    let is_open = notice.incident == Some(Incident::Open);
+    let is_open = notice.incident == Some(IncidentState::Open);
     let until = match (job.end(), &notice.silence) {
         (Some(_), _) => job.completed_at?,
         (None, Some(silence)) if is_open => silence.since,

@@ -3,7 +3,7 @@
 use super::facts::{self, counted, is_replaced, missing_records, seconds_in_words};
 use super::text::{Text, at};
 use crate::watch::notice::Silence;
-use crate::watch::{Incident, Job, Kind, Notice};
+use crate::watch::{IncidentState, Job, Kind, Notice};
 
 /// What is said of a notice.
 pub(super) struct Words {
@@ -302,15 +302,15 @@ fn so_far(job: &Job) -> String {
 
 fn resolves(notice: &Notice) -> &'static str {
     match notice.incident {
-        Some(Incident::Resolved) => {
+        Some(IncidentState::Resolved) => {
             " This resolves the earlier report that it had stalled or vanished."
         }
-        Some(Incident::Open) | None => "",
+        Some(IncidentState::Open) | None => "",
     }
 }
 
 fn resolves_in_brief(notice: &Notice) -> Option<String> {
-    let resolves = notice.incident == Some(Incident::Resolved);
+    let resolves = notice.incident == Some(IncidentState::Resolved);
     resolves.then(|| "resolves an earlier report".to_owned())
 }
 

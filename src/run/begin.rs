@@ -18,14 +18,10 @@ impl<W: World> Run<'_, W> {
         let change = |baseline: &Baseline, now| {
             let context = RunContext {
                 baseline,
-                ..self.context.clone()
-            };
-            began(
-                &context,
                 now,
-                self.outcome.answer.jobs,
-                &self.observed.statuses,
-            )
+                ..self.context
+            };
+            began(&context, self.outcome.answer.jobs, &self.observed.statuses)
         };
         let rebase = |item: Option<&Item>, now| match item {
             Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(baseline, now)),

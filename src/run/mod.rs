@@ -77,6 +77,7 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             topics: &topics,
             baseline: &baseline,
             run: input.run_id,
+            now: world.now(),
         };
         let mut run = Run {
             world,

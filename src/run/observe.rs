@@ -45,7 +45,7 @@ impl<W: World> Run<'_, W> {
     }
 
     fn read(&mut self, listed: ListedJob) -> Option<Job> {
-        match Job::read(listed) {
+        match Job::from_listed(listed) {
             Ok(job) => Some(job.plausible_at(self.world.now())),
             Err(unreadable) => {
                 self.outcome.answer.unreadable += 1;
@@ -59,10 +59,9 @@ impl<W: World> Run<'_, W> {
     async fn observe(&mut self, job: Job, at: Timestamp) {
         self.wait_for_write_of(&job.id).await;
         let has_record = self.known.records.contains_key(&job.id);
-        let since = self.context.baseline.since;
-        let Some(sighting) = self.observed.add(job, at, has_record, since) else {
-            return;
-        };
+        let context = self.context.at(at);
+        let sighting = self.observed.add(job, has_record, &context);
+        let Some(sighting) = sighting else { return };
         if self.known.can_judge(&sighting.job.id) {
             self.judge(Observation::Seen(sighting)).await;
         }
@@ -121,8 +120,8 @@ impl<W: World> Run<'_, W> {
 
     /// Records the silences of active jobs.
     pub(super) async fn detect_silences(&mut self) {
-        let now = self.world.now();
-        let silences = detect_silences(&self.observed, &self.known.records, now, &self.context);
+        let context = self.context.at(self.world.now());
+        let silences = detect_silences(&self.observed, &self.known.records, &context);
         for (observation, change) in silences {
             self.record(observation, change).await;
         }

@@ -150,7 +150,7 @@ pub struct Job {
 impl Job {
     /// Reads a listed job. A time or count that cannot be read counts as absent; a job without an id takes it
     /// from its ARN.
-    pub fn read(listed: ListedJob) -> Result<Self, Unreadable> {
+    pub fn from_listed(listed: ListedJob) -> Result<Self, Unreadable> {
         let named = |id: &String| !id.is_empty();
         let from_arn = |arn: &String| {
             arn.split_once(":batch-prediction/")
@@ -223,7 +223,7 @@ impl Job {
     }
 
     /// The job with what this view of it lacks, as it was before: members come and go. How it ended is this view's own.
-    pub fn or(self, before: &Self) -> Self {
+    pub fn fill_missing_from(self, before: &Self) -> Self {
         let text = |now: Option<String>, before: &Option<String>| now.or_else(|| before.clone());
         Self {
             started_at: self.started_at.or(before.started_at),
@@ -241,7 +241,7 @@ impl Job {
     }
 
     /// What is needed to know an ended job again.
-    pub fn to_recognise(&self) -> Self {
+    pub fn identity_only(&self) -> Self {
         Self {
             id: self.id.clone(),
             status: self.status.clone(),

@@ -26,11 +26,11 @@ pub use absence::judge_absence;
 pub use baseline::{began, first_baseline};
 pub use silence::judge_silence;
 
-/// A finished job without a record is history once it ended this long ago.
-pub const NEWS: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A finished job without a record is history if it ended before the watch began, or longer ago than this.
+const HISTORY_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Two looks are two only if they are this far apart.
-const BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(1);
+const MIN_TIME_BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(1);
 
 /// Starts that differ by less are of the same job.
 const SAME_START: SignedDuration = SignedDuration::from_mins(1);
@@ -50,7 +50,7 @@ pub struct Policy {
 }
 
 /// What a run judges by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RunContext<'a> {
     /// Whose jobs.
     pub source: &'a Source,
@@ -62,6 +62,15 @@ pub struct RunContext<'a> {
     pub baseline: &'a Baseline,
     /// The name of this run.
     pub run: &'a str,
+    /// When what is judged was observed.
+    pub now: Timestamp,
+}
+
+impl RunContext<'_> {
+    /// The same, for what was observed at another time.
+    pub fn at(&self, now: Timestamp) -> Self {
+        Self { now, ..*self }
+    }
 }
 
 /// What the table must hold for a change to be made.
@@ -84,28 +93,30 @@ pub struct Change {
     pub notices: Vec<Notice>,
 }
 
+/// Whether what ended then is history, and not news.
+pub(super) fn is_history(finished_at: Timestamp, context: &RunContext<'_>) -> bool {
+    finished_at <= context.baseline.since
+        || context.now.duration_since(finished_at) >= HISTORY_AFTER
+}
+
 /// Judges a job that is seen.
-pub fn judge(
-    record: Option<&Record>,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Option<Change> {
+pub fn judge(record: Option<&Record>, job: &Job, context: &RunContext<'_>) -> Option<Change> {
     if job.is_unclear() {
-        return record.and_then(|record| absence::is_there(record, context));
+        return record.and_then(|record| absence::clear_absence(record, context));
     }
+    let now = context.now;
     let Some(record) = record.filter(|record| !record.has_expired(now)) else {
-        return active::first_sight(job, now, context);
+        return active::first_sight(job, context);
     };
     match (incarnation(record, job, now), record.phase, job.end()) {
         (Incarnation::Older, _, _) => None,
-        (Incarnation::Another, _, _) => Some(end::replaced(record, job, now, context)),
+        (Incarnation::Another, _, _) => Some(end::replaced(record, job, context)),
         (Incarnation::Same, Phase::Active | Phase::Vanished, Some(end)) => {
-            Some(end::ended(record, job, end, now, context))
+            Some(end::ended(record, job, end, context))
         }
-        (Incarnation::Same, Phase::Active, None) => active::still_active(record, job, now, context),
-        (Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context),
-        (Incarnation::Same, Phase::Ended, end) => end::after_an_end(record, job, end, now, context),
+        (Incarnation::Same, Phase::Active, None) => active::still_active(record, job, context),
+        (Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, context),
+        (Incarnation::Same, Phase::Ended, end) => end::after_an_end(record, job, end, context),
     }
 }
 

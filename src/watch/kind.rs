@@ -25,20 +25,10 @@ impl Severity {
     }
 }
 
-/// Whether `NOTIFY_ON` decides that a kind is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// It cannot be named there.
-    Never,
-    /// It can, and the default names it.
-    ByDefault,
-    /// It can, and the default does not name it.
-    OnRequest,
-}
-
-/// Makes the enum and its properties of the table below, so that nothing about a kind is written twice.
+/// Makes the enum and its properties of the table below, in which all properties of a kind stand in one row. Only which
+/// ones `NOTIFY_ON` can name is said once more, in the rule and the default of that setting.
 macro_rules! kinds {
-    ($($(#[$doc:meta])+ $kind:ident $name:tt $label:tt $severity:ident $rank:tt $selection:ident;)+) => {
+    ($($(#[$doc:meta])+ $kind:ident $name:tt $label:tt $severity:ident $rank:tt $is_choice:tt;)+) => {
         /// What a notice reports.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -70,44 +60,44 @@ macro_rules! kinds {
                 match self { $(Self::$kind => $rank),+ }
             }
 
-            /// Whether `NOTIFY_ON` decides that it is reported.
-            pub fn selection(self) -> Selection {
-                match self { $(Self::$kind => Selection::$selection),+ }
+            /// Whether `NOTIFY_ON` can name it.
+            pub fn is_choice(self) -> bool {
+                match self { $(Self::$kind => $is_choice),+ }
             }
         }
     };
 }
 
 kinds! {
-    // Kind     name         label             severity rank selection
+    // Kind     name         label             severity rank is_choice
 
     /// The first complete listing of a new watch.
-    Began       "began"      "Watch started"   Info     90   Never;
+    Began       "began"      "Watch started"   Info     90   false;
     /// A job completed.
-    Completed   "completed"  "Completed"       Info     80   ByDefault;
+    Completed   "completed"  "Completed"       Info     80   true;
     /// A job failed.
-    Failed      "failed"     "FAILED"          Error    0    ByDefault;
+    Failed      "failed"     "FAILED"          Error    0    true;
     /// An active job showed no sign of life for too long.
-    Stalled     "stalled"    "STALLED"         Error    10   ByDefault;
+    Stalled     "stalled"    "STALLED"         Error    10   true;
+    // NOTIFY_ON may name it, but it is reported in any case: it closes what was reported.
     /// A job that was reported as stalled or vanished shows life again.
-    Recovered   "recovered"  "Recovered"       Info     60   ByDefault;
+    Recovered   "recovered"  "Recovered"       Info     60   true;
     /// A job was canceled.
-    Canceled    "canceled"   "Canceled"        Info     70   OnRequest;
+    Canceled    "canceled"   "Canceled"        Info     70   true;
     /// A job ended with a status that is not known here.
-    Ended       "ended"      "UNKNOWN STATUS"  Error    40   ByDefault;
+    Ended       "ended"      "UNKNOWN STATUS"  Error    40   true;
     /// A job was active and is gone; its outcome was never seen.
-    Vanished    "vanished"   "VANISHED"        Error    30   ByDefault;
+    Vanished    "vanished"   "VANISHED"        Error    30   true;
     /// A reported stall goes on.
-    Reminder    "reminder"   "STILL STALLED"   Error    20   Never;
+    Reminder    "reminder"   "STILL STALLED"   Error    20   false;
     /// A sample, asked for by hand.
-    Test        "test"       "TEST"            Info     100  Never;
+    Test        "test"       "TEST"            Info     100  false;
 }
 
 impl Kind {
     /// The kinds that `NOTIFY_ON` can name.
     pub fn choices() -> impl Iterator<Item = Self> {
-        let all = Self::ALL.iter().copied();
-        all.filter(|kind| kind.selection() != Selection::Never)
+        Self::ALL.iter().copied().filter(|kind| kind.is_choice())
     }
 }
 

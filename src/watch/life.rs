@@ -13,7 +13,7 @@ use super::status::Stage;
 /// How far clocks may differ.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// As often the threshold doubles at the most.
+/// The stall threshold doubles at most this many times.
 const DOUBLINGS: u32 = 2;
 
 /// What is new in a view.
@@ -31,14 +31,14 @@ impl Signs {
     pub fn new(record: &Record, job: &Job, now: Timestamp) -> Self {
         let heartbeat = job.heartbeat_at.filter(|heartbeat| {
             !is_ahead(*heartbeat, now)
-                && *heartbeat > record.sign_at
-                && record.ahead_at != Some(*heartbeat)
+                && *heartbeat > record.last_sign_at
+                && record.skewed_heartbeat_at != Some(*heartbeat)
         });
         let rises = job
             .processed_records
             .is_some_and(|count| count > record.job.processed_records.unwrap_or(0));
         let stages = (record.job.status.stage(), job.status.stage());
-        let begins = stages == (Some(Stage::Waits), Some(Stage::Runs));
+        let begins = stages == (Some(Stage::Waiting), Some(Stage::Running));
         Self {
             heartbeat: heartbeat.map(|heartbeat| heartbeat.min(now)),
             advanced: rises || begins,
@@ -69,7 +69,7 @@ pub fn sign_of_life(record: &Record, job: &Job, now: Timestamp) -> Timestamp {
         return now;
     }
     let seen = Signs::new(record, job, now).latest(now);
-    seen.map_or(record.sign_at, |sign| sign.max(record.sign_at))
+    seen.map_or(record.last_sign_at, |sign| sign.max(record.last_sign_at))
 }
 
 /// From when on silence counts for a job that is seen for the first time.

@@ -1,9 +1,9 @@
 //! What becomes of jobs, and what of it is reported: pure, with `now` passed in.
 //!
-//! [`listed`] is what the service lists, [`job`] and [`status`] what is understood of it, [`record`] is what is kept of it between
-//! runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides, [`observed`]
-//! is what one run has seen, [`status_counts`] counts it, and [`notice`] is what is reported, of which [`kind`] and to
-//! which [`topic`].
+//! [`listed`] is what the service lists, [`job`] and [`status`] what is understood of it, [`record`] is what is kept of
+//! it between runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides,
+//! [`observed`] is what one run has seen, [`status_counts`] counts it, and [`notice`] is what is reported, of which
+//! [`kind`] and to which [`topic`].
 
 pub mod job;
 pub mod judge;
@@ -20,9 +20,9 @@ pub mod topic;
 
 pub use job::{Job, JobId, Unreadable};
 pub use judge::{Change, Policy};
-pub use kind::{Kind, Selection, Severity};
+pub use kind::{Kind, Severity};
 pub use listed::ListedJob;
-pub use notice::{Incident, Notice, NoticeId, Source};
+pub use notice::{IncidentState, Notice, NoticeId, Source};
 pub use observed::{Observation, Observed, Sighting, detect_silences};
 pub use queue::Queue;
 pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};

@@ -17,15 +17,19 @@ use super::topic::TopicArn;
 /// report of how it went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Incident {
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Incident")
+)]
+pub enum IncidentState {
     /// It is open.
     Open,
     /// It is closed.
     Resolved,
 }
 
-impl Incident {
+impl IncidentState {
     /// Its name in events.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -141,21 +145,16 @@ impl TryFrom<String> for NoticeId {
 }
 
 impl NoticeId {
-    /// SHA-256, in hexadecimal, of source, job id, the job's key, kind and episode. They are hashed as a JSON array, so
+    /// SHA-256, in hexadecimal, of source, job id, the job's key, kind, and which one of them it is. They are hashed as a JSON array, so
     /// that no two different lists read the same.
-    pub fn new(
-        source: &Source,
-        job: Option<(&JobId, Timestamp)>,
-        kind: Kind,
-        episode: &str,
-    ) -> Self {
+    pub fn new(source: &Source, job: Option<(&JobId, Timestamp)>, kind: Kind, which: &str) -> Self {
         let (id, key) = job.unzip();
         Self(hash(&json!([
             source.to_string(),
             id.map(JobId::as_str),
             key.map(|at| at.to_string()),
             kind.as_str(),
-            episode
+            which
         ])))
     }
 
@@ -250,7 +249,7 @@ pub struct Notice {
     pub job_seen_at: Option<Timestamp>,
     /// What it does to the job's incident; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub incident: Option<Incident>,
+    pub incident: Option<IncidentState>,
     /// The same for all notices of a job, and for no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::job::{Job, JobId};
-use super::judge::{Change, RunContext, judge, judge_absence, judge_silence};
+use super::judge::{Change, RunContext, is_history, judge, judge_absence, judge_silence};
 use super::life::sign_of_life;
-use super::queue::{Ends, Queue};
+use super::queue::{LatestEnds, Queue};
 use super::record::{Phase, Record};
 use super::status_counts::StatusCounts;
 
@@ -45,12 +45,16 @@ impl Observation {
 
     /// What it changes.
     pub fn judge(&self, record: Option<&Record>, context: &RunContext<'_>) -> Option<Change> {
+        let (Self::Seen(Sighting { at, .. })
+        | Self::Silent(Sighting { at, .. }, _)
+        | Self::Absent(_, at)) = self;
+        let context = &context.at(*at);
         match (self, record) {
-            (Self::Seen(Sighting { job, at }), record) => judge(record, job, *at, context),
-            (Self::Silent(Sighting { job, at }, queue), Some(record)) => {
-                judge_silence(record, job, *at, context, queue.as_ref().as_ref())
+            (Self::Seen(Sighting { job, .. }), record) => judge(record, job, context),
+            (Self::Silent(Sighting { job, .. }, queue), Some(record)) => {
+                judge_silence(record, job, context, queue.as_ref().as_ref())
             }
-            (Self::Absent(_, at), Some(record)) => judge_absence(record, *at, context),
+            (Self::Absent(..), Some(record)) => judge_absence(record, context),
             (Self::Silent(..) | Self::Absent(..), None) => None,
         }
     }
@@ -64,34 +68,34 @@ pub struct Observed {
     /// How many jobs were listed with each status.
     pub statuses: StatusCounts,
     /// All that was seen but for history: few.
-    seen: BTreeSet<JobId>,
+    seen_ids: BTreeSet<JobId>,
     active: BTreeMap<JobId, Sighting>,
-    ends: Ends,
+    ends: LatestEnds,
 }
 
 impl Observed {
-    /// Takes in a job. `None` if it is history, and nothing is to be judged: it has no record, and ended before
-    /// `since`.
+    /// Takes in a job. `None` if it is history without a record, so that nothing is to be judged.
     pub fn add(
         &mut self,
         job: Job,
-        at: Timestamp,
         has_record: bool,
-        since: Timestamp,
+        context: &RunContext<'_>,
     ) -> Option<Sighting> {
         let end = job.end();
         if let Some(end) = end {
             self.ends.add(end, job.completed_at);
         }
         // By far the most.
-        let is_history = || end.is_some() && job.finished_at().is_some_and(|at| at <= since);
-        if !has_record && is_history() {
+        let is_old = |finished_at| is_history(finished_at, context);
+        if !has_record && end.is_some() && job.finished_at().is_some_and(is_old) {
             return None;
         }
-        let job = Rc::new(job);
-        let sighting = Sighting { job, at };
+        let sighting = Sighting {
+            job: Rc::new(job),
+            at: context.now,
+        };
         let job = &sighting.job;
-        self.seen.insert(job.id.clone());
+        self.seen_ids.insert(job.id.clone());
         if end.is_none() && !job.is_unclear() {
             self.active.insert(job.id.clone(), sighting.clone());
         }
@@ -100,8 +104,9 @@ impl Observed {
 
     /// The jobs that are recorded as active and were not seen.
     pub fn missed(&self, records: &BTreeMap<JobId, Record>) -> Vec<JobId> {
-        let is_missed =
-            |record: &&Record| record.phase == Phase::Active && !self.seen.contains(&record.job.id);
+        let is_missed = |record: &&Record| {
+            record.phase == Phase::Active && !self.seen_ids.contains(&record.job.id)
+        };
         let missed = records.values().filter(is_missed);
         missed.map(|record| record.job.id.clone()).collect()
     }
@@ -124,7 +129,6 @@ impl Observed {
 pub fn detect_silences(
     observed: &Observed,
     records: &BTreeMap<JobId, Record>,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Vec<(Observation, Change)> {
     // Only a complete listing says who waits for whom.
@@ -135,7 +139,7 @@ pub fn detect_silences(
             active.map(|job| (job.as_ref(), records.get(&job.id))),
             records.values().map(|record| (record, was_seen(record))),
             observed.ends,
-            now,
+            context.now,
             context.policy.stall_after,
         )
     });

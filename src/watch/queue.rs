@@ -11,12 +11,12 @@ use super::status::Stage;
 
 /// The latest ends among jobs that are listed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ends {
+pub struct LatestEnds {
     any: Option<Timestamp>,
     completed: Option<Timestamp>,
 }
 
-impl Ends {
+impl LatestEnds {
     /// Takes in a job that ended.
     pub fn add(&mut self, end: End, at: Option<Timestamp>) {
         self.any = self.any.max(at);
@@ -48,7 +48,7 @@ struct Active<'a> {
     job: &'a Job,
     record: Option<&'a Record>,
     stage: Option<Stage>,
-    sign_at: Timestamp,
+    last_sign_at: Timestamp,
 }
 
 impl<'a> Active<'a> {
@@ -58,7 +58,7 @@ impl<'a> Active<'a> {
             job,
             record,
             stage: record.map_or(job.status.stage(), |record| record.stage(job)),
-            sign_at: record.map_or(now, |record| sign_of_life(record, job, now)),
+            last_sign_at: record.map_or(now, |record| sign_of_life(record, job, now)),
         }
     }
 
@@ -67,7 +67,7 @@ impl<'a> Active<'a> {
             job: &record.job,
             record: Some(record),
             stage: record.job.status.stage(),
-            sign_at: record.sign_at,
+            last_sign_at: record.last_sign_at,
         }
     }
 
@@ -109,7 +109,7 @@ impl Queue {
     pub fn new<'a>(
         seen: impl Iterator<Item = (&'a Job, Option<&'a Record>)>,
         records: impl Iterator<Item = (&'a Record, bool)>,
-        mut ends: Ends,
+        mut ends: LatestEnds,
         now: Timestamp,
         stall_after: SignedDuration,
     ) -> Self {
@@ -126,13 +126,13 @@ impl Queue {
         let (mut running, mut waiting) = (Vec::new(), Vec::new());
         for it in active {
             match it.stage {
-                Some(Stage::Waits) => {
+                Some(Stage::Waiting) => {
                     waiting.push((it.started_at(now), it.job.id.clone()));
                 }
-                Some(Stage::Runs | Stage::IsCanceled) => {
+                Some(Stage::Running | Stage::Canceling) => {
                     let threshold = it.stall_threshold(stall_after);
-                    let is_silent = now.duration_since(it.sign_at) > threshold;
-                    let is_overtaken = ends.completed.is_some_and(|at| at > it.sign_at);
+                    let is_silent = now.duration_since(it.last_sign_at) > threshold;
+                    let is_overtaken = ends.completed.is_some_and(|at| at > it.last_sign_at);
                     running.push(Running {
                         id: it.job.id.clone(),
                         holds: !(is_silent && is_overtaken),

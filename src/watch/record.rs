@@ -25,7 +25,8 @@ pub struct Baseline {
     /// The revision.
     pub rev: u64,
     /// The run that wrote it.
-    pub by: String,
+    #[serde(rename = "by")]
+    pub written_by: String,
     /// What ended before this moment is history: the first run's start, less a minute.
     pub since: Timestamp,
     /// When the first listing was complete, if one was.
@@ -69,7 +70,8 @@ pub struct Record {
     /// The revision.
     pub rev: u64,
     /// The run that wrote it.
-    pub by: String,
+    #[serde(rename = "by")]
+    pub written_by: String,
     /// Where the job stands.
     pub phase: Phase,
     /// The job as it was when it was last seen and written: its status is the last one that is known here, its count
@@ -79,25 +81,27 @@ pub struct Record {
     pub key: Timestamp,
     /// When the job was first seen.
     pub first_seen_at: Timestamp,
-    /// When it was last seen and written, or reported as vanished.
+    /// When it was last seen and written, or found to have vanished.
     pub recorded_at: Timestamp,
     /// Its last sign of life: a heartbeat's own time, or when something else was seen.
-    pub sign_at: Timestamp,
+    #[serde(rename = "sign_at")]
+    pub last_sign_at: Timestamp,
     /// A heartbeat that was ahead of its time when it was seen. It is no sign of life, also when its time comes.
-    pub ahead_at: Option<Timestamp>,
+    #[serde(rename = "ahead_at")]
+    pub skewed_heartbeat_at: Option<Timestamp>,
     /// From how many stalls it has recovered.
     #[serde(default)]
     pub recoveries: u32,
     /// How many stalls and vanishings of it there were: the last one's number.
     #[serde(default)]
     pub episode: u32,
-    /// The stall that was reported and not yet left.
+    /// The reported stall that is still going on.
     pub stall: Option<Stall>,
-    /// When a complete listing first did not show it, if none has shown it since.
+    /// When the listing and a lookup by id first missed it, if it has not been seen since.
     pub absent_since: Option<Timestamp>,
-    /// The topics that heard of a stall or a vanishing that is not yet closed.
-    #[serde(default)]
-    pub heard: BTreeSet<TopicArn>,
+    /// The topics that were told of a stall or a vanishing that is not yet closed.
+    #[serde(default, rename = "heard")]
+    pub notified_topics: BTreeSet<TopicArn>,
     /// The job that had its id before.
     pub predecessor: Option<Predecessor>,
     /// When the record may be forgotten, in seconds since 1970; until it is deleted it counts as absent.

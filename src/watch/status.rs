@@ -26,11 +26,11 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// IN_PROGRESS_INITIALIZING: accepted, and not begun.
-    Waits,
+    Waiting,
     /// IN_PROGRESS.
-    Runs,
+    Running,
     /// CANCEL_IN_PROGRESS.
-    IsCanceled,
+    Canceling,
 }
 
 /// The statuses that are known here.
@@ -47,9 +47,9 @@ impl Status {
     /// How far an active job with this status has come; `None` of any other.
     pub fn stage(&self) -> Option<Stage> {
         match self {
-            Self::Initializing => Some(Stage::Waits),
-            Self::InProgress => Some(Stage::Runs),
-            Self::CancelInProgress => Some(Stage::IsCanceled),
+            Self::Initializing => Some(Stage::Waiting),
+            Self::InProgress => Some(Stage::Running),
+            Self::CancelInProgress => Some(Stage::Canceling),
             Self::Canceled | Self::Complete | Self::Failed | Self::Other(_) => None,
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::status::Status;
 
-/// As many statuses are counted apart. The service documents six, and those are always; any other is untrusted text, and
-/// what is answered, stored and published of them needs a bound.
+/// At most this many statuses are counted apart. The service documents six, and those are always; any other is untrusted
+/// text, and what is answered, stored and published of them needs a bound.
 const COUNTED_APART: usize = 20;
 
 /// How many jobs have each status, and beyond the bound, how many have any other.

@@ -99,11 +99,11 @@ impl Topics {
         }
     }
 
-    /// Where a notice of this severity goes if it closes what `heard` heard of: to its own topic, and to each of
+    /// Where a notice of this severity goes if it closes what `notified` heard of: to its own topic, and to each of
     /// those that is still configured.
-    pub fn closing(&self, severity: Severity, heard: &BTreeSet<TopicArn>) -> BTreeSet<TopicArn> {
-        let heard = heard.iter().filter(|topic| self.has(topic));
-        heard.chain([self.own(severity)]).cloned().collect()
+    pub fn closing(&self, severity: Severity, notified: &BTreeSet<TopicArn>) -> BTreeSet<TopicArn> {
+        let notified = notified.iter().filter(|topic| self.has(topic));
+        notified.chain([self.own(severity)]).cloned().collect()
     }
 
     /// Where what was recorded for `topic` is delivered now; `None` if it is to be dropped.

@@ -77,7 +77,7 @@ fn topics() -> Topics {
 fn baseline() -> Baseline {
     Baseline {
         rev: 2,
-        by: RUN.to_owned(),
+        written_by: RUN.to_owned(),
         since: at("2026-03-01T12:00:00Z"),
         began_at: Some(at("2026-03-01T12:01:00Z")),
     }
@@ -109,7 +109,7 @@ fn member(id: &str, status: &str, beat: &str) -> Value {
 fn job(status: &str, beat: &str) -> Job {
     let listed: ListedJob =
         serde_json::from_value(member("history_00000001", status, beat)).unwrap();
-    Job::read(listed).unwrap()
+    Job::from_listed(listed).unwrap()
 }
 
 fn history() -> Job {
@@ -133,8 +133,9 @@ fn judged(record: Option<&Record>, job: &Job) -> Option<Change> {
         topics: &topics,
         baseline: &baseline,
         run: RUN,
+        now: now(),
     };
-    judge(record, job, now(), &context)
+    judge(record, job, &context)
 }
 
 fn recorded() -> Record {
@@ -153,8 +154,9 @@ fn judging(record: Option<Record>, job: Job, changes: bool) -> Box<dyn FnMut()> 
             topics: &topics,
             baseline: &baseline,
             run: RUN,
+            now: now(),
         };
-        let change = judge(record.as_ref(), &job, now(), &context);
+        let change = judge(record.as_ref(), &job, &context);
         assert_eq!(change.is_some(), changes);
     })
 }
@@ -182,8 +184,9 @@ fn judge_stalled() -> Box<dyn FnMut()> {
             topics: &topics,
             baseline: &baseline,
             run: RUN,
+            now: later,
         };
-        let change = judge_silence(&record, &job, later, &context, None);
+        let change = judge_silence(&record, &job, &context, None);
         assert_eq!(change.unwrap().notices.len(), 1);
     })
 }

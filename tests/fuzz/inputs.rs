@@ -439,7 +439,7 @@ fn a_time(text: &str) {
     if let Some(read) = read {
         assert_eq!(time(&read.to_string()), Some(read), "{text:?}");
     }
-    let job = Job::read(ListedJob {
+    let job = Job::from_listed(ListedJob {
         job_id: Some("job".to_owned()),
         start_time: Some(text.to_owned()),
         ..ListedJob::default()

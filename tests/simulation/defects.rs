@@ -205,7 +205,7 @@ impl Store for Flawed {
                         reminders: 0,
                         reminded_at: since,
                     });
-                    record.heard.insert(super::oracle::topic());
+                    record.notified_topics.insert(super::oracle::topic());
                 }
             }
             Some(Defect::IgnoresSince) => {

@@ -21,7 +21,7 @@ SEEDS, SECONDS = 4_000, 120
 
 SIGNS = {
     "a later heartbeat is life": [
-        (LIFE, "&& *heartbeat > record.sign_at", "&& *heartbeat > now"),
+        (LIFE, "&& *heartbeat > record.last_sign_at", "&& *heartbeat > now"),
     ],
     "an earlier heartbeat is none": [
         (LIFE, "            advanced: rises || begins,",
@@ -42,18 +42,18 @@ SIGNS = {
         (LIFE, "            advanced: rises || begins,", "            advanced: rises || begins && rises,"),
     ],
     "cancelling is none": [
-        (LIFE, "stages == (Some(Stage::Waits), Some(Stage::Runs))", "stages.0 < stages.1 && stages.0.is_some()"),
+        (LIFE, "stages == (Some(Stage::Waiting), Some(Stage::Running))", "stages.0 < stages.1 && stages.0.is_some()"),
     ],
     "an unknown status is none": [
         (LIFE, "            advanced: rises || begins,",
          "            advanced: rises || begins || job.status.stage().is_none() && job.status != record.job.status,"),
     ],
     "a time ahead of now is none": [
-        (LIFE, "            !is_ahead(*heartbeat, now)\n                && *heartbeat > record.sign_at",
-         "            *heartbeat > record.sign_at"),
+        (LIFE, "            !is_ahead(*heartbeat, now)\n                && *heartbeat > record.last_sign_at",
+         "            *heartbeat > record.last_sign_at"),
     ],
     "nor when its time comes": [
-        (LIFE, "&& record.ahead_at != Some(*heartbeat)", ""),
+        (LIFE, "&& record.skewed_heartbeat_at != Some(*heartbeat)", ""),
     ],
     "a rise counts from when it was seen": [
         (LIFE, "            true => Some(now),", "            true => self.heartbeat.or(Some(now - SignedDuration::from_hours(3))),"),
@@ -79,12 +79,12 @@ ALLOWED = {
         (SILENCE, "!(has_processed(job) && is_first)", "!(has_processed(job) && is_first && false)"),
     ],
     "back is not learned from": [
-        (ABSENCE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
-         "        phase: Phase::Active,\n        sign_at: now,\n        recoveries: record.recoveries + 1,\n        heard"),
+        (ABSENCE, "        phase: Phase::Active,\n        last_sign_at: now,\n        notified_topics",
+         "        phase: Phase::Active,\n        last_sign_at: now,\n        recoveries: record.recoveries + 1,\n        notified_topics"),
     ],
     "silence counts from when it is back": [
-        (ABSENCE, "        phase: Phase::Active,\n        sign_at: now,\n        heard",
-         "        phase: Phase::Active,\n        heard"),
+        (ABSENCE, "        phase: Phase::Active,\n        last_sign_at: now,\n        notified_topics",
+         "        phase: Phase::Active,\n        notified_topics"),
     ],
 }
 
@@ -167,29 +167,28 @@ ENDS = {
         (JOB, ".filter(|end| can_be(end) && Some(second(*end)) >= begun);", ".filter(|end| can_be(end));"),
     ],
     "what ended before is history": [
-        (END, "    finished_at > context.baseline.since && now", "    now"),
-        (OBSERVED, "job.finished_at().is_some_and(|at| at <= since)", "job.finished_at().is_none()"),
+        (JUDGE, "    finished_at <= context.baseline.since\n        || context", "    context"),
     ],
 }
 
 GONE = {
     "vanished needs two runs": [
-        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(jiff::Timestamp::UNIX_EPOCH)) {"),
     ],
     "a minute apart": [
-        (ABSENCE, "Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,",
-         "Some(since) if now < since => None,"),
+        (ABSENCE, "Some(since) if context.now.duration_since(since) < MIN_TIME_BETWEEN_LOOKS => None,",
+         "Some(since) if context.now < since => None,"),
     ],
     "one after the other": [
-        (REVISION, "        recorded_at: now,\n        absent_since: None,\n        ..written(record, context)",
-         "        recorded_at: now,\n        ..written(record, context)"),
+        (REVISION, "        recorded_at: now,\n        absent_since: None,\n        ..next_revision(record, context)",
+         "        recorded_at: now,\n        ..next_revision(record, context)"),
     ],
     "an incomplete run does not count": [
         (OBSERVE, "Ok((at, None)) if self.observed.is_complete => {", "Ok((at, None)) if self.observed.is_complete || true => {"),
     ],
     "who is back is recovered": [
-        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context),",
-         "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, now, context).filter(|_| false),"),
+        (JUDGE, "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, context),",
+         "(Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, context).filter(|_| false),"),
     ],
     "vanishing ends a stall": [
         (ABSENCE, "        recorded_at: now,\n        stall: None,\n        absent_since: None,\n        episode", "        recorded_at: now,\n        absent_since: None,\n        episode"),
@@ -209,14 +208,14 @@ CLOSING = {
         (END, "let is_reported = closes || was_active &&", "let is_reported = was_active &&"),
     ],
     "it is told to those who heard": [
-        (TOPIC, "heard.chain([self.own(severity)]).cloned().collect()", "heard.take(0).chain([self.own(severity)]).cloned().collect()"),
+        (TOPIC, "notified.chain([self.own(severity)]).cloned().collect()", "notified.take(0).chain([self.own(severity)]).cloned().collect()"),
     ],
     "it is told to its own topic": [
-        (TOPIC, "heard.chain([self.own(severity)]).cloned().collect()",
-         "match heard.clone().count() { 0 => [self.own(severity).clone()].into(), _ => heard.cloned().collect() }"),
+        (TOPIC, "notified.chain([self.own(severity)]).cloned().collect()",
+         "match notified.clone().count() { 0 => [self.own(severity).clone()].into(), _ => notified.cloned().collect() }"),
     ],
     "it resolves the incident": [
-        (NOTICES, "incident: closes.then_some(Incident::Resolved),", "incident: closes.then_some(Incident::Open),"),
+        (NOTICES, "incident: closes.then_some(IncidentState::Resolved),", "incident: closes.then_some(IncidentState::Open),"),
     ],
     "a stall is told once": [
         (SILENCE, "    next.stall = Some(Stall {", "    next.stall = silence.reminder.map(|_| Stall {"),
@@ -228,7 +227,7 @@ REMINDERS = {
         (SILENCE, "first.saturating_mul(2i32.saturating_pow(stall.reminders));", "first;"),
     ],
     "to a day at the most": [
-        (SILENCE, "doubled.min(REMIND_AT_LEAST_EVERY.max(first));", "doubled;"),
+        (SILENCE, "doubled.min(MAX_REMINDER_INTERVAL.max(first));", "doubled;"),
     ],
     "none when stalls are not told": [
         (SILENCE, "|| !policy.notify_on.contains(&Kind::Stalled) ||", "|| record.stall.is_none() && !policy.notify_on.contains(&Kind::Stalled) ||"),
@@ -243,22 +242,22 @@ BEFORE = {
         # Any change of status or count is life.
         (LIFE, "|count| count > record.job.processed_records.unwrap_or(0)",
          "|count| count != record.job.processed_records.unwrap_or(0)"),
-        (LIFE, "stages == (Some(Stage::Waits), Some(Stage::Runs))", "job.status != record.job.status"),
+        (LIFE, "stages == (Some(Stage::Waiting), Some(Stage::Running))", "job.status != record.job.status"),
         # Patience is learned from the longest silence, kept here as so many doublings, and has no bound.
         (LIFE, "const DOUBLINGS: u32 = 2;", "const DOUBLINGS: u32 = 20;"),
         (ACTIVE, "        recoveries: record.recoveries.saturating_add(1),",
          "        recoveries: {\n"
-         "                let twice = sign.duration_since(record.sign_at) * 2;\n"
+         "                let twice = sign.duration_since(record.last_sign_at) * 2;\n"
          "                let longer = |it: &u32| stall_threshold(context.policy.stall_after, *it) >= twice;\n"
          "                (record.recoveries..20).find(longer).unwrap_or(20)\n            },"),
         (ACTIVE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
         # One look is enough, to call it stalled or gone.
         (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
         (SILENCE, "!(has_processed(job) && is_first)", "!(has_processed(job) && is_first && false)"),
-        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(Timestamp::UNIX_EPOCH)) {"),
+        (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(jiff::Timestamp::UNIX_EPOCH)) {"),
         # It has not begun while its heartbeat is its start, and waits for those that started before it and are alive.
-        (SILENCE, "let has_not_begun = record.stage(job) == Some(Stage::Waits);",
-         "let has_not_begun = record.stage(job) == Some(Stage::Waits) && job.heartbeat_at == job.started_at;"),
+        (SILENCE, "let has_not_begun = record.stage(job) == Some(Stage::Waiting);",
+         "let has_not_begun = record.stage(job) == Some(Stage::Waiting) && job.heartbeat_at == job.started_at;"),
         (QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || is_overtaken && false,"),
         # A start is compared exactly.
         (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",

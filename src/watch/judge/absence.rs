@@ -2,40 +2,42 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::notices::{Occurrence, closing, notice};
-use super::revision::{change, forgotten, rewrite, seen, written};
-use super::{BETWEEN_LOOKS, Change, RunContext};
+use super::revision::{change, forgotten, merged_view, next_revision, rewrite};
+use super::{Change, MIN_TIME_BETWEEN_LOOKS, RunContext};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
-use crate::watch::notice::{Incident, Notice};
+use crate::watch::notice::{IncidentState, Notice};
 use crate::watch::record::{Phase, Record};
 
 /// Judges a job that is recorded as active, is not in a complete listing, and is not found by its id either. A list
 /// and a question may both miss a job for a moment, so it is gone only when a second look misses it too.
-pub fn judge_absence(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Option<Change> {
+pub fn judge_absence(record: &Record, context: &RunContext<'_>) -> Option<Change> {
     if record.phase != Phase::Active {
         return None;
     }
     match record.absent_since {
         None => {
             let next = Record {
-                absent_since: Some(now),
-                ..written(record, context)
+                absent_since: Some(context.now),
+                ..next_revision(record, context)
             };
             Some(change(record, next, Vec::new()))
         }
-        Some(since) if now.duration_since(since) < BETWEEN_LOOKS => None,
-        Some(_) => Some(vanished(record, now, context)),
+        Some(since) if context.now.duration_since(since) < MIN_TIME_BETWEEN_LOOKS => None,
+        Some(_) => Some(vanished(record, context)),
     }
 }
 
-fn vanished(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Change {
+fn vanished(record: &Record, context: &RunContext<'_>) -> Change {
+    let now = context.now;
     let kind = Kind::Vanished;
-    let is_reported = context.policy.notify_on.contains(&kind) || !record.heard.is_empty();
+    let is_reported =
+        context.policy.notify_on.contains(&kind) || !record.notified_topics.is_empty();
     let topics = match is_reported {
-        true => context.topics.closing(kind.severity(), &record.heard),
+        true => context
+            .topics
+            .closing(kind.severity(), &record.notified_topics),
         false => BTreeSet::new(),
     };
     let next = Record {
@@ -44,58 +46,54 @@ fn vanished(record: &Record, now: Timestamp, context: &RunContext<'_>) -> Change
         stall: None,
         absent_since: None,
         episode: record.episode.saturating_add(1),
-        heard: topics.clone(),
+        notified_topics: topics.clone(),
         expires: Some(forgotten(now)),
-        ..written(record, context)
+        ..next_revision(record, context)
     };
     let occurrence = Occurrence {
         kind,
-        episode: next.episode.to_string(),
+        which: next.episode.to_string(),
         happened_at: now,
     };
     let vanished = is_reported.then(|| Notice {
-        incident: Some(Incident::Open),
+        incident: Some(IncidentState::Open),
         topics,
         job_seen_at: Some(record.recorded_at),
-        ..notice(&occurrence, &next, record.job.clone(), now, context)
+        ..notice(&occurrence, &next, record.job.clone(), context)
     });
     change(record, next, vanished.into_iter().collect())
 }
 
 /// A job of which nothing is known but that it is listed: what missed it before counts no longer.
-pub(super) fn is_there(record: &Record, context: &RunContext<'_>) -> Option<Change> {
+pub(super) fn clear_absence(record: &Record, context: &RunContext<'_>) -> Option<Change> {
     record.absent_since?;
     let next = Record {
         absent_since: None,
-        ..written(record, context)
+        ..next_revision(record, context)
     };
     Some(change(record, next, Vec::new()))
 }
 
 /// A job that is recorded as vanished is listed again, and active.
-pub(super) fn back(
-    record: &Record,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Option<Change> {
+pub(super) fn back(record: &Record, job: &Job, context: &RunContext<'_>) -> Option<Change> {
+    let now = context.now;
     // Who asked before it was found to be gone has an older view.
     if now <= record.recorded_at {
         return None;
     }
     let next = Record {
         phase: Phase::Active,
-        sign_at: now,
-        heard: BTreeSet::new(),
+        last_sign_at: now,
+        notified_topics: BTreeSet::new(),
         expires: None,
-        ..rewrite(record, job, now, context)
+        ..rewrite(record, job, context)
     };
     let occurrence = Occurrence {
         kind: Kind::Recovered,
-        episode: record.episode.to_string(),
+        which: record.episode.to_string(),
         happened_at: now,
     };
-    let recovered = (!record.heard.is_empty())
-        .then(|| closing(&occurrence, record, seen(record, job, now), now, context));
+    let recovered = (!record.notified_topics.is_empty())
+        .then(|| closing(&occurrence, record, merged_view(record, job, now), context));
     Some(change(record, next, recovered.into_iter().collect()))
 }

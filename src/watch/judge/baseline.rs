@@ -17,7 +17,7 @@ pub fn first_baseline(now: Timestamp, run: &str) -> Change {
         .unwrap_or(now);
     let baseline = Baseline {
         rev: 1,
-        by: run.to_owned(),
+        written_by: run.to_owned(),
         since,
         began_at: None,
     };
@@ -29,12 +29,8 @@ pub fn first_baseline(now: Timestamp, run: &str) -> Change {
 }
 
 /// The first listing was complete.
-pub fn began(
-    context: &RunContext<'_>,
-    now: Timestamp,
-    jobs: u64,
-    statuses: &StatusCounts,
-) -> Change {
+pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Change {
+    let now = context.now;
     let since = context.baseline.since;
     let notice = Notice {
         id: NoticeId::new(context.source, None, Kind::Began, &since.to_string()),
@@ -60,7 +56,7 @@ pub fn began(
     };
     let baseline = Baseline {
         rev: context.baseline.rev.saturating_add(1),
-        by: context.run.to_owned(),
+        written_by: context.run.to_owned(),
         since,
         began_at: Some(now),
     };

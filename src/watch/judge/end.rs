@@ -6,32 +6,28 @@ use jiff::Timestamp;
 
 use super::active::new_record;
 use super::notices::{Occurrence, closing};
-use super::revision::{change, forgotten, rewrite, written};
-use super::{Change, NEWS, RunContext};
+use super::revision::{change, forgotten, next_revision, rewrite};
+use super::{Change, HISTORY_AFTER, RunContext, is_history};
 use crate::watch::job::{End, Job};
 use crate::watch::kind::Kind;
 use crate::watch::notice::Notice;
 use crate::watch::record::{Phase, Predecessor, Record};
 
 /// Another job has taken the id of the recorded one. If that was active, its outcome was never seen.
-pub(super) fn replaced(
-    record: &Record,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Change {
+pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> Change {
+    let now = context.now;
     let was_active = record.phase == Phase::Active;
-    let closes = !record.heard.is_empty();
+    let closes = !record.notified_topics.is_empty();
     let is_reported = closes || was_active && context.policy.notify_on.contains(&Kind::Vanished);
     let vanished = is_reported.then(|| {
         let occurrence = Occurrence {
             kind: Kind::Vanished,
-            episode: record.episode.saturating_add(1).to_string(),
+            which: record.episode.saturating_add(1).to_string(),
             happened_at: now,
         };
         Notice {
             job_seen_at: Some(record.recorded_at),
-            ..closing(&occurrence, record, record.job.clone(), now, context)
+            ..closing(&occurrence, record, record.job.clone(), context)
         }
     });
     let first = Record {
@@ -40,11 +36,10 @@ pub(super) fn replaced(
         ..new_record(job, now)
     };
     let mut change = match job.end() {
-        None => change(&first, written(&first, context), Vec::new()),
+        None => change(&first, next_revision(&first, context), Vec::new()),
         Some(end) => {
-            let mut change = ended(&first, job, end, now, context);
-            let is_history = |at| !is_news(at, now, context);
-            if job.finished_at().is_some_and(is_history) {
+            let mut change = ended(&first, job, end, context);
+            if job.finished_at().is_some_and(|at| is_history(at, context)) {
                 change.notices.clear();
             }
             change
@@ -67,52 +62,42 @@ fn predecessor(record: &Record, now: Timestamp) -> Predecessor {
     }
 }
 
-/// Whether what ended then is not history.
-pub(super) fn is_news(finished_at: Timestamp, now: Timestamp, context: &RunContext<'_>) -> bool {
-    finished_at > context.baseline.since && now.duration_since(finished_at) < NEWS
-}
-
 /// A job that ended: `record` is what was known of it.
-pub(super) fn ended(
-    record: &Record,
-    job: &Job,
-    end: End,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Change {
+pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'_>) -> Change {
+    let now = context.now;
     let kind = match end {
         End::Completed => Kind::Completed,
         End::Failed => Kind::Failed,
         End::Canceled => Kind::Canceled,
         End::Unknown => Kind::Ended,
     };
-    let last = job.clone().or(&record.job);
-    let closes = !record.heard.is_empty();
+    let last = job.clone().fill_missing_from(&record.job);
+    let closes = !record.notified_topics.is_empty();
     // A job may go on after an end that is not known here, and be shown with that end again, or with a later one.
     let earlier = record.job.completed_at.filter(|_| end == End::Unknown);
     let is_repeated = earlier.is_some_and(|earlier| last.completed_at <= Some(earlier));
     let is_reported = closes || context.policy.notify_on.contains(&kind) && !is_repeated;
     let happened_at = last.finished_at().unwrap_or(now);
-    let episode = match earlier {
+    let which = match earlier {
         Some(_) => format!("{}, {happened_at}", record.episode),
         None => String::new(),
     };
     let occurrence = Occurrence {
         kind,
-        episode,
+        which,
         happened_at,
     };
-    let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), now, context));
+    let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), context));
     let next = Record {
         phase: Phase::Ended,
         expires: Some(forgotten(last.completed_at.unwrap_or(now))),
-        job: last.to_recognise(),
+        job: last.identity_only(),
         recorded_at: now,
-        ahead_at: None,
+        skewed_heartbeat_at: None,
         stall: None,
         absent_since: None,
-        heard: BTreeSet::new(),
-        ..written(record, context)
+        notified_topics: BTreeSet::new(),
+        ..next_revision(record, context)
     };
     change(record, next, notice.into_iter().collect())
 }
@@ -122,31 +107,31 @@ pub(super) fn after_an_end(
     record: &Record,
     job: &Job,
     end: Option<End>,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Option<Change> {
+    let now = context.now;
     let is_final = record.job.end() != Some(End::Unknown);
     match end {
         Some(end @ (End::Completed | End::Failed | End::Canceled)) if !is_final => {
-            Some(ended(record, job, end, now, context))
+            Some(ended(record, job, end, context))
         }
         None if !is_final && now > record.recorded_at => {
             let next = Record {
                 phase: Phase::Active,
-                sign_at: now,
+                last_sign_at: now,
                 expires: None,
-                ..rewrite(record, job, now, context)
+                ..rewrite(record, job, context)
             };
             Some(change(record, next, Vec::new()))
         }
         // Without a time of its end it would be news again when its record is forgotten.
         Some(_)
             if job.finished_at().is_none()
-                && record.expires < Some(forgotten(now) - NEWS.as_secs()) =>
+                && record.expires < Some(forgotten(now) - HISTORY_AFTER.as_secs()) =>
         {
             let next = Record {
                 expires: Some(forgotten(now)),
-                ..written(record, context)
+                ..next_revision(record, context)
             };
             Some(change(record, next, Vec::new()))
         }

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::RunContext;
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
-use crate::watch::notice::{Incident, Notice, NoticeId, thread};
+use crate::watch::notice::{IncidentState, Notice, NoticeId, thread};
 use crate::watch::record::Record;
 
 /// What happened to a job.
 pub(super) struct Occurrence {
     pub(super) kind: Kind,
     /// Which one it is, of its kind and job.
-    pub(super) episode: String,
+    pub(super) which: String,
     pub(super) happened_at: Timestamp,
 }
 
@@ -23,15 +23,14 @@ pub(super) fn closing(
     occurrence: &Occurrence,
     record: &Record,
     job: Job,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Notice {
-    let closes = !record.heard.is_empty();
+    let closes = !record.notified_topics.is_empty();
     let severity = occurrence.kind.severity();
     Notice {
-        incident: closes.then_some(Incident::Resolved),
-        topics: context.topics.closing(severity, &record.heard),
-        ..notice(occurrence, record, job, now, context)
+        incident: closes.then_some(IncidentState::Resolved),
+        topics: context.topics.closing(severity, &record.notified_topics),
+        ..notice(occurrence, record, job, context)
     }
 }
 
@@ -40,23 +39,22 @@ pub(super) fn notice(
     occurrence: &Occurrence,
     record: &Record,
     job: Job,
-    now: Timestamp,
     context: &RunContext<'_>,
 ) -> Notice {
     let Occurrence {
         kind,
-        episode,
+        which,
         happened_at,
     } = occurrence;
     Notice {
-        id: NoticeId::new(context.source, Some((&job.id, record.key)), *kind, episode),
+        id: NoticeId::new(context.source, Some((&job.id, record.key)), *kind, which),
         kind: *kind,
         source: context.source.clone(),
         happened_at: *happened_at,
-        recorded_at: now,
+        recorded_at: context.now,
         thread: Some(thread(context.source, &job.id, record.key)),
         job: Some(job),
-        job_seen_at: Some(now),
+        job_seen_at: Some(context.now),
         incident: None,
         topics: BTreeSet::new(),
         silence: None,

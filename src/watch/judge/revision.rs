@@ -10,24 +10,20 @@ use crate::watch::record::{Item, RETENTION, Record};
 use crate::watch::status::Status;
 
 /// The record with what is seen now, without letting a fact go back.
-pub(super) fn rewrite(
-    record: &Record,
-    job: &Job,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Record {
+pub(super) fn rewrite(record: &Record, job: &Job, context: &RunContext<'_>) -> Record {
+    let now = context.now;
     Record {
         job: Job {
             status: last_known_status(record, job).clone(),
             started_at: start(record, job),
             heartbeat_at: heartbeat(record, job, now),
-            ..seen(record, job, now)
+            ..merged_view(record, job, now)
         },
-        sign_at: sign_of_life(record, job, now),
-        ahead_at: ahead(record, job, now),
+        last_sign_at: sign_of_life(record, job, now),
+        skewed_heartbeat_at: skewed_heartbeat(record, job, now),
         recorded_at: now,
         absent_since: None,
-        ..written(record, context)
+        ..next_revision(record, context)
     }
 }
 
@@ -63,17 +59,17 @@ pub(super) fn heartbeat(record: &Record, job: &Job, now: Timestamp) -> Option<Ti
 
 /// Whether a heartbeat is to be compared.
 fn counts(record: &Record, heartbeat: Timestamp, now: Timestamp) -> bool {
-    !is_ahead(heartbeat, now) && record.ahead_at != Some(heartbeat)
+    !is_ahead(heartbeat, now) && record.skewed_heartbeat_at != Some(heartbeat)
 }
 
 /// The heartbeat that is never to be compared.
-pub(super) fn ahead(record: &Record, job: &Job, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn skewed_heartbeat(record: &Record, job: &Job, now: Timestamp) -> Option<Timestamp> {
     let seen = job.heartbeat_at.filter(|at| is_ahead(*at, now));
-    seen.or(record.ahead_at)
+    seen.or(record.skewed_heartbeat_at)
 }
 
 /// The job as it is seen, but for what the record knows better.
-pub(super) fn seen(record: &Record, job: &Job, now: Timestamp) -> Job {
+pub(super) fn merged_view(record: &Record, job: &Job, now: Timestamp) -> Job {
     let before = &record.job;
     let status = match job.status.stage() {
         None if !job.status.is_missing() => &job.status,
@@ -87,15 +83,15 @@ pub(super) fn seen(record: &Record, job: &Job, now: Timestamp) -> Job {
             .max(before.heartbeat_at),
         completed_at: before.completed_at,
         processed_records: job.processed_records.max(before.processed_records),
-        ..job.clone().or(before)
+        ..job.clone().fill_missing_from(before)
     }
 }
 
 /// The record, to be written by this run.
-pub(super) fn written(record: &Record, context: &RunContext<'_>) -> Record {
+pub(super) fn next_revision(record: &Record, context: &RunContext<'_>) -> Record {
     Record {
         rev: record.rev.saturating_add(1),
-        by: context.run.to_owned(),
+        written_by: context.run.to_owned(),
         ..record.clone()
     }
 }

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::notices::{Occurrence, notice};
-use super::revision::{change, rewrite, seen};
-use super::{BETWEEN_LOOKS, Change, Incarnation, Policy, RunContext, incarnation};
+use super::revision::{change, merged_view, rewrite};
+use super::{Change, Incarnation, MIN_TIME_BETWEEN_LOOKS, RunContext, incarnation};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{has_processed, sign_of_life};
-use crate::watch::notice::{Incident, Notice, Silence};
+use crate::watch::notice::{IncidentState, Notice, Silence};
 use crate::watch::queue::Queue;
 use crate::watch::record::{Phase, Record, Stall};
 use crate::watch::status::Stage;
 
 /// The longest interval between reminders, unless REMIND_AFTER is longer.
-const REMIND_AT_LEAST_EVERY: SignedDuration = SignedDuration::from_hours(24);
+const MAX_REMINDER_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a silence is reported as.
 #[derive(Clone, Copy)]
@@ -31,11 +31,10 @@ enum Due {
 pub fn judge_silence(
     record: &Record,
     job: &Job,
-    now: Timestamp,
     context: &RunContext<'_>,
     queue: Option<&Queue>,
 ) -> Option<Change> {
-    let policy = context.policy;
+    let (now, policy) = (context.now, context.policy);
     let is_same = incarnation(record, job, now) == Incarnation::Same;
     if record.phase != Phase::Active || !is_same || job.end().is_some() || job.is_unclear() {
         return None;
@@ -44,13 +43,13 @@ pub fn judge_silence(
     let allowed = record.stall_threshold(policy.stall_after);
     let lasted = now.duration_since(since);
     let may_wait = || {
-        let has_not_begun = record.stage(job) == Some(Stage::Waits);
+        let has_not_begun = record.stage(job) == Some(Stage::Waiting);
         has_not_begun && queue.is_none_or(|queue| queue.waits(&job.id))
     };
     if lasted <= allowed || !policy.notify_on.contains(&Kind::Stalled) || may_wait() {
         return None;
     }
-    let reminder = match due(record, job, now, policy)? {
+    let reminder = match due(record, job, context)? {
         Due::Stall => None,
         Due::Reminder(number) => Some(number),
     };
@@ -61,44 +60,39 @@ pub fn judge_silence(
         waiting: queue.map(|queue| queue.behind(&job.id)),
         reminder,
     };
-    Some(silent(record, job, silence, now, context))
+    Some(report_stall(record, job, silence, context))
 }
 
 /// What is to be reported of a silence now, if anything.
-fn due(record: &Record, job: &Job, now: Timestamp, policy: &Policy) -> Option<Due> {
+fn due(record: &Record, job: &Job, context: &RunContext<'_>) -> Option<Due> {
     let Some(stall) = record.stall else {
         // Its heartbeats may be rare: only a later look can tell that its count stands still.
-        let is_first = now.duration_since(record.first_seen_at) < BETWEEN_LOOKS;
+        let is_first = context.now.duration_since(record.first_seen_at) < MIN_TIME_BETWEEN_LOOKS;
         return (!(has_processed(job) && is_first)).then_some(Due::Stall);
     };
-    let first = policy.remind_after?;
+    let first = context.policy.remind_after?;
     let doubled = first.saturating_mul(2i32.saturating_pow(stall.reminders));
-    let interval = doubled.min(REMIND_AT_LEAST_EVERY.max(first));
-    let is_due = now.duration_since(stall.reminded_at) >= interval;
+    let interval = doubled.min(MAX_REMINDER_INTERVAL.max(first));
+    let is_due = context.now.duration_since(stall.reminded_at) >= interval;
     is_due.then(|| Due::Reminder(stall.reminders.saturating_add(1)))
 }
 
-fn silent(
-    record: &Record,
-    job: &Job,
-    silence: Silence,
-    now: Timestamp,
-    context: &RunContext<'_>,
-) -> Change {
-    let mut next = rewrite(record, job, now, context);
+fn report_stall(record: &Record, job: &Job, silence: Silence, context: &RunContext<'_>) -> Change {
+    let now = context.now;
+    let mut next = rewrite(record, job, context);
     let occurrence = match silence.reminder {
         None => {
             next.episode = next.episode.saturating_add(1);
             let allowed = record.stall_threshold(context.policy.stall_after);
             Occurrence {
                 kind: Kind::Stalled,
-                episode: next.episode.to_string(),
+                which: next.episode.to_string(),
                 happened_at: silence.since.saturating_add(allowed).unwrap_or(now),
             }
         }
         Some(number) => Occurrence {
             kind: Kind::Reminder,
-            episode: format!("{}#{number}", next.episode),
+            which: format!("{}#{number}", next.episode),
             happened_at: now,
         },
     };
@@ -107,12 +101,12 @@ fn silent(
         reminded_at: now,
     });
     let own = context.topics.own(occurrence.kind.severity()).clone();
-    next.heard.insert(own.clone());
+    next.notified_topics.insert(own.clone());
     let notice = Notice {
         silence: Some(silence),
-        incident: Some(Incident::Open),
+        incident: Some(IncidentState::Open),
         topics: BTreeSet::from([own]),
-        ..notice(&occurrence, &next, seen(record, job, now), now, context)
+        ..notice(&occurrence, &next, merged_view(record, job, now), context)
     };
     change(record, next, vec![notice])
 }
