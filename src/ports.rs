@@ -6,6 +6,7 @@
 use std::future::Future;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 use crate::watch::{
@@ -74,14 +75,37 @@ pub struct UnreadableItem {
 }
 
 /// A notice that waits until it is delivered to one topic.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// What is for two topics is stored twice under one id; each copy is delivered by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
     /// What to tell.
     pub notice: Notice,
-    /// The topic that it is for. What is for two topics is pending twice, with one id, and each is delivered for itself.
+    /// The topic that it is for.
     pub topic: TopicArn,
     /// Its place among the notices of its job: the revision that it was recorded with, and its place there.
     pub order: (u64, u64),
+}
+
+impl Pending {
+    /// What it is filed under: its notice and topic.
+    pub fn key(&self) -> String {
+        format!("{}#{}", self.notice.id, self.topic)
+    }
+}
+
+impl Change {
+    /// What is pending once the change is made: each notice for each of its topics.
+    pub fn pending(&self) -> impl Iterator<Item = Pending> {
+        let rev = self.item.rev();
+        (0..).zip(&self.notices).flat_map(move |(place, notice)| {
+            notice.topics.iter().map(move |topic| Pending {
+                notice: notice.clone(),
+                topic: topic.clone(),
+                order: (rev, place),
+            })
+        })
+    }
 }
 
 /// What became of a change.

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use super::error::explain;
 use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError, UnreadableItem};
 use crate::watch::judge::Expected;
-use crate::watch::{Change, Item, JobId, Key, Notice, Source, TopicArn};
+use crate::watch::{Change, Item, JobId, Key, Source};
 use item::{Attributes, JOB, Stored, WATCH};
 
 /// A table, seen by one watch.
@@ -85,9 +85,10 @@ impl Table {
             .map_err(|error| StoreError::Failed(error.to_string()))
     }
 
-    fn put(&self, notice: &Notice, topic: &TopicArn, order: (u64, u64)) -> Result<Put, StoreError> {
-        let mut attributes = item::encode_pending(notice, topic, order)?;
-        attributes.extend(self.key(&item::outbox_key(notice, topic)));
+    fn put(&self, pending: &Pending) -> Result<Put, StoreError> {
+        let name = item::name_of_pending(pending);
+        let mut attributes = item::write(&name, pending)?;
+        attributes.extend(self.key(&name));
         Put::builder()
             .table_name(&self.table)
             .set_item(Some(attributes))
@@ -136,11 +137,9 @@ impl Table {
             .client
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(update).build());
-        for (place, notice) in change.notices.iter().enumerate() {
-            for topic in &notice.topics {
-                let put = self.put(notice, topic, (change.item.rev(), place as u64))?;
-                request = request.transact_items(TransactWriteItem::builder().put(put).build());
-            }
+        for pending in change.pending() {
+            let put = self.put(&pending)?;
+            request = request.transact_items(TransactWriteItem::builder().put(put).build());
         }
         let Err(error) = request.send().await else {
             return Ok(Recorded::Done);
@@ -253,7 +252,7 @@ impl Store for Table {
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let millis = |at: Timestamp| AttributeValue::N(at.as_millisecond().to_string());
-        let key = item::outbox_key(&pending.notice, &pending.topic);
+        let key = item::name_of_pending(pending);
         let request = self
             .client
             .update_item()
@@ -287,7 +286,7 @@ impl Store for Table {
     }
 
     async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
-        let key = item::outbox_key(&pending.notice, &pending.topic);
+        let key = item::name_of_pending(pending);
         let request = self
             .client
             .delete_item()
