@@ -487,6 +487,8 @@ fn a_saved_event_is_found_in_whatever_carried_it() {
     ] {
         assert_eq!(render(name, &carrier.to_string()), line, "{name}");
     }
+    let by_powershell = format!("\u{feff}{stalled}");
+    assert_eq!(render("with-a-byte-order-mark.json", &by_powershell), line);
     let all = render("replay.json", &report);
     assert!(all.contains(&line) && all.lines().count() > line.lines().count());
 }

@@ -3,6 +3,7 @@
 //! What is published is kept by [`crate::dry_run::Collected`] and shown by the [`terminal`].
 
 pub mod bad_file;
+mod documents;
 pub mod report;
 pub mod saved_events;
 pub mod saved_listing;
