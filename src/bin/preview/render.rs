@@ -49,7 +49,7 @@ enum Form {
 }
 
 pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
-    let messages = messages(args)?;
+    let (messages, code) = messages(args)?;
     if messages.is_empty() {
         complain(format_args!("note: no notice in it"));
     }
@@ -69,11 +69,13 @@ pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
         stdout.write_all(b"\n")?;
     }
     stdout.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
-fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
+/// What to show, and whether all went well that led to it.
+fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     let settings = args.settings.read().map_err(BadInput)?;
+    let mut code = ExitCode::SUCCESS;
     let (mut messages, mut faults, mut listings) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
         match events_of(file) {
@@ -91,16 +93,19 @@ fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
         return Err(BadInput(faults).into());
     }
     if listings.is_empty() {
-        return Ok(messages);
+        return Ok((messages, code));
     }
     let views = views(&listings, None).map_err(BadInput)?;
     let mut state = StateFile::default();
     let (source, runtime) = (source_of(&views, &state)?, runtime()?);
     for view in views {
         let report = runtime.block_on(look(view, &source, &settings, &mut state))?;
+        if !report.failures.is_empty() {
+            code = ExitCode::FAILURE;
+        }
         messages.extend(report.messages);
     }
-    Ok(messages)
+    Ok((messages, code))
 }
 
 /// The messages of a file of saved events; `None` of any other.

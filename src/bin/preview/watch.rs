@@ -144,8 +144,7 @@ pub(crate) fn show(
         let its_source = view.listing.source().unwrap_or_else(|| source.clone());
         let name = one_line(&view.name);
         let report = runtime.block_on(look(view, &its_source, settings, &mut state))?;
-        for failure in &report.failures {
-            complain(format_args!("error: {name}: {failure}"));
+        if !report.failures.is_empty() {
             code = ExitCode::FAILURE;
         }
         let text = if json {
@@ -206,7 +205,7 @@ impl Listing for ListedBefore {
     }
 }
 
-/// One run over one listing.
+/// One run over one listing. It complains of what failed.
 pub(crate) async fn look(
     view: View,
     source: &Source,
@@ -249,6 +248,10 @@ pub(crate) async fn look(
             .map(ToString::to_string)
             .collect(),
     };
+    for failure in &report.failures {
+        let name = one_line(&report.listing);
+        complain(format_args!("error: {name}: {failure}"));
+    }
     ports.store.forget_expired(view.clock);
     Ok(report)
 }
