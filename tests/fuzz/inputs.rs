@@ -475,7 +475,7 @@ fn settings(text: &str) {
             assert!(!invalid.0.is_empty());
             assert!(!told.contains(char::is_control), "one line: {told:?}");
             for fault in &invalid.0 {
-                assert!(told.contains(fault.name));
+                assert!(told.contains(fault.variable.name));
             }
             // A control character is written out in as many as ten characters.
             assert!(told.len() <= 10 * text.len() + 200 * VARIABLES.len());

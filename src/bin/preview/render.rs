@@ -13,8 +13,9 @@ use fraud_job_watch::local::terminal::ascii_json;
 use fraud_job_watch::message::Message;
 use serde_json::Value;
 
+use crate::args::SettingsArgs;
 use crate::replay::views;
-use crate::watch::{SettingsArgs, look, runtime, source_of};
+use crate::view::{look, runtime, source_of};
 use crate::{BadInput, complain};
 
 /// Shows notices in the form that a subscriber gets.

@@ -1,14 +1,11 @@
 //! What every command does with listings: one run of the watch for each.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::dry_run::Collected;
-use fraud_job_watch::local::FixedClock;
 use fraud_job_watch::local::report::{ClockFrom, Report, seen};
 use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::local::state::StateFile;
@@ -16,100 +13,19 @@ use fraud_job_watch::local::terminal::Screen;
 use fraud_job_watch::message::one_line;
 use fraud_job_watch::ports::{Listing, ListingError, Page, Ports};
 use fraud_job_watch::run::{Failure, RunInput, run};
-use fraud_job_watch::settings::{SettingsInvalid, VARIABLES, WatchSettings};
+use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::{BadInput, complain};
-
-/// What a replay and a live look have in common.
-#[derive(Debug, Args)]
-pub(crate) struct Watch {
-    /// Keeps what the watch knows in this file, to go on from next time [default: kept nowhere]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
-
-    /// Prints one line of JSON for each listing
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    #[command(flatten)]
-    pub(crate) settings: SettingsArgs,
-}
-
-/// The variables that decide what is reported.
-#[derive(Debug, Args)]
-pub(crate) struct SettingsArgs {
-    #[arg(long, env = "STALL_AFTER", hide_env_values = true, value_name = "DURATION", help = help("STALL_AFTER"))]
-    stall_after: Option<String>,
-
-    #[arg(long, env = "REMIND_AFTER", hide_env_values = true, value_name = "DURATION", help = help("REMIND_AFTER"))]
-    remind_after: Option<String>,
-
-    #[arg(long, env = "NOTIFY_ON", hide_env_values = true, value_name = "KINDS", help = help("NOTIFY_ON"))]
-    notify_on: Option<String>,
-
-    #[arg(long, env = "DIGEST_ABOVE", hide_env_values = true, value_name = "NUMBER", help = help("DIGEST_ABOVE"))]
-    digest_above: Option<String>,
-
-    #[arg(long, env = "WATCH_NAME", hide_env_values = true, value_name = "NAME", help = help("WATCH_NAME"))]
-    watch_name: Option<String>,
-}
-
-impl SettingsArgs {
-    /// The settings, or what is wrong with them, one a line.
-    pub(crate) fn read(&self) -> Result<WatchSettings, Vec<String>> {
-        let settings = WatchSettings::read(|name| match name {
-            "STALL_AFTER" => self.stall_after.clone(),
-            "REMIND_AFTER" => self.remind_after.clone(),
-            "NOTIFY_ON" => self.notify_on.clone(),
-            "DIGEST_ABOVE" => self.digest_above.clone(),
-            "WATCH_NAME" => self.watch_name.clone(),
-            _ => None,
-        });
-        settings.map_err(|SettingsInvalid(faults)| {
-            let fault = |fault: &fraud_job_watch::settings::Fault| {
-                let flag = fault.name.to_ascii_lowercase().replace('_', "-");
-                format!("--{flag} or {fault}")
-            };
-            faults.iter().map(fault).collect()
-        })
-    }
-}
-
-/// What the table of variables says of one.
-fn help(name: &str) -> String {
-    let variable = VARIABLES.iter().find(|variable| variable.name == name);
-    let text = variable.map(|variable| {
-        let (first, rest) = variable.meaning.split_at_checked(1).unwrap_or_default();
-        let (first, rule) = (first.to_ascii_uppercase(), variable.rule);
-        let default = variable.default.unwrap_or("none");
-        format!("{first}{rest}: {rule} [default: {default}]")
-    });
-    text.unwrap_or_default()
-}
+use crate::complain;
 
 /// What a command needs to wait on.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-}
-
-/// Opens the state, if it is kept.
-pub(crate) fn open(watch: &Watch) -> Result<StateFile, BadInput> {
-    match &watch.state {
-        None => Ok(StateFile::default()),
-        Some(file) => StateFile::open(file, |lock| {
-            let lock = one_line(&lock.to_string_lossy());
-            complain(format_args!(
-                "note: another process uses the state; waiting until it lets go of {lock}"
-            ));
-        })
-        .map_err(|bad| BadInput(vec![bad.to_string()])),
-    }
 }
 
 /// Whose jobs they are: as one of them says, or as the state does. A job that has no ARN in one listing may have one
@@ -186,13 +102,7 @@ pub(crate) struct View {
     pub(crate) clock_from: ClockFrom,
 }
 
-/// A listing that was read before, and the service behind it.
-struct ListedBefore {
-    listing: SavedListing,
-    service: Option<FraudDetector>,
-}
-
-impl Listing for ListedBefore {
+impl Listing for View {
     async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
         self.listing.page(token).await
     }
@@ -212,16 +122,12 @@ pub(crate) async fn look(
     settings: &WatchSettings,
     state: &mut StateFile,
 ) -> anyhow::Result<Report> {
-    let memory = state.watch(source);
     let ports = Ports {
-        listing: ListedBefore {
-            listing: view.listing,
-            service: view.service,
-        },
-        store: memory,
+        listing: &view,
+        store: state.watch(source),
         topic: Collected::new(TopicArn::try_from(SCREEN.to_owned())?),
         urgent: None,
-        clock: FixedClock(view.clock),
+        clock: || view.clock,
     };
     let input = RunInput {
         source,
@@ -233,15 +139,15 @@ pub(crate) async fn look(
     let messages = ports.topic.take();
     // That pages are missing is in the file, and no fault of the run: the report says so.
     let is_expected = |failure: &Failure| {
-        ports.listing.listing.is_incomplete() && matches!(failure, Failure::ListingFailed(_))
+        view.listing.is_incomplete() && matches!(failure, Failure::ListingFailed(_))
     };
     let failures = outcome.failures.iter();
     let report = Report {
-        listing: view.name,
+        listing: view.name.clone(),
         clock: view.clock,
         clock_from: view.clock_from,
         answer: outcome.answer,
-        jobs: seen(&ports.listing.listing, &ports.store, view.clock, &messages),
+        jobs: seen(&view.listing, &ports.store, view.clock, &messages),
         messages,
         failures: failures
             .filter(|failure| !is_expected(failure))
