@@ -286,13 +286,3 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> World for Ports<L, S, T, C> {
         self.clock.now()
     }
 }
-
-/// The computer's own clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-}
