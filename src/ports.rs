@@ -113,8 +113,8 @@ impl Change {
 pub enum Recorded {
     /// It is made.
     Done,
-    /// It is not made, because the table holds this instead of what was expected. It may be this very change:
-    /// then an earlier attempt made it and its answer was lost.
+    /// It is not made, because this is stored instead of what was expected. It may be this very change, made by an
+    /// earlier attempt whose answer was lost.
     Conflict(Option<Item>),
 }
 
@@ -129,7 +129,7 @@ pub enum Claimed {
     Gone,
 }
 
-/// What a watch keeps between runs. All of it survives the run; each write is all or nothing.
+/// What a watch keeps between runs; each write is all or nothing.
 pub trait Store {
     /// Everything, possibly not the newest. It is an error only if the watch's own item cannot be had.
     fn load(&self, now: Timestamp) -> impl Future<Output = Result<State, StoreError>>;
@@ -141,16 +141,15 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Item>, StoreError>>;
 
-    /// Writes the item and what is pending, if the table holds what the change expects. After an error it is
-    /// unknown whether the change was made.
+    /// Writes the item and what is pending, if what the change expects is stored. After an error it may be written.
     fn record(
         &self,
         change: &Change,
         now: Timestamp,
     ) -> impl Future<Output = Result<Recorded, StoreError>>;
 
-    /// Claims a pending notice for the run `by` until `until`, if it is pending and no other run's claim lasts. With an
-    /// `until` that is not after `now` the run lets go of its claim.
+    /// Claims a notice for the run `by`, if it is pending and no other run's claim lasts. An `until` that is not after
+    /// `now` ends the claim.
     fn claim(
         &self,
         pending: &Pending,

@@ -3,11 +3,11 @@
 //! Every attempt is timed out, and retries are the SDK's: three attempts, standard mode. Endpoints follow the
 //! SDK's own variables, such as `AWS_ENDPOINT_URL_SNS`.
 
+#[cfg(feature = "preview")]
+mod connect;
 mod dynamodb;
 mod error;
 mod frauddetector;
-#[cfg(feature = "preview")]
-mod laptop;
 mod sns;
 
 use std::time::Duration;

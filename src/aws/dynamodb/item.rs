@@ -62,8 +62,8 @@ pub(super) fn write(name: &str, content: &impl Serialize) -> Result<Attributes, 
     Ok(attributes)
 }
 
-/// What stands in the way of a write: an expired record does not.
-pub(super) fn standing(
+/// The item that an answer holds: an expired record counts as absent.
+pub(super) fn stored(
     attributes: Option<Attributes>,
     now: Timestamp,
 ) -> Result<Option<Item>, StoreError> {

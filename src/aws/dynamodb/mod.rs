@@ -8,6 +8,9 @@ mod item;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -114,15 +117,15 @@ impl Table {
             return Ok(Recorded::Done);
         };
         match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(
-                Recorded::Conflict(item::standing(failed.item.clone(), now)?),
-            ),
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Recorded::Conflict(item::stored(failed.item.clone(), now)?))
+            }
             Some(UpdateItemError::TransactionConflictException(_)) => {
                 self.conflict(change, now).await
             }
             Some(_) | None => {
                 let doing = format!("UpdateItem of {:?}", change.item.key().to_string());
-                Err(StoreError::Failed(explain(&doing, &error)))
+                Err(failed(&doing, &error))
             }
         }
     }
@@ -153,10 +156,7 @@ impl Table {
         let is =
             |code: &'static str| move |reason: &&CancellationReason| reason.code() == Some(code);
         if let Some(failed) = reasons.first().filter(is("ConditionalCheckFailed")) {
-            return Ok(Recorded::Conflict(item::standing(
-                failed.item.clone(),
-                now,
-            )?));
+            return Ok(Recorded::Conflict(item::stored(failed.item.clone(), now)?));
         }
         if reasons
             .iter()
@@ -165,14 +165,22 @@ impl Table {
             return self.conflict(change, now).await;
         }
         let doing = format!("TransactWriteItems of {:?}", change.item.key().to_string());
-        Err(StoreError::Failed(explain(&doing, &error)))
+        Err(failed(&doing, &error))
     }
 
     /// What there is instead, when two writes met and neither was made.
     async fn conflict(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
-        let standing = self.read(&change.item.key(), now).await?;
-        Ok(Recorded::Conflict(standing))
+        let stored = self.read(&change.item.key(), now).await?;
+        Ok(Recorded::Conflict(stored))
     }
+}
+
+fn failed<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    SdkError<E, HttpResponse>: RequestId,
+{
+    StoreError::Failed(explain(doing, error))
 }
 
 /// Adds an item as it was read.
@@ -208,10 +216,7 @@ impl Store for Table {
                 .expression_attribute_values(":watch", AttributeValue::S(self.watch.clone()))
                 .set_exclusive_start_key(start);
             let doing = format!("Query of table {}", self.table);
-            let page = query
-                .send()
-                .await
-                .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
+            let page = query.send().await.map_err(|error| failed(&doing, &error))?;
             for attributes in page.items.unwrap_or_default() {
                 add(&mut state, attributes, now)?;
             }
@@ -230,11 +235,8 @@ impl Store for Table {
             .set_key(Some(self.key(&key.to_string())))
             .consistent_read(true);
         let doing = format!("GetItem of {:?}", key.to_string());
-        let answer = get
-            .send()
-            .await
-            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
-        item::standing(answer.item, now)
+        let answer = get.send().await.map_err(|error| failed(&doing, &error))?;
+        item::stored(answer.item, now)
     }
 
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
@@ -280,7 +282,7 @@ impl Store for Table {
             }
             Some(_) | None => {
                 let doing = format!("UpdateItem of {key:?}");
-                Err(StoreError::Failed(explain(&doing, &error)))
+                Err(failed(&doing, &error))
             }
         }
     }
@@ -296,7 +298,7 @@ impl Store for Table {
         request
             .send()
             .await
-            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
+            .map_err(|error| failed(&doing, &error))?;
         Ok(())
     }
 }
