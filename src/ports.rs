@@ -204,18 +204,6 @@ pub enum PublishError {
     Failed(String),
 }
 
-/// What time it is.
-pub trait Clock {
-    /// Now.
-    fn now(&self) -> Timestamp;
-}
-
-impl<F: Fn() -> Timestamp> Clock for F {
-    fn now(&self) -> Timestamp {
-        self()
-    }
-}
-
 /// The world as one run sees it.
 pub trait World {
     /// The jobs.
@@ -256,11 +244,11 @@ pub struct Ports<L, S, T, C> {
     pub topic: T,
     /// Where those that somebody should look at go instead.
     pub urgent: Option<T>,
-    /// The time.
+    /// What time it is.
     pub clock: C,
 }
 
-impl<L: Listing, S: Store, T: Topic, C: Clock> World for Ports<L, S, T, C> {
+impl<L: Listing, S: Store, T: Topic, C: Fn() -> Timestamp> World for Ports<L, S, T, C> {
     type Listing = L;
     type Store = S;
     type Topic = T;
@@ -282,6 +270,6 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> World for Ports<L, S, T, C> {
     }
 
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        (self.clock)()
     }
 }

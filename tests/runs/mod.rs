@@ -15,8 +15,8 @@ use std::time::Duration;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message};
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State,
-    Store, StoreError, Topic, UnreadableItem,
+    Claimed, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State, Store,
+    StoreError, Topic, UnreadableItem,
 };
 use fraud_job_watch::run::{Failure, Outcome, RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
@@ -231,7 +231,7 @@ impl World {
             store: self.clone(),
             topic: Slow(self.clone(), Rc::clone(&self.topic)),
             urgent: self.urgent.clone().map(|topic| Slow(self.clone(), topic)),
-            clock: self.clone(),
+            clock: || self.now(),
         };
         let input = RunInput {
             source: &source,
@@ -271,7 +271,7 @@ fn events(message: &Message) -> Vec<serde_json::Value> {
     }
 }
 
-impl Clock for World {
+impl World {
     fn now(&self) -> Timestamp {
         let base: Timestamp = "2026-03-02T00:00:00Z".parse().unwrap();
         base + SignedDuration::try_from(self.begun.elapsed()).unwrap()
