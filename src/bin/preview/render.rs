@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::args::SettingsArgs;
 use crate::replay::views;
-use crate::view::{look, runtime, source_of};
+use crate::view::{run_on_each, source_of};
 use crate::{BadInput, complain};
 
 /// Shows notices in the form that a subscriber gets.
@@ -76,7 +76,6 @@ pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
 /// What to show, and whether all went well that led to it.
 fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     let settings = args.settings.read().map_err(BadInput)?;
-    let mut code = ExitCode::SUCCESS;
     let (mut messages, mut faults, mut listings) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
         match events_of(file) {
@@ -94,18 +93,15 @@ fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
         return Err(BadInput(faults).into());
     }
     if listings.is_empty() {
-        return Ok((messages, code));
+        return Ok((messages, ExitCode::SUCCESS));
     }
     let views = views(&listings, None).map_err(BadInput)?;
     let mut state = StateFile::default();
-    let (source, runtime) = (source_of(&views, &state)?, runtime()?);
-    for view in views {
-        let report = runtime.block_on(look(view, &source, &settings, &mut state))?;
-        if !report.failures.is_empty() {
-            code = ExitCode::FAILURE;
-        }
+    let source = source_of(&views, &state)?;
+    let code = run_on_each(views, source, &mut state, &settings, |report, _| {
         messages.extend(report.messages);
-    }
+        Ok(())
+    })?;
     Ok((messages, code))
 }
 

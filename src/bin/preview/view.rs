@@ -41,28 +41,13 @@ pub(crate) fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Sou
 /// Runs on each listing and shows it.
 pub(crate) fn show(
     views: Vec<View>,
-    mut source: Source,
+    source: Source,
     mut state: StateFile,
     settings: &WatchSettings,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let runtime = runtime()?;
     let screen = Screen::of_stdout(|name| std::env::var(name).ok());
-    let (mut clock, mut code) = (None, ExitCode::SUCCESS);
-    for view in views {
-        if clock.is_some_and(|clock| clock > view.clock) {
-            let name = one_line(&view.name);
-            complain(format_args!(
-                "note: {name} is of an earlier time than the listing before it"
-            ));
-        }
-        clock = Some(view.clock);
-        let its_source = view.listing.source().unwrap_or_else(|| source.clone());
-        let name = one_line(&view.name);
-        let report = runtime.block_on(look(view, &its_source, settings, &mut state))?;
-        if !report.failures.is_empty() {
-            code = ExitCode::FAILURE;
-        }
+    run_on_each(views, source, &mut state, settings, |report, state| {
         let text = if json {
             report.json()?
         } else {
@@ -72,10 +57,38 @@ pub(crate) fn show(
         stdout.write_all(text.as_bytes())?;
         stdout.flush()?;
         // Only after it was shown: a preview that dies shows it again rather than never.
-        state
-            .save()
-            .with_context(|| format!("{name} was shown, but its state could not be saved, so the next replay shows it again"))?;
-        source = its_source;
+        state.save().with_context(|| {
+            let name = one_line(&report.listing);
+            format!("{name} was shown, but its state could not be saved, so the next replay shows it again")
+        })
+    })
+}
+
+/// Runs on one listing after the other. `take` gets what each run did; what failed is complained of here.
+pub(crate) fn run_on_each(
+    views: Vec<View>,
+    mut source: Source,
+    state: &mut StateFile,
+    settings: &WatchSettings,
+    mut take: impl FnMut(Report, &mut StateFile) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    let (mut clock, mut code) = (None, ExitCode::SUCCESS);
+    for view in views {
+        let name = one_line(&view.name);
+        if clock.is_some_and(|clock| clock > view.clock) {
+            complain(format_args!(
+                "note: {name} is of an earlier time than the listing before it"
+            ));
+        }
+        clock = Some(view.clock);
+        source = view.listing.source().unwrap_or(source);
+        let report = runtime.block_on(look(view, &source, settings, state))?;
+        for failure in &report.failures {
+            complain(format_args!("error: {name}: {failure}"));
+            code = ExitCode::FAILURE;
+        }
+        take(report, state)?;
     }
     Ok(code)
 }
@@ -115,8 +128,8 @@ impl Listing for View {
     }
 }
 
-/// One run over one listing. It complains of what failed.
-pub(crate) async fn look(
+/// One run over one listing.
+async fn look(
     view: View,
     source: &Source,
     settings: &WatchSettings,
@@ -154,10 +167,6 @@ pub(crate) async fn look(
             .map(ToString::to_string)
             .collect(),
     };
-    for failure in &report.failures {
-        let name = one_line(&report.listing);
-        complain(format_args!("error: {name}: {failure}"));
-    }
     ports.store.forget_expired(view.clock);
     Ok(report)
 }
