@@ -168,23 +168,19 @@ impl std::error::Error for SettingsInvalid {}
 impl LambdaSettings {
     /// Reads all variables. An empty value counts as not set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
-        let mut reader = Reader {
-            lookup,
-            faults: Vec::new(),
-        };
-        let topic = reader.take(TOPIC_ARN, topic_arn);
-        let urgent_topic = reader.take(URGENT_TOPIC_ARN, |text| match text {
-            "none" => Some(None),
-            text => topic_arn(text).map(Some),
-        });
-        let table = reader.take(STATE_TABLE, table_name);
-        let watch = reader.watch();
-        let detailed_metrics = reader.take(DETAILED_METRICS, |text| match text {
-            "on" => Some(true),
-            "off" => Some(false),
-            _ => None,
-        });
-        let settings = (|| {
+        read(lookup, |reader| {
+            let topic = reader.take(TOPIC_ARN, topic_arn);
+            let urgent_topic = reader.take(URGENT_TOPIC_ARN, |text| match text {
+                "none" => Some(None),
+                text => topic_arn(text).map(Some),
+            });
+            let table = reader.take(STATE_TABLE, table_name);
+            let watch = reader.watch();
+            let detailed_metrics = reader.take(DETAILED_METRICS, |text| match text {
+                "on" => Some(true),
+                "off" => Some(false),
+                _ => None,
+            });
             Some(Self {
                 topic: topic?,
                 urgent_topic: urgent_topic?,
@@ -192,20 +188,24 @@ impl LambdaSettings {
                 detailed_metrics: detailed_metrics?,
                 watch: watch?,
             })
-        })();
-        settings.ok_or(SettingsInvalid(reader.faults))
+        })
     }
 }
 
 impl WatchSettings {
     /// Reads the variables that decide what is reported. An empty value counts as not set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
-        let mut reader = Reader {
-            lookup,
-            faults: Vec::new(),
-        };
-        reader.watch().ok_or(SettingsInvalid(reader.faults))
+        read(lookup, Reader::watch)
     }
+}
+
+fn read<F, T>(
+    lookup: F,
+    settings: impl FnOnce(&mut Reader<F>) -> Option<T>,
+) -> Result<T, SettingsInvalid> {
+    let faults = Vec::new();
+    let mut reader = Reader { lookup, faults };
+    settings(&mut reader).ok_or(SettingsInvalid(reader.faults))
 }
 
 struct Reader<F> {

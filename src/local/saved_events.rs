@@ -19,16 +19,12 @@ pub fn messages(text: &str, file: &Path) -> Result<Option<Vec<Message>>, BadFile
     let mut messages = None;
     for (line, document) in documents(text) {
         let bad = |what| BadFile::new(file, Some(line), format!("{what}; {EXPECTED}"));
-        let events = match (document, &messages) {
-            (Err(_), None) => return Ok(None),
-            (Err(what), Some(_)) => return Err(bad(what)),
-            (Ok(document), _) => events(document),
-        };
-        let events = match (events, &messages) {
-            (Ok(None), None) => return Ok(None),
-            (Ok(None), Some(_)) => return Err(bad("JSON, but no event".to_owned())),
-            (Ok(Some(events)), _) => events,
-            (Err(error), _) => return Err(bad(format!("what it carries is not JSON: {error}"))),
+        let events = match document.map(events) {
+            Err(_) | Ok(Ok(None)) if messages.is_none() => return Ok(None),
+            Err(what) => return Err(bad(what)),
+            Ok(Ok(None)) => return Err(bad("JSON, but no event".to_owned())),
+            Ok(Ok(Some(events))) => events,
+            Ok(Err(error)) => return Err(bad(format!("what it carries is not JSON: {error}"))),
         };
         let messages = messages.get_or_insert_with(Vec::new);
         for event in events {
