@@ -116,18 +116,19 @@ impl Table {
         let Err(error) = request.send().await else {
             return Ok(Recorded::Done);
         };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(Recorded::Conflict(item::stored(failed.item.clone(), now)?))
+        let key = change.item.key();
+        let stored = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                item::stored(refused.item.clone(), now)?
             }
-            Some(UpdateItemError::TransactionConflictException(_)) => {
-                self.conflict(change, now).await
-            }
+            // Two writes met and neither was made.
+            Some(UpdateItemError::TransactionConflictException(_)) => self.read(&key, now).await?,
             Some(_) | None => {
-                let doing = format!("UpdateItem of {:?}", change.item.key().to_string());
-                Err(failed(&doing, &error))
+                let doing = format!("UpdateItem of {:?}", key.to_string());
+                return Err(failed(&doing, &error));
             }
-        }
+        };
+        Ok(Recorded::Conflict(stored))
     }
 
     async fn write_with_notices(
@@ -153,25 +154,19 @@ impl Table {
             }
             Some(_) | None => &[],
         };
-        let is =
-            |code: &'static str| move |reason: &&CancellationReason| reason.code() == Some(code);
-        if let Some(failed) = reasons.first().filter(is("ConditionalCheckFailed")) {
-            return Ok(Recorded::Conflict(item::stored(failed.item.clone(), now)?));
+        let is = |reason: &CancellationReason, code| reason.code() == Some(code);
+        let first = reasons.first();
+        if let Some(refused) = first.filter(|it| is(it, "ConditionalCheckFailed")) {
+            let stored = item::stored(refused.item.clone(), now)?;
+            return Ok(Recorded::Conflict(stored));
         }
-        if reasons
-            .iter()
-            .any(|reason| is("TransactionConflict")(&reason))
-        {
-            return self.conflict(change, now).await;
+        let key = change.item.key();
+        // Two writes met and neither was made.
+        if reasons.iter().any(|it| is(it, "TransactionConflict")) {
+            return Ok(Recorded::Conflict(self.read(&key, now).await?));
         }
-        let doing = format!("TransactWriteItems of {:?}", change.item.key().to_string());
+        let doing = format!("TransactWriteItems of {:?}", key.to_string());
         Err(failed(&doing, &error))
-    }
-
-    /// What there is instead, when two writes met and neither was made.
-    async fn conflict(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
-        let stored = self.read(&change.item.key(), now).await?;
-        Ok(Recorded::Conflict(stored))
     }
 }
 
