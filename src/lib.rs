@@ -12,7 +12,7 @@
 //! - [`settings`]: the variables that an operator sets
 //! - [`invoke`]: a payload in, an answer or an error out
 //! - [`dry_run`]: a run that neither writes nor publishes
-//! - [`telemetry`]: the log
+//! - [`telemetry`]: the log and the metrics
 //!
 //! The outer ring gives the ports a world:
 //! - [`aws`]: Fraud Detector, DynamoDB, SNS

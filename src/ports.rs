@@ -6,6 +6,7 @@
 use std::future::Future;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 use crate::watch::{
@@ -74,14 +75,37 @@ pub struct UnreadableItem {
 }
 
 /// A notice that waits until it is delivered to one topic.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// What is for two topics is stored twice under one id; each copy is delivered by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
     /// What to tell.
     pub notice: Notice,
-    /// The topic that it is for. What is for two topics is pending twice, with one id, and each is delivered for itself.
+    /// The topic that it is for.
     pub topic: TopicArn,
     /// Its place among the notices of its job: the revision that it was recorded with, and its place there.
     pub order: (u64, u64),
+}
+
+impl Pending {
+    /// What it is filed under: its notice and topic.
+    pub fn key(&self) -> String {
+        format!("{}#{}", self.notice.id, self.topic)
+    }
+}
+
+impl Change {
+    /// What is pending once the change is made: each notice for each of its topics.
+    pub fn pending(&self) -> impl Iterator<Item = Pending> {
+        let rev = self.item.rev();
+        (0..).zip(&self.notices).flat_map(move |(place, notice)| {
+            notice.topics.iter().map(move |topic| Pending {
+                notice: notice.clone(),
+                topic: topic.clone(),
+                order: (rev, place),
+            })
+        })
+    }
 }
 
 /// What became of a change.
@@ -89,8 +113,8 @@ pub struct Pending {
 pub enum Recorded {
     /// It is made.
     Done,
-    /// It is not made, because the table holds this instead of what was expected. It may be this very change:
-    /// then an earlier attempt made it and its answer was lost.
+    /// It is not made, because this is stored instead of what was expected. It may be this very change, made by an
+    /// earlier attempt whose answer was lost.
     Conflict(Option<Item>),
 }
 
@@ -105,7 +129,7 @@ pub enum Claimed {
     Gone,
 }
 
-/// What a watch keeps between runs. All of it survives the run; each write is all or nothing.
+/// What a watch keeps between runs; each write is all or nothing.
 pub trait Store {
     /// Everything, possibly not the newest. It is an error only if the watch's own item cannot be had.
     fn load(&self, now: Timestamp) -> impl Future<Output = Result<State, StoreError>>;
@@ -117,16 +141,15 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Item>, StoreError>>;
 
-    /// Writes the item and what is pending, if the table holds what the change expects. After an error it is
-    /// unknown whether the change was made.
+    /// Writes the item and what is pending, if what the change expects is stored. After an error it may be written.
     fn record(
         &self,
         change: &Change,
         now: Timestamp,
     ) -> impl Future<Output = Result<Recorded, StoreError>>;
 
-    /// Claims a pending notice for the run `by` until `until`, if it is pending and no other run's claim lasts. With an
-    /// `until` that is not after `now` the run lets go of its claim.
+    /// Claims a notice for the run `by`, if it is pending and no other run's claim lasts. An `until` that is not after
+    /// `now` ends the claim.
     fn claim(
         &self,
         pending: &Pending,
@@ -181,18 +204,6 @@ pub enum PublishError {
     Failed(String),
 }
 
-/// What time it is.
-pub trait Clock {
-    /// Now.
-    fn now(&self) -> Timestamp;
-}
-
-impl<F: Fn() -> Timestamp> Clock for F {
-    fn now(&self) -> Timestamp {
-        self()
-    }
-}
-
 /// The world as one run sees it.
 pub trait World {
     /// The jobs.
@@ -233,11 +244,11 @@ pub struct Ports<L, S, T, C> {
     pub topic: T,
     /// Where those that somebody should look at go instead.
     pub urgent: Option<T>,
-    /// The time.
+    /// What time it is.
     pub clock: C,
 }
 
-impl<L: Listing, S: Store, T: Topic, C: Clock> World for Ports<L, S, T, C> {
+impl<L: Listing, S: Store, T: Topic, C: Fn() -> Timestamp> World for Ports<L, S, T, C> {
     type Listing = L;
     type Store = S;
     type Topic = T;
@@ -259,16 +270,6 @@ impl<L: Listing, S: Store, T: Topic, C: Clock> World for Ports<L, S, T, C> {
     }
 
     fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-}
-
-/// The computer's own clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
+        (self.clock)()
     }
 }

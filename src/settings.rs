@@ -9,7 +9,7 @@ use crate::message::WatchName;
 use crate::watch::{Kind, Policy, TopicArn};
 
 /// A variable: what it is for, and what holds when it is empty or not set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
@@ -73,7 +73,7 @@ const STALL_AFTER: Variable = Variable {
 };
 const REMIND_AFTER: Variable = Variable {
     name: "REMIND_AFTER",
-    meaning: "when a stall is reported again, and then at doubling intervals of at most a day",
+    meaning: "when a stall is reported again, and then at intervals that double up to a day (or up to REMIND_AFTER, if that is longer)",
     rule: "`off`, or a duration from 1m to 30d",
     default: Some("4h"),
     example: "8h",
@@ -131,22 +131,24 @@ pub struct WatchSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The variable.
-    pub name: &'static str,
+    pub variable: Variable,
     /// Its value; `None` if it is missing.
     pub value: Option<String>,
-    /// The rule.
-    pub rule: &'static str,
-    /// A good value.
-    pub example: &'static str,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Variable {
+            name,
+            rule,
+            example,
+            ..
+        } = self.variable;
         match &self.value {
-            Some(value) => write!(f, "{} is {value:?}", self.name)?,
-            None => write!(f, "{} is not set", self.name)?,
+            Some(value) => write!(f, "{name} is {value:?}")?,
+            None => write!(f, "{name} is not set")?,
         }
-        write!(f, ", but must be {}, like {:?}", self.rule, self.example)
+        write!(f, ", but must be {rule}, like {example:?}")
     }
 }
 
@@ -166,23 +168,19 @@ impl std::error::Error for SettingsInvalid {}
 impl LambdaSettings {
     /// Reads all variables. An empty value counts as not set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
-        let mut reader = Reader {
-            lookup,
-            faults: Vec::new(),
-        };
-        let topic = reader.take(&TOPIC_ARN, topic_arn);
-        let urgent_topic = reader.take(&URGENT_TOPIC_ARN, |text| match text {
-            "none" => Some(None),
-            text => topic_arn(text).map(Some),
-        });
-        let table = reader.take(&STATE_TABLE, table_name);
-        let watch = reader.watch();
-        let detailed_metrics = reader.take(&DETAILED_METRICS, |text| match text {
-            "on" => Some(true),
-            "off" => Some(false),
-            _ => None,
-        });
-        let settings = (|| {
+        read(lookup, |reader| {
+            let topic = reader.take(TOPIC_ARN, topic_arn);
+            let urgent_topic = reader.take(URGENT_TOPIC_ARN, |text| match text {
+                "none" => Some(None),
+                text => topic_arn(text).map(Some),
+            });
+            let table = reader.take(STATE_TABLE, table_name);
+            let watch = reader.watch();
+            let detailed_metrics = reader.take(DETAILED_METRICS, |text| match text {
+                "on" => Some(true),
+                "off" => Some(false),
+                _ => None,
+            });
             Some(Self {
                 topic: topic?,
                 urgent_topic: urgent_topic?,
@@ -190,20 +188,24 @@ impl LambdaSettings {
                 detailed_metrics: detailed_metrics?,
                 watch: watch?,
             })
-        })();
-        settings.ok_or(SettingsInvalid(reader.faults))
+        })
     }
 }
 
 impl WatchSettings {
     /// Reads the variables that decide what is reported. An empty value counts as not set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
-        let mut reader = Reader {
-            lookup,
-            faults: Vec::new(),
-        };
-        reader.watch().ok_or(SettingsInvalid(reader.faults))
+        read(lookup, Reader::watch)
     }
+}
+
+fn read<F, T>(
+    lookup: F,
+    settings: impl FnOnce(&mut Reader<F>) -> Option<T>,
+) -> Result<T, SettingsInvalid> {
+    let faults = Vec::new();
+    let mut reader = Reader { lookup, faults };
+    settings(&mut reader).ok_or(SettingsInvalid(reader.faults))
 }
 
 struct Reader<F> {
@@ -212,38 +214,27 @@ struct Reader<F> {
 }
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
-    fn take<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn take<T>(&mut self, variable: Variable, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = (self.lookup)(variable.name).filter(|value| !value.is_empty());
         let parsed = value.as_deref().or(variable.default).and_then(&parse);
         if parsed.is_none() {
-            let Variable {
-                name,
-                rule,
-                example,
-                ..
-            } = *variable;
-            self.faults.push(Fault {
-                name,
-                value,
-                rule,
-                example,
-            });
+            self.faults.push(Fault { variable, value });
         }
         parsed
     }
 
     fn watch(&mut self) -> Option<WatchSettings> {
-        let name = self.take(&WATCH_NAME, |text| match text {
+        let name = self.take(WATCH_NAME, |text| match text {
             "none" => Some(None),
             text => text.parse().ok().map(Some),
         });
-        let stall_after = self.take(&STALL_AFTER, duration);
-        let remind_after = self.take(&REMIND_AFTER, |text| match text {
+        let stall_after = self.take(STALL_AFTER, duration);
+        let remind_after = self.take(REMIND_AFTER, |text| match text {
             "off" => Some(None),
             text => duration(text).map(Some),
         });
-        let notify_on = self.take(&NOTIFY_ON, kinds);
-        let digest_above = self.take(&DIGEST_ABOVE, |text| {
+        let notify_on = self.take(NOTIFY_ON, kinds);
+        let digest_above = self.take(DIGEST_ABOVE, |text| {
             let number = text.trim().parse().ok()?;
             (1..=1000).contains(&number).then_some(number)
         });

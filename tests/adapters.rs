@@ -8,8 +8,7 @@ use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table, timeouts};
 use fraud_job_watch::message::{Message, Outgoing, RenderContext};
 use fraud_job_watch::ports::{
-    Clock, Listing, ListingError, Ports, PublishError, Recorded, Store, StoreError, SystemClock,
-    Topic,
+    Listing, ListingError, Ports, PublishError, Recorded, Store, StoreError, Topic,
 };
 use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
@@ -125,7 +124,7 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
         store: fraud_job_watch::dry_run::ReadOnly(&store),
         topic: fraud_job_watch::dry_run::Collected::new(topic_arn()),
         urgent: None,
-        clock: SystemClock,
+        clock: Timestamp::now,
     };
     let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
     let input = RunInput {
@@ -515,7 +514,7 @@ fn began_message() -> Message {
     };
     let context = RenderContext {
         name: None,
-        now: SystemClock.now(),
+        now: Timestamp::now(),
     };
     Message::of(&outgoing, &context)
 }

@@ -9,7 +9,6 @@ use std::fs;
 use std::path::Path;
 
 use fraud_job_watch::dry_run::Collected;
-use fraud_job_watch::local::FixedClock;
 use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::Message;
@@ -77,7 +76,7 @@ impl Watch {
             store: self.state.clone(),
             topic: Collected::new(self.topic.clone()),
             urgent: None,
-            clock: FixedClock(look.at),
+            clock: || look.at,
         };
         let input = RunInput {
             source: &self.source,

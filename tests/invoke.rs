@@ -9,9 +9,7 @@ use fraud_job_watch::dry_run::Collected;
 use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::Message;
-use fraud_job_watch::ports::{
-    Clock, Listing, ListingError, Page, Ports, PublishError, Store, Topic,
-};
+use fraud_job_watch::ports::{Listing, ListingError, Page, Ports, PublishError, Store, Topic};
 use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, RunInput, time_given};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
@@ -23,15 +21,6 @@ use crate::lab::topic;
 
 fn now() -> Timestamp {
     "2026-03-02T12:00:00Z".parse().unwrap()
-}
-
-#[derive(Clone, Copy)]
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        now()
-    }
 }
 
 /// A listing of one job that failed just now, and one without an id.
@@ -106,7 +95,7 @@ async fn ask_for<T: Topic>(payload: &Value, store: &Memory, topic: T) -> (Answer
         store: store.clone(),
         topic: Shared(std::rc::Rc::clone(&shared)),
         urgent: None,
-        clock: Noon,
+        clock: now,
     };
     let answer = invoke(ports, &input, payload, |_| ()).await.unwrap();
     (answer, std::rc::Rc::into_inner(shared).unwrap())
@@ -180,7 +169,7 @@ async fn a_dry_run_shows_what_is_already_pending() {
         store: store.clone(),
         topic: Down(topic()),
         urgent: None,
-        clock: Noon,
+        clock: now,
     };
     let stuck = invoke(ports, &input, &json!({}), |_| ()).await.unwrap();
     assert_eq!(
@@ -372,7 +361,7 @@ async fn a_test_notice_that_hangs_ends_in_time() {
         store: Memory::default(),
         topic: Hangs(topic()),
         urgent: None,
-        clock: Noon,
+        clock: now,
     };
     let failed = invoke(ports, &input, &json!({"test_notice": true}), |_| ()).await;
     assert_eq!(failed.unwrap_err().error_type, "PublishFailed");

@@ -487,6 +487,8 @@ fn a_saved_event_is_found_in_whatever_carried_it() {
     ] {
         assert_eq!(render(name, &carrier.to_string()), line, "{name}");
     }
+    let by_powershell = format!("\u{feff}{stalled}");
+    assert_eq!(render("with-a-byte-order-mark.json", &by_powershell), line);
     let all = render("replay.json", &report);
     assert!(all.contains(&line) && all.lines().count() > line.lines().count());
 }
@@ -524,6 +526,18 @@ fn what_is_no_event_is_named() {
     fs::write(&bad, "{\"notices\": []}").unwrap();
     let why = refuses(command("render").args([bad.to_str().unwrap(), DAY[0]]));
     assert!(why.contains("01-quiet-start.json: no event in it"), "{why}");
+}
+
+/// It runs on listings as a replay does, and says the same on the side.
+#[test]
+fn what_goes_on_the_side_is_said_when_listings_are_rendered() {
+    let said = |command: &mut Command| {
+        let output = command.args([DAY[1], DAY[0]]).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let of_render = said(&mut command("render"));
+    assert!(of_render.contains("is of an earlier time"), "{of_render}");
+    assert_eq!(of_render, said(&mut preview()));
 }
 
 /// `live` with nothing of this computer's own account.

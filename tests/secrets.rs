@@ -11,7 +11,7 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table};
 use fraud_job_watch::invoke::invoke;
-use fraud_job_watch::ports::{Clock, Ports};
+use fraud_job_watch::ports::Ports;
 use fraud_job_watch::run::RunInput;
 use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry;
@@ -23,13 +23,8 @@ use crate::invoke::Log;
 /// In every reason, path and credential here, and in nothing else.
 const TELL_TALE: &str = "tell-tale";
 
-#[derive(Clone, Copy)]
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        "2026-03-02T12:00:00Z".parse().unwrap()
-    }
+fn noon() -> Timestamp {
+    "2026-03-02T12:00:00Z".parse().unwrap()
 }
 
 /// While there is but one subscriber, tracing asks only the thread that comes to a line first whether anybody wants
@@ -191,7 +186,7 @@ async fn logged(
         store: Table::new(table, settings.table.clone(), &source),
         topic: SnsTopic::new(aws_sdk_sns::Client::new(&config), settings.topic.clone()),
         urgent: None,
-        clock: Noon,
+        clock: noon,
     };
     let input = RunInput {
         source: &source,

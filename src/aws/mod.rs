@@ -3,11 +3,11 @@
 //! Every attempt is timed out, and retries are the SDK's: three attempts, standard mode. Endpoints follow the
 //! SDK's own variables, such as `AWS_ENDPOINT_URL_SNS`.
 
+#[cfg(feature = "preview")]
+mod connect;
 mod dynamodb;
 mod error;
 mod frauddetector;
-#[cfg(feature = "preview")]
-mod laptop;
 mod sns;
 
 use std::time::Duration;
@@ -18,8 +18,9 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use jiff::Timestamp;
 
-use crate::ports::{Ports, SystemClock};
+use crate::ports::Ports;
 use crate::settings::LambdaSettings;
 use crate::watch::{Source, TopicArn};
 
@@ -52,13 +53,16 @@ impl Clients {
     }
 
     /// The ports of a run that watches `source`.
-    pub fn ports(&self, source: &Source) -> Ports<FraudDetector, Table, SnsTopic, SystemClock> {
+    pub fn ports(
+        &self,
+        source: &Source,
+    ) -> Ports<FraudDetector, Table, SnsTopic, fn() -> Timestamp> {
         Ports {
             listing: FraudDetector::new(self.frauddetector.clone()),
             store: Table::new(self.dynamodb.clone(), self.table.clone(), source),
             topic: self.topic.clone(),
             urgent: self.urgent.clone(),
-            clock: SystemClock,
+            clock: Timestamp::now,
         }
     }
 }

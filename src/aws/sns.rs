@@ -1,4 +1,4 @@
-//! The topic: one publish for all subscribers.
+//! The topic: one publish for all subscribers, at most five a second.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -35,12 +35,3 @@ pub(super) fn without_place(error: &serde_json::Error) -> String {
         None => text,
     }
 }
-
-/// The line of what begins there, counted from 1.
-pub(super) fn line_of(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
-}

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::bad_file::{BadFile, line_of, without_place};
+use super::bad_file::BadFile;
+use super::documents::documents;
 use crate::message::Message;
 
 const EXPECTED: &str = "expected saved events, like {\"specversion\": \"1.0\", ...}";
@@ -15,37 +16,22 @@ const EXPECTED: &str = "expected saved events, like {\"specversion\": \"1.0\", .
 /// The messages of a text from `file`, each as it was when its notice was recorded; `None` if the first document is
 /// neither an event nor a carrier, so that the file may be of another sort.
 pub fn messages(text: &str, file: &Path) -> Result<Option<Vec<Message>>, BadFile> {
-    let mut messages = Vec::new();
-    let mut documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    for number in 0.. {
-        let begins = documents.byte_offset();
-        let rest = text.get(begins..).unwrap_or_default();
-        let begins = begins + rest.len() - rest.trim_start().len();
-        let bad = |what: String| {
-            let line = line_of(text.as_bytes(), begins);
-            BadFile::new(file, Some(line), format!("{what}; {EXPECTED}"))
+    let mut messages = None;
+    for (line, document) in documents(text) {
+        let bad = |what| BadFile::new(file, Some(line), format!("{what}; {EXPECTED}"));
+        let events = match document.map(events) {
+            Err(_) | Ok(Ok(None)) if messages.is_none() => return Ok(None),
+            Err(what) => return Err(bad(what)),
+            Ok(Ok(None)) => return Err(bad("JSON, but no event".to_owned())),
+            Ok(Ok(Some(events))) => events,
+            Ok(Err(error)) => return Err(bad(format!("what it carries is not JSON: {error}"))),
         };
-        let document = match documents.next() {
-            None if number == 0 => return Ok(None),
-            None => break,
-            Some(Err(_)) if number == 0 => return Ok(None),
-            Some(Err(error)) => {
-                let what = format!("not JSON: {}; {EXPECTED}", without_place(&error));
-                return Err(BadFile::new(file, Some(error.line()), what));
-            }
-            Some(Ok(document)) => document,
-        };
-        let events = match events(document) {
-            Ok(Some(events)) => events,
-            Ok(None) if number == 0 => return Ok(None),
-            Ok(None) => return Err(bad("JSON, but no event".to_owned())),
-            Err(error) => return Err(bad(format!("what it carries is not JSON: {error}"))),
-        };
+        let messages = messages.get_or_insert_with(Vec::new);
         for event in events {
             messages.extend(Message::of_event(event).map_err(bad)?);
         }
     }
-    Ok(Some(messages))
+    Ok(messages)
 }
 
 /// What is wrong with a text in which [`messages`] finds nothing.

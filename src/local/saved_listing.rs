@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::bad_file::{BadFile, line_of, without_place};
+use super::bad_file::BadFile;
+use super::documents::documents;
 use crate::ports::{Listing, ListingError, Page};
 use crate::watch::job::time;
 use crate::watch::listed::Object;
@@ -45,39 +46,22 @@ impl SavedListing {
 
     /// Reads what a file holds. The error names the file.
     pub fn of_bytes(file: &Path, bytes: &[u8]) -> Result<Self, BadFile> {
+        let bad = |line, what: &str| BadFile::new(file, Some(line), format!("{what}; {EXPECTED}"));
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            let line = line_of(bytes, error.valid_up_to());
-            let what = format!("not UTF-8 (older PowerShells write UTF-16); {EXPECTED}");
-            BadFile::new(file, Some(line), what)
+            let good = bytes.iter().take(error.valid_up_to());
+            let line = 1 + good.filter(|byte| **byte == b'\n').count();
+            bad(line, "not UTF-8 (older PowerShells write UTF-16)")
         })?;
-        Self::parse(text).map_err(|(line, what)| BadFile::new(file, Some(line), what))
-    }
-
-    /// Reads a file's text. The error has the line that it is about.
-    fn parse(text: &str) -> Result<Self, (usize, String)> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut listing = Self::default();
-        let mut documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-        loop {
-            let begins = documents.byte_offset();
-            let document = match documents.next() {
-                None if listing.pages.is_empty() => {
-                    return Err((1, format!("nothing in it; {EXPECTED}")));
-                }
-                None => return Ok(listing),
-                Some(document) => document.map_err(|error| {
-                    let what = format!("not JSON: {}; {EXPECTED}", without_place(&error));
-                    (error.line(), what)
-                })?,
-            };
-            let (jobs, has_next) = page(document).map_err(|what| {
-                let rest = text.get(begins..).unwrap_or_default();
-                let blank = rest.len() - rest.trim_start().len();
-                let line = line_of(text.as_bytes(), begins + blank);
-                (line, format!("{what}; {EXPECTED}"))
-            })?;
+        for (line, document) in documents(text) {
+            let page = document.and_then(page);
+            let (jobs, has_next) = page.map_err(|what| bad(line, &what))?;
             listing.pages.push(jobs);
             listing.is_incomplete = has_next;
+        }
+        match listing.pages.is_empty() {
+            true => Err(bad(1, "nothing in it")),
+            false => Ok(listing),
         }
     }
 

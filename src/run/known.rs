@@ -93,15 +93,10 @@ impl Known {
     /// Takes in a change that this run recorded.
     pub(super) fn apply(&mut self, change: Change) {
         let rev = change.item.rev();
-        for (place, notice) in change.notices.into_iter().enumerate() {
+        for notice in &change.notices {
             debug!(kind = %notice.kind, event_id = %notice.id, "recorded");
-            let pending = notice.topics.iter().map(|topic| Pending {
-                notice: notice.clone(),
-                topic: topic.clone(),
-                order: (rev, place as u64),
-            });
-            self.outbox.extend(pending);
         }
+        self.outbox.extend(change.pending());
         match change.item {
             Item::Watch(baseline) => self.baseline = baseline,
             Item::Job(record) => {

@@ -11,7 +11,7 @@ use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, Table};
 use fraud_job_watch::dry_run::Collected;
 use fraud_job_watch::message::{JobNow, Message, Outgoing, RenderContext, digest_sizes};
-use fraud_job_watch::ports::{Clock, Listing, Ports, Store};
+use fraud_job_watch::ports::{Listing, Ports, Store};
 use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::judge::{RunContext, judge, judge_silence};
@@ -339,15 +339,6 @@ fn render() -> Box<dyn FnMut()> {
     })
 }
 
-#[derive(Clone, Copy)]
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        now()
-    }
-}
-
 fn idle_run() -> Box<dyn FnMut()> {
     let pages: Vec<_> = (1..=PAGES)
         .map(|number| page((number < PAGES).then_some(number)))
@@ -374,7 +365,7 @@ fn idle_run() -> Box<dyn FnMut()> {
         store: Table::new(dynamodb, "state".to_owned(), &source),
         topic: Collected::new(topics().main),
         urgent: None,
-        clock: Stopped,
+        clock: now,
     };
     Box::new(move || {
         let input = RunInput {

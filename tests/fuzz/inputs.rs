@@ -19,7 +19,7 @@ use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::local::saved_listing::SavedListing as File;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message, PUBLISH_BYTES};
-use fraud_job_watch::ports::{Clock, Listing, Ports, PublishError, Store, Topic};
+use fraud_job_watch::ports::{Listing, Ports, PublishError, Store, Topic};
 use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::job::time;
@@ -198,13 +198,13 @@ impl World {
         let asks = |name: &str| payload.get(name).and_then(Value::as_bool) == Some(true);
         let memory = Memory::default();
         let topic = Sns::default();
-        let (source, at) = (source(), At(now()));
+        let source = source();
         let ports = Ports {
             listing: a_listing(),
             store: memory.clone(),
             topic: topic.clone(),
             urgent: None,
-            clock: at,
+            clock: now,
         };
         let input = RunInput {
             source: &source,
@@ -245,7 +245,7 @@ impl World {
                 store: store.clone(),
                 topic: topic.clone(),
                 urgent: None,
-                clock: At(now() + SignedDuration::from_hours(hours)),
+                clock: || now() + SignedDuration::from_hours(hours),
             };
             let input = RunInput {
                 source: &source,
@@ -316,15 +316,6 @@ fn a_listing() -> File {
             ..ListedJob::default()
         },
     ]])
-}
-
-#[derive(Clone, Copy)]
-struct At(Timestamp);
-
-impl Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
 }
 
 /// A topic as strict as SNS documents it.
@@ -475,7 +466,7 @@ fn settings(text: &str) {
             assert!(!invalid.0.is_empty());
             assert!(!told.contains(char::is_control), "one line: {told:?}");
             for fault in &invalid.0 {
-                assert!(told.contains(fault.name));
+                assert!(told.contains(fault.variable.name));
             }
             // A control character is written out in as many as ten characters.
             assert!(told.len() <= 10 * text.len() + 200 * VARIABLES.len());

@@ -16,8 +16,8 @@ use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message};
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State,
-    Store, StoreError, Topic, UnreadableItem,
+    Claimed, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State, Store,
+    StoreError, Topic, UnreadableItem,
 };
 use fraud_job_watch::run::{Answer, Failure, Outcome, RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
@@ -240,7 +240,7 @@ impl World {
         &self,
         name: &str,
         time_given: Option<Duration>,
-        act: impl AsyncFnOnce(Ports<Self, Self, Slow, Self>, &RunInput<'_>) -> T,
+        act: impl AsyncFnOnce(Ports<Self, Self, Slow, Clock>, &RunInput<'_>) -> T,
     ) -> T {
         let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
             .parse()
@@ -249,12 +249,14 @@ impl World {
             digest_above: self.digest_above,
             ..WatchSettings::read(|_| None).unwrap()
         };
+        let world = self.clone();
+        let clock: Clock = Box::new(move || world.now());
         let ports = Ports {
             listing: self.clone(),
             store: self.clone(),
             topic: Slow(self.clone(), Rc::clone(&self.topic)),
             urgent: self.urgent.clone().map(|topic| Slow(self.clone(), topic)),
-            clock: self.clone(),
+            clock,
         };
         let input = RunInput {
             source: &source,
@@ -294,7 +296,9 @@ fn events(message: &Message) -> Vec<serde_json::Value> {
     }
 }
 
-impl Clock for World {
+type Clock = Box<dyn Fn() -> Timestamp>;
+
+impl World {
     fn now(&self) -> Timestamp {
         let base: Timestamp = "2026-03-02T00:00:00Z".parse().unwrap();
         base + SignedDuration::try_from(self.begun.elapsed()).unwrap()

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Page, Pending, PublishError, Recorded, State, Store,
+    Claimed, Listing, ListingError, Page, Pending, PublishError, Recorded, State, Store,
     StoreError, Topic,
 };
 use fraud_job_watch::watch::judge::Expected;
@@ -365,8 +365,8 @@ impl Topic for Flawed {
     }
 }
 
-impl Clock for Flawed {
-    fn now(&self) -> Timestamp {
+impl Flawed {
+    pub(super) fn now(&self) -> Timestamp {
         match self.defect {
             Some(Defect::RunsAhead) => self.port.now() + SignedDuration::from_hours(2),
             Some(_) | None => self.port.now(),

@@ -191,7 +191,7 @@ fn start(
             store: port.clone(),
             topic: port.clone(),
             urgent: is_urgent.then(|| to(oracle::urgent_topic())),
-            clock: port,
+            clock: || port.now(),
         };
         let name = match defect {
             Some(Defect::NamesAllRunsAlike) => "run".to_owned(),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::{
-    Claimed, Clock, Listing, ListingError, Page, Pending, PublishError, Recorded, State, Store,
+    Claimed, Listing, ListingError, Page, Pending, PublishError, Recorded, State, Store,
     StoreError, Topic,
 };
 use fraud_job_watch::watch::{Change, Item, JobId, Key, ListedJob, NoticeId, TopicArn};
@@ -296,8 +296,8 @@ impl Topic for Port {
     }
 }
 
-impl Clock for Port {
-    fn now(&self) -> Timestamp {
+impl Port {
+    pub(super) fn now(&self) -> Timestamp {
         self.process.world.now()
     }
 }

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use tracing::debug;
 
 use crate::ports::{Pending, StoreError};
-use crate::watch::{Item, Notice, TopicArn};
+use crate::watch::Item;
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
@@ -32,15 +32,9 @@ pub(super) enum Stored {
     Pending(Box<Pending>),
 }
 
-#[derive(Serialize, Deserialize)]
-struct PendingItem<N, T> {
-    notice: N,
-    topic: T,
-    order: (u64, u64),
-}
-
-pub(super) fn outbox_key(notice: &Notice, topic: &TopicArn) -> String {
-    format!("{OUTBOX}{}#{topic}", notice.id)
+/// The sort key of a pending notice.
+pub(super) fn name_of_pending(pending: &Pending) -> String {
+    format!("{OUTBOX}{}", pending.key())
 }
 
 /// The sort key of an item.
@@ -60,21 +54,7 @@ pub(super) fn encode(item: &Item) -> Result<Attributes, StoreError> {
     }
 }
 
-/// A notice that is pending on one topic.
-pub(super) fn encode_pending(
-    notice: &Notice,
-    topic: &TopicArn,
-    order: (u64, u64),
-) -> Result<Attributes, StoreError> {
-    let pending = PendingItem {
-        notice,
-        topic,
-        order,
-    };
-    write(&outbox_key(notice, topic), &pending)
-}
-
-fn write(name: &str, content: &impl Serialize) -> Result<Attributes, StoreError> {
+pub(super) fn write(name: &str, content: &impl Serialize) -> Result<Attributes, StoreError> {
     let mut attributes: Attributes = to_item(content)
         .map_err(|error| StoreError::Failed(format!("item {:?}: {error}", brief(name))))?;
     let format = AttributeValue::N(FORMAT.to_string());
@@ -82,8 +62,8 @@ fn write(name: &str, content: &impl Serialize) -> Result<Attributes, StoreError>
     Ok(attributes)
 }
 
-/// What stands in the way of a write: an expired record does not.
-pub(super) fn standing(
+/// The item that an answer holds: an expired record counts as absent.
+pub(super) fn stored(
     attributes: Option<Attributes>,
     now: Timestamp,
 ) -> Result<Option<Item>, StoreError> {
@@ -117,22 +97,13 @@ pub(super) fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreErro
     } else if name.starts_with(JOB) {
         Stored::Item(Item::Job(read(&name, attributes)?))
     } else if name.starts_with(OUTBOX) {
-        let PendingItem {
-            notice,
-            topic,
-            order,
-        } = read(&name, attributes)?;
-        Stored::Pending(Box::new(Pending {
-            notice,
-            topic,
-            order,
-        }))
+        Stored::Pending(read(&name, attributes)?)
     } else {
         return Ok(None);
     };
     let key = match &stored {
         Stored::Item(item) => item.key().to_string(),
-        Stored::Pending(pending) => outbox_key(&pending.notice, &pending.topic),
+        Stored::Pending(pending) => name_of_pending(pending),
     };
     // Under another's key it would be written, claimed and settled in vain.
     if key != name {

@@ -8,6 +8,9 @@ mod item;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -19,7 +22,7 @@ use jiff::Timestamp;
 use super::error::explain;
 use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError, UnreadableItem};
 use crate::watch::judge::Expected;
-use crate::watch::{Change, Item, JobId, Key, Notice, Source, TopicArn};
+use crate::watch::{Change, Item, JobId, Key, Source};
 use item::{Attributes, JOB, Stored, WATCH};
 
 /// A table, seen by one watch.
@@ -85,9 +88,10 @@ impl Table {
             .map_err(|error| StoreError::Failed(error.to_string()))
     }
 
-    fn put(&self, notice: &Notice, topic: &TopicArn, order: (u64, u64)) -> Result<Put, StoreError> {
-        let mut attributes = item::encode_pending(notice, topic, order)?;
-        attributes.extend(self.key(&item::outbox_key(notice, topic)));
+    fn put(&self, pending: &Pending) -> Result<Put, StoreError> {
+        let name = item::name_of_pending(pending);
+        let mut attributes = item::write(&name, pending)?;
+        attributes.extend(self.key(&name));
         Put::builder()
             .table_name(&self.table)
             .set_item(Some(attributes))
@@ -112,18 +116,19 @@ impl Table {
         let Err(error) = request.send().await else {
             return Ok(Recorded::Done);
         };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok(
-                Recorded::Conflict(item::standing(failed.item.clone(), now)?),
-            ),
-            Some(UpdateItemError::TransactionConflictException(_)) => {
-                self.conflict(change, now).await
+        let key = change.item.key();
+        let stored = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                item::stored(refused.item.clone(), now)?
             }
+            // Two writes met and neither was made.
+            Some(UpdateItemError::TransactionConflictException(_)) => self.read(&key, now).await?,
             Some(_) | None => {
-                let doing = format!("UpdateItem of {:?}", change.item.key().to_string());
-                Err(StoreError::Failed(explain(&doing, &error)))
+                let doing = format!("UpdateItem of {:?}", key.to_string());
+                return Err(failed(&doing, &error));
             }
-        }
+        };
+        Ok(Recorded::Conflict(stored))
     }
 
     async fn write_with_notices(
@@ -136,11 +141,9 @@ impl Table {
             .client
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(update).build());
-        for (place, notice) in change.notices.iter().enumerate() {
-            for topic in &notice.topics {
-                let put = self.put(notice, topic, (change.item.rev(), place as u64))?;
-                request = request.transact_items(TransactWriteItem::builder().put(put).build());
-            }
+        for pending in change.pending() {
+            let put = self.put(&pending)?;
+            request = request.transact_items(TransactWriteItem::builder().put(put).build());
         }
         let Err(error) = request.send().await else {
             return Ok(Recorded::Done);
@@ -151,29 +154,28 @@ impl Table {
             }
             Some(_) | None => &[],
         };
-        let is =
-            |code: &'static str| move |reason: &&CancellationReason| reason.code() == Some(code);
-        if let Some(failed) = reasons.first().filter(is("ConditionalCheckFailed")) {
-            return Ok(Recorded::Conflict(item::standing(
-                failed.item.clone(),
-                now,
-            )?));
+        let is = |reason: &CancellationReason, code| reason.code() == Some(code);
+        let first = reasons.first();
+        if let Some(refused) = first.filter(|it| is(it, "ConditionalCheckFailed")) {
+            let stored = item::stored(refused.item.clone(), now)?;
+            return Ok(Recorded::Conflict(stored));
         }
-        if reasons
-            .iter()
-            .any(|reason| is("TransactionConflict")(&reason))
-        {
-            return self.conflict(change, now).await;
+        let key = change.item.key();
+        // Two writes met and neither was made.
+        if reasons.iter().any(|it| is(it, "TransactionConflict")) {
+            return Ok(Recorded::Conflict(self.read(&key, now).await?));
         }
-        let doing = format!("TransactWriteItems of {:?}", change.item.key().to_string());
-        Err(StoreError::Failed(explain(&doing, &error)))
+        let doing = format!("TransactWriteItems of {:?}", key.to_string());
+        Err(failed(&doing, &error))
     }
+}
 
-    /// What there is instead, when two writes met and neither was made.
-    async fn conflict(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
-        let standing = self.read(&change.item.key(), now).await?;
-        Ok(Recorded::Conflict(standing))
-    }
+fn failed<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    SdkError<E, HttpResponse>: RequestId,
+{
+    StoreError::Failed(explain(doing, error))
 }
 
 /// Adds an item as it was read.
@@ -209,10 +211,7 @@ impl Store for Table {
                 .expression_attribute_values(":watch", AttributeValue::S(self.watch.clone()))
                 .set_exclusive_start_key(start);
             let doing = format!("Query of table {}", self.table);
-            let page = query
-                .send()
-                .await
-                .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
+            let page = query.send().await.map_err(|error| failed(&doing, &error))?;
             for attributes in page.items.unwrap_or_default() {
                 add(&mut state, attributes, now)?;
             }
@@ -231,11 +230,8 @@ impl Store for Table {
             .set_key(Some(self.key(&key.to_string())))
             .consistent_read(true);
         let doing = format!("GetItem of {:?}", key.to_string());
-        let answer = get
-            .send()
-            .await
-            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
-        item::standing(answer.item, now)
+        let answer = get.send().await.map_err(|error| failed(&doing, &error))?;
+        item::stored(answer.item, now)
     }
 
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
@@ -253,7 +249,7 @@ impl Store for Table {
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let millis = |at: Timestamp| AttributeValue::N(at.as_millisecond().to_string());
-        let key = item::outbox_key(&pending.notice, &pending.topic);
+        let key = item::name_of_pending(pending);
         let request = self
             .client
             .update_item()
@@ -281,13 +277,13 @@ impl Store for Table {
             }
             Some(_) | None => {
                 let doing = format!("UpdateItem of {key:?}");
-                Err(StoreError::Failed(explain(&doing, &error)))
+                Err(failed(&doing, &error))
             }
         }
     }
 
     async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
-        let key = item::outbox_key(&pending.notice, &pending.topic);
+        let key = item::name_of_pending(pending);
         let request = self
             .client
             .delete_item()
@@ -297,7 +293,7 @@ impl Store for Table {
         request
             .send()
             .await
-            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
+            .map_err(|error| failed(&doing, &error))?;
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl Listing for FraudDetector {
             .set_next_token(token.map(str::to_owned));
         let answer = send(request)
             .await
-            .map_err(|error| not_had("GetBatchPredictionJobs", &error))?;
+            .map_err(|error| listing_error("GetBatchPredictionJobs", &error))?;
         let (jobs, next) = answer.into_jobs();
         Ok(Page { jobs, next })
     }
@@ -66,13 +66,13 @@ impl Listing for FraudDetector {
             }
             Err(error) => {
                 let doing = format!("GetBatchPredictionJobs of {:?}", id.as_str());
-                Err(not_had(&doing, &error))
+                Err(listing_error(&doing, &error))
             }
         }
     }
 }
 
-fn not_had(
+fn listing_error(
     doing: &str,
     error: &SdkError<GetBatchPredictionJobsError, HttpResponse>,
 ) -> ListingError {

@@ -1,9 +1,7 @@
-//! The answer, read in place of the SDK, for two reasons.
+//! The answer, read in place of the SDK.
 //!
 //! A member of a job that is not as it should be, such as a count beyond 32 bits, costs that member; the SDK would fail
-//! the page, and with it the listing. And an idle run over 10,000 jobs takes a quarter less processor time: 38 ms instead
-//! of 50 (medians of 15 runs each of two release binaries in turn, of which the pairs agree within 2 %). What it takes now
-//! `tests/run bench --jobs 10000 --latency 0` tells.
+//! the page, and with it the listing. It also takes about a quarter less processor time; see tests/bench/README.md.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -12,7 +12,8 @@ use fraud_job_watch::run::{Failure, list_all};
 use fraud_job_watch::watch::Source;
 
 use crate::BadInput;
-use crate::watch::{View, Watch, now, open, runtime, show};
+use crate::args::WatchArgs;
+use crate::view::{View, now, runtime, show};
 
 /// Lists the jobs of an account, and shows them and what would be reported.
 ///
@@ -29,7 +30,7 @@ pub(crate) struct Live {
     region: Option<String>,
 
     #[command(flatten)]
-    watch: Watch,
+    watch: WatchArgs,
 }
 
 pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
@@ -39,7 +40,7 @@ pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
     let connected = runtime.block_on(FraudDetector::connect(profile, region));
     let (service, region) = connected.map_err(|why| BadInput(vec![why]))?;
     // Only now, so that what is refused leaves no lock behind.
-    let state = open(&args.watch)?;
+    let state = args.watch.open_state()?;
     let clock = now();
     let listing = runtime.block_on(list(&service))?;
     let known = state.only_source();

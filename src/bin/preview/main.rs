@@ -3,10 +3,11 @@
 // The futures of the library nest deeply.
 #![recursion_limit = "256"]
 
+mod args;
 mod live;
 mod render;
 mod replay;
-mod watch;
+mod view;
 
 use std::fmt;
 use std::io::{self, Write as _};

@@ -13,8 +13,9 @@ use fraud_job_watch::local::terminal::ascii_json;
 use fraud_job_watch::message::Message;
 use serde_json::Value;
 
+use crate::args::SettingsArgs;
 use crate::replay::views;
-use crate::watch::{SettingsArgs, look, runtime, source_of};
+use crate::view::{run_on_each, source_of};
 use crate::{BadInput, complain};
 
 /// Shows notices in the form that a subscriber gets.
@@ -49,7 +50,7 @@ enum Form {
 }
 
 pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
-    let messages = messages(args)?;
+    let (messages, code) = messages(args)?;
     if messages.is_empty() {
         complain(format_args!("note: no notice in it"));
     }
@@ -69,10 +70,11 @@ pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
         stdout.write_all(b"\n")?;
     }
     stdout.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
-fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
+/// What to show, and whether all went well that led to it.
+fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     let settings = args.settings.read().map_err(BadInput)?;
     let (mut messages, mut faults, mut listings) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
@@ -91,16 +93,16 @@ fn messages(args: &Render) -> anyhow::Result<Vec<Message>> {
         return Err(BadInput(faults).into());
     }
     if listings.is_empty() {
-        return Ok(messages);
+        return Ok((messages, ExitCode::SUCCESS));
     }
     let views = views(&listings, None).map_err(BadInput)?;
     let mut state = StateFile::default();
-    let (source, runtime) = (source_of(&views, &state)?, runtime()?);
-    for view in views {
-        let report = runtime.block_on(look(view, &source, &settings, &mut state))?;
+    let source = source_of(&views, &state)?;
+    let code = run_on_each(views, source, &mut state, &settings, |report, _| {
         messages.extend(report.messages);
-    }
-    Ok(messages)
+        Ok(())
+    })?;
+    Ok((messages, code))
 }
 
 /// The messages of a file of saved events; `None` of any other.

@@ -10,7 +10,8 @@ use fraud_job_watch::watch::job;
 use jiff::Timestamp;
 
 use crate::BadInput;
-use crate::watch::{self, View, Watch, open, show, source_of};
+use crate::args::WatchArgs;
+use crate::view::{View, now, show, source_of};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -40,7 +41,7 @@ pub(crate) struct Replay {
     now: Option<String>,
 
     #[command(flatten)]
-    watch: Watch,
+    watch: WatchArgs,
 }
 
 pub(crate) fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
@@ -54,7 +55,7 @@ pub(crate) fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
             return Err(BadInput(faults.flatten().collect()).into());
         }
     };
-    let state = open(&args.watch)?;
+    let state = args.watch.open_state()?;
     let source = source_of(&views, &state)?;
     show(views, source, state, &settings, args.watch.json)
 }
@@ -103,7 +104,7 @@ fn view(argument: &str, now: Option<Timestamp>) -> Result<View, String> {
         }
         (Some(clock), None, _) | (None, Some(clock), _) => (clock, ClockFrom::Given),
         (None, None, Some(clock)) => (clock, ClockFrom::LatestTime),
-        (None, None, None) => (watch::now(), ClockFrom::Computer),
+        (None, None, None) => (self::now(), ClockFrom::Computer),
     };
     Ok(View {
         name: file.to_owned(),
@@ -118,7 +119,7 @@ const TIME_RULE: &str = "a time like 2026-03-02T10:30:00Z, or `now`";
 
 fn moment(text: &str) -> Option<Timestamp> {
     match text {
-        "now" => Some(watch::now()),
+        "now" => Some(now()),
         text => job::time(text),
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError};
 use crate::watch::judge::Expected;
-use crate::watch::{Baseline, Change, Item, JobId, Key, Notice, Record, TopicArn};
+use crate::watch::{Baseline, Change, Item, JobId, Key, Record};
 
 /// The state of one watch in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -23,14 +23,13 @@ pub(super) struct Items {
     jobs: BTreeMap<JobId, Record>,
     /// By notice and topic.
     #[serde(default)]
-    outbox: BTreeMap<String, PendingItem>,
+    outbox: BTreeMap<String, OutboxEntry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct PendingItem {
-    notice: Notice,
-    topic: TopicArn,
-    order: (u64, u64),
+struct OutboxEntry {
+    #[serde(flatten)]
+    pending: Pending,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claim: Option<Claim>,
 }
@@ -42,22 +41,20 @@ struct Claim {
 }
 
 impl Items {
-    fn standing(&self, key: &Key, now: Timestamp) -> Option<Item> {
+    fn get(&self, key: &Key) -> Option<Item> {
         match key {
             Key::Watch => self.watch.clone().map(Item::Watch),
-            Key::Job(id) => self
-                .jobs
-                .get(id)
-                .filter(|record| !record.has_expired(now))
-                .map(|record| Item::Job(Box::new(record.clone()))),
+            Key::Job(id) => {
+                let record = self.jobs.get(id).cloned();
+                record.map(|record| Item::Job(Box::new(record)))
+            }
         }
     }
 
-    fn rev(&self, key: &Key) -> Option<u64> {
-        match key {
-            Key::Watch => self.watch.as_ref().map(|baseline| baseline.rev),
-            Key::Job(id) => self.jobs.get(id).map(|record| record.rev),
-        }
+    fn stored(&self, key: &Key, now: Timestamp) -> Option<Item> {
+        let has_expired =
+            |item: &Item| matches!(item, Item::Job(record) if record.has_expired(now));
+        self.get(key).filter(|item| !has_expired(item))
     }
 }
 
@@ -88,11 +85,7 @@ impl Store for Memory {
     async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
         let items = self.0.borrow();
         let records = items.jobs.values();
-        let outbox = items.outbox.values().map(|item| Pending {
-            notice: item.notice.clone(),
-            topic: item.topic.clone(),
-            order: item.order,
-        });
+        let outbox = items.outbox.values().map(|entry| entry.pending.clone());
         Ok(State {
             baseline: items.watch.clone(),
             records: records
@@ -105,19 +98,19 @@ impl Store for Memory {
     }
 
     async fn read(&self, key: &Key, now: Timestamp) -> Result<Option<Item>, StoreError> {
-        Ok(self.0.borrow().standing(key, now))
+        Ok(self.0.borrow().stored(key, now))
     }
 
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
         let mut items = self.0.borrow_mut();
         let key = change.item.key();
-        let standing = items.standing(&key, now);
+        let stored = items.stored(&key, now);
         let holds = match change.expected {
-            Expected::Absent => standing.is_none(),
-            Expected::Rev(rev) => items.rev(&key) == Some(rev),
+            Expected::Absent => stored.is_none(),
+            Expected::Rev(rev) => items.get(&key).is_some_and(|item| item.rev() == rev),
         };
         if !holds {
-            return Ok(Recorded::Conflict(standing));
+            return Ok(Recorded::Conflict(stored));
         }
         match change.item.clone() {
             Item::Watch(baseline) => items.watch = Some(baseline),
@@ -125,17 +118,10 @@ impl Store for Memory {
                 items.jobs.insert(record.job.id.clone(), *record);
             }
         }
-        for (place, notice) in change.notices.iter().enumerate() {
-            for topic in &notice.topics {
-                let pending = PendingItem {
-                    notice: notice.clone(),
-                    topic: topic.clone(),
-                    order: (change.item.rev(), place as u64),
-                    claim: None,
-                };
-                items.outbox.insert(outbox_key(notice, topic), pending);
-            }
-        }
+        items.outbox.extend(change.pending().map(|pending| {
+            let claim = None;
+            (pending.key(), OutboxEntry { pending, claim })
+        }));
         Ok(Recorded::Done)
     }
 
@@ -147,15 +133,14 @@ impl Store for Memory {
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let mut items = self.0.borrow_mut();
-        let key = outbox_key(&pending.notice, &pending.topic);
-        let Some(pending) = items.outbox.get_mut(&key) else {
+        let Some(entry) = items.outbox.get_mut(&pending.key()) else {
             return Ok(Claimed::Gone);
         };
         let is_held = |claim: &Claim| claim.until > now && claim.by != by;
-        if pending.claim.as_ref().is_some_and(is_held) {
+        if entry.claim.as_ref().is_some_and(is_held) {
             return Ok(Claimed::Held);
         }
-        pending.claim = Some(Claim {
+        entry.claim = Some(Claim {
             by: by.to_owned(),
             until,
         });
@@ -163,12 +148,7 @@ impl Store for Memory {
     }
 
     async fn settle(&self, pending: &Pending) -> Result<(), StoreError> {
-        let key = outbox_key(&pending.notice, &pending.topic);
-        self.0.borrow_mut().outbox.remove(&key);
+        self.0.borrow_mut().outbox.remove(&pending.key());
         Ok(())
     }
-}
-
-fn outbox_key(notice: &Notice, topic: &TopicArn) -> String {
-    format!("{}#{topic}", notice.id)
 }

@@ -1,0 +1,172 @@
+//! What every command does with listings: one run of the watch for each.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use fraud_job_watch::aws::FraudDetector;
+use fraud_job_watch::dry_run::Collected;
+use fraud_job_watch::local::report::{ClockFrom, Report, seen};
+use fraud_job_watch::local::saved_listing::SavedListing;
+use fraud_job_watch::local::state::StateFile;
+use fraud_job_watch::local::terminal::Screen;
+use fraud_job_watch::message::one_line;
+use fraud_job_watch::ports::{Listing, ListingError, Page, Ports};
+use fraud_job_watch::run::{Failure, RunInput, run};
+use fraud_job_watch::settings::WatchSettings;
+use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::complain;
+
+/// What a command needs to wait on.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// Whose jobs they are: as one of them says, or as the state does. A job that has no ARN in one listing may have one
+/// in another.
+pub(crate) fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Source> {
+    let said = views.iter().find_map(|view| view.listing.source());
+    match said.or_else(|| state.only_source().cloned()) {
+        Some(source) => Ok(source),
+        None => Ok(Source::of_arn(UNKNOWN_SOURCE)?),
+    }
+}
+
+/// Runs on each listing and shows it.
+pub(crate) fn show(
+    views: Vec<View>,
+    source: Source,
+    mut state: StateFile,
+    settings: &WatchSettings,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let screen = Screen::of_stdout(|name| std::env::var(name).ok());
+    run_on_each(views, source, &mut state, settings, |report, state| {
+        let text = if json {
+            report.json()?
+        } else {
+            report.text(screen)
+        };
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()?;
+        // Only after it was shown: a preview that dies shows it again rather than never.
+        state.save().with_context(|| {
+            let name = one_line(&report.listing);
+            format!("{name} was shown, but its state could not be saved, so the next replay shows it again")
+        })
+    })
+}
+
+/// Runs on one listing after the other. `take` gets what each run did; what failed is complained of here.
+pub(crate) fn run_on_each(
+    views: Vec<View>,
+    mut source: Source,
+    state: &mut StateFile,
+    settings: &WatchSettings,
+    mut take: impl FnMut(Report, &mut StateFile) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    let (mut clock, mut code) = (None, ExitCode::SUCCESS);
+    for view in views {
+        let name = one_line(&view.name);
+        if clock.is_some_and(|clock| clock > view.clock) {
+            complain(format_args!(
+                "note: {name} is of an earlier time than the listing before it"
+            ));
+        }
+        clock = Some(view.clock);
+        source = view.listing.source().unwrap_or(source);
+        let report = runtime.block_on(look(view, &source, settings, state))?;
+        for failure in &report.failures {
+            complain(format_args!("error: {name}: {failure}"));
+            code = ExitCode::FAILURE;
+        }
+        take(report, state)?;
+    }
+    Ok(code)
+}
+
+/// Whose jobs they are if no job says so.
+const UNKNOWN_SOURCE: &str = "arn:aws:frauddetector:us-east-1:000000000000:batch-prediction";
+
+/// The topic that stands for what is shown.
+const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
+
+/// What time it is, in whole seconds as the service's times are.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// A listing and the time it was.
+pub(crate) struct View {
+    pub(crate) name: String,
+    pub(crate) listing: SavedListing,
+    /// Who is asked for jobs that are not in it, if not the listing itself.
+    pub(crate) service: Option<FraudDetector>,
+    pub(crate) clock: Timestamp,
+    pub(crate) clock_from: ClockFrom,
+}
+
+impl Listing for View {
+    async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
+        self.listing.page(token).await
+    }
+
+    async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
+        match &self.service {
+            Some(service) => service.ask(id).await,
+            None => self.listing.ask(id).await,
+        }
+    }
+}
+
+/// One run over one listing.
+async fn look(
+    view: View,
+    source: &Source,
+    settings: &WatchSettings,
+    state: &mut StateFile,
+) -> anyhow::Result<Report> {
+    let ports = Ports {
+        listing: &view,
+        store: state.watch(source),
+        topic: Collected::new(TopicArn::try_from(SCREEN.to_owned())?),
+        urgent: None,
+        clock: || view.clock,
+    };
+    let input = RunInput {
+        source,
+        settings,
+        run_id: &Uuid::new_v4().simple().to_string(),
+        time_given: None,
+    };
+    let outcome = run(&ports, &input).await;
+    let messages = ports.topic.take();
+    // That pages are missing is in the file, and no fault of the run: the report says so.
+    let is_expected = |failure: &Failure| {
+        view.listing.is_incomplete() && matches!(failure, Failure::ListingFailed(_))
+    };
+    let failures = outcome.failures.iter();
+    let report = Report {
+        listing: view.name.clone(),
+        clock: view.clock,
+        clock_from: view.clock_from,
+        answer: outcome.answer,
+        jobs: seen(&view.listing, &ports.store, view.clock, &messages),
+        messages,
+        failures: failures
+            .filter(|failure| !is_expected(failure))
+            .map(ToString::to_string)
+            .collect(),
+    };
+    ports.store.forget_expired(view.clock);
+    Ok(report)
+}
