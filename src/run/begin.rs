@@ -3,7 +3,7 @@
 use super::commit::{CommitOutcome, commit};
 use super::{Failure, Run};
 use crate::ports::World;
-use crate::watch::judge::{RunContext, began};
+use crate::watch::judge::began;
 use crate::watch::{Baseline, Item};
 
 impl<W: World> Run<'_, W> {
@@ -15,19 +15,15 @@ impl<W: World> Run<'_, W> {
         if has_begun(self.context.baseline) || is_missing_something {
             return;
         }
-        let change = |baseline: &Baseline, now| {
-            let context = RunContext {
-                baseline,
-                now,
-                ..self.context
-            };
-            began(&context, self.outcome.answer.jobs, &self.observed.statuses)
+        let change = |now| {
+            let jobs = self.outcome.answer.jobs;
+            began(&self.context.at(now), jobs, &self.observed.statuses)
         };
         let rebase = |item: Option<&Item>, now| match item {
-            Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(baseline, now)),
+            Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(now)),
             Some(_) | None => None,
         };
-        let first = change(self.context.baseline, self.world.now());
+        let first = change(self.world.now());
         match commit(self.world, self.deadlines.work_until(), first, rebase).await {
             CommitOutcome::Recorded { change, .. } => {
                 self.apply(change);
