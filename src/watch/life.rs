@@ -29,11 +29,8 @@ pub struct Signs {
 impl Signs {
     /// What `job`, seen at `now`, shows beyond its record.
     pub fn new(record: &Record, job: &Job, now: Timestamp) -> Self {
-        let heartbeat = job.heartbeat_at.filter(|heartbeat| {
-            !is_ahead(*heartbeat, now)
-                && *heartbeat > record.last_sign_at
-                && record.skewed_heartbeat_at != Some(*heartbeat)
-        });
+        let heartbeat = comparable_heartbeat(record, job, now);
+        let heartbeat = heartbeat.filter(|heartbeat| *heartbeat > record.last_sign_at);
         let rises = job
             .processed_records
             .is_some_and(|count| count > record.job.processed_records.unwrap_or(0));
@@ -52,6 +49,13 @@ impl Signs {
             false => self.heartbeat,
         }
     }
+}
+
+/// The heartbeat, unless it is ahead of its time, or was when it was first seen.
+pub fn comparable_heartbeat(record: &Record, job: &Job, now: Timestamp) -> Option<Timestamp> {
+    job.heartbeat_at.filter(|heartbeat| {
+        !is_ahead(*heartbeat, now) && record.skewed_heartbeat_at != Some(*heartbeat)
+    })
 }
 
 /// Whether the heartbeat of a job that is recorded with one is missing now, and its count, which is known to move, does

@@ -21,7 +21,7 @@ SEEDS, SECONDS = 4_000, 120
 
 SIGNS = {
     "a later heartbeat is life": [
-        (LIFE, "&& *heartbeat > record.last_sign_at", "&& *heartbeat > now"),
+        (LIFE, "|heartbeat| *heartbeat > record.last_sign_at", "|heartbeat| *heartbeat > now"),
     ],
     "an earlier heartbeat is none": [
         (LIFE, "            advanced: rises || begins,",
@@ -49,8 +49,7 @@ SIGNS = {
          "            advanced: rises || begins || job.status.stage().is_none() && job.status != record.job.status,"),
     ],
     "a time ahead of now is none": [
-        (LIFE, "            !is_ahead(*heartbeat, now)\n                && *heartbeat > record.last_sign_at",
-         "            *heartbeat > record.last_sign_at"),
+        (LIFE, "!is_ahead(*heartbeat, now) && record.", "(!is_ahead(*heartbeat, now) || true) && record."),
     ],
     "nor when its time comes": [
         (LIFE, "&& record.skewed_heartbeat_at != Some(*heartbeat)", ""),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Change, Expected, RunContext, SAME_START};
 use crate::watch::job::Job;
-use crate::watch::life::{Signs, has_lost_heartbeat, is_ahead, sign_of_life};
+use crate::watch::life::{Signs, comparable_heartbeat, has_lost_heartbeat, is_ahead, sign_of_life};
 use crate::watch::notice::Notice;
 use crate::watch::record::{Item, RETENTION, Record};
 use crate::watch::status::Status;
@@ -50,16 +50,8 @@ pub(super) fn heartbeat(record: &Record, job: &Job, now: Timestamp) -> Option<Ti
     match record.job.heartbeat_at {
         None => Signs::new(record, job, now).heartbeat,
         Some(_) if has_lost_heartbeat(record, job, now) => None,
-        recorded => job
-            .heartbeat_at
-            .filter(|at| counts(record, *at, now))
-            .max(recorded),
+        recorded => comparable_heartbeat(record, job, now).max(recorded),
     }
-}
-
-/// Whether a heartbeat is to be compared.
-fn counts(record: &Record, heartbeat: Timestamp, now: Timestamp) -> bool {
-    !is_ahead(heartbeat, now) && record.skewed_heartbeat_at != Some(heartbeat)
 }
 
 /// The heartbeat that is never to be compared.
@@ -77,10 +69,7 @@ pub(super) fn merged_view(record: &Record, job: &Job, now: Timestamp) -> Job {
     };
     Job {
         status: status.clone(),
-        heartbeat_at: job
-            .heartbeat_at
-            .filter(|at| counts(record, *at, now))
-            .max(before.heartbeat_at),
+        heartbeat_at: comparable_heartbeat(record, job, now).max(before.heartbeat_at),
         completed_at: before.completed_at,
         processed_records: job.processed_records.max(before.processed_records),
         ..job.clone().fill_missing_from(before)
