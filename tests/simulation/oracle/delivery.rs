@@ -8,10 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::ledger::{Attempt, Claim, Ledger, Settling};
 use super::super::plan::Fault;
 use super::super::world::World;
-use super::{Cause, Rule, Violation, broken, name};
-
-/// What is gone for so long is forgotten: if it comes back, it is news again.
-const KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
+use super::{Cause, FORGOTTEN, Rule, Violation, broken, name};
 
 /// A change was made.
 pub(crate) fn on_record(world: &World, run: usize, change: &Change) {
@@ -19,7 +16,7 @@ pub(crate) fn on_record(world: &World, run: usize, change: &Change) {
     {
         let ledger = world.ledger.borrow();
         for notice in &change.notices {
-            let kept = |before: &Notice| world.now().duration_since(before.recorded_at) < KEPT;
+            let kept = |before: &Notice| world.now().duration_since(before.recorded_at) < FORGOTTEN;
             if ledger.notice(&notice.id).is_some_and(kept) {
                 found.push(broken(Rule::RecordedTwice, name(notice)));
             }

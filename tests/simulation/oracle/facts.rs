@@ -6,10 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::ledger::{Look, RunLog};
 use super::super::life::Stage;
 use super::told::{Case, Told, knows};
-use super::{Rule, Violation, broken};
-
-const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+use super::{DAY, FORGOTTEN, MINUTE, Rule, Violation, broken};
 
 pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -81,13 +78,7 @@ fn not_gone(case: &Case<'_>, told: &Told) -> Option<String> {
     let (run, id) = (case.run(told), case.lives[told.life].id);
     if told.is_replaced {
         let last = case.last_known(told.life, run, told.at);
-        // A run whose time was spent may not have written down that it ended.
-        let looks = case.looks(told.life);
-        let is_written = looks.iter().any(|(by, look)| {
-            let is_end = matches!(look.stage, Stage::Ended(kind) if kind != Kind::Ended);
-            is_end && by.is_plain() && look.at <= told.at
-        });
-        let is_over = is_written && matches!(last, Some(Stage::Ended(kind)) if kind != Kind::Ended);
+        let is_over = matches!(last, Some(Stage::Ended(kind)) if kind != Kind::Ended);
         return is_over.then(|| "it had ended before another took its id".to_owned());
     }
     if !run.absent.contains_key(id) {
@@ -171,7 +162,7 @@ pub(super) fn recoveries(case: &Case<'_>, life: usize, told: &Told) -> u32 {
     let (mut recoveries, mut vanished_at): (u32, Option<Timestamp>) = (0, None);
     for it in case.of(life) {
         // What vanished so long ago is forgotten, with all that was known of it.
-        if vanished_at.is_some_and(|at| it.at.duration_since(at) >= DAY * 60) {
+        if vanished_at.is_some_and(|at| it.at.duration_since(at) >= FORGOTTEN) {
             recoveries = 0;
         }
         if std::ptr::eq(it, told) {

@@ -3,15 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fraud_job_watch::watch::{Kind, TopicArn};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::super::ledger::{Look, RunLog};
 use super::super::life::{Heartbeat, Stage};
 use super::told::{Case, Told};
-use super::{Rule, Violation, broken};
-
-/// What vanished so long ago is forgotten.
-const FORGOTTEN: SignedDuration = SignedDuration::from_hours(60 * 24);
+use super::{FORGOTTEN, Rule, Violation, broken};
 
 pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
     let mut found = threads(case);

@@ -17,8 +17,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fraud_job_watch::watch::{Notice, Source, TopicArn};
+use jiff::SignedDuration;
 
 use super::world::World;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// What is gone for so long is forgotten: if it comes back, it is news again.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 /// A rule that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

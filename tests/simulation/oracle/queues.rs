@@ -231,8 +231,7 @@ pub(super) fn waiting_for(case: &Case<'_>, told: &Told) -> Option<u64> {
         };
         let is_shown = run.look(other).is_some_and(|look| look.stage == known);
         match known {
-            // Whoever saw an end may not have come to write it down.
-            Stage::Ended(kind) if kind != Kind::Ended && is_shown => {}
+            Stage::Ended(kind) if kind != Kind::Ended => {}
             Stage::Waits if is_shown => count += 1,
             _ => return None,
         }

@@ -6,9 +6,7 @@ use jiff::SignedDuration;
 use super::super::life::Stage;
 use super::silences::is_overdue;
 use super::told::{Case, Told};
-use super::{Rule, Violation, broken};
-
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+use super::{DAY, Rule, Violation, broken};
 
 fn interval(first: SignedDuration, reminders: u32) -> SignedDuration {
     let doubled = first.saturating_mul(1 << reminders.min(20));

@@ -10,12 +10,9 @@ use super::super::life::{Heartbeat, Stage};
 use super::facts::recoveries;
 use super::queues::{blamed_since, waited, waiting_for};
 use super::told::{Case, Told, knows};
-use super::{Rule, Violation, broken};
+use super::{FORGOTTEN, MINUTE, Rule, Violation, broken};
 
 const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
-/// How long it is known that a job had vanished.
-const RETENTION: SignedDuration = SignedDuration::from_hours(60 * 24);
-const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -108,7 +105,7 @@ pub(super) fn visible_sign(
         }
         // What vanished long ago is forgotten, and seen for the first time once more.
         let is_forgotten = |at: &Timestamp| {
-            seen_at.is_some_and(|seen_at| seen_at < *at) && look.at.duration_since(*at) >= RETENTION
+            seen_at.is_some_and(|seen_at| seen_at < *at) && look.at.duration_since(*at) >= FORGOTTEN
         };
         if gone.iter().any(is_forgotten) {
             (sign, maybe_seen_at, seen_at) = (None, None, None);
@@ -143,7 +140,7 @@ pub(super) fn visible_sign(
                 }
             }
             Some(seen_at) => {
-                let is_kept = |at: Timestamp| look.at.duration_since(at) < RETENTION;
+                let is_kept = |at: Timestamp| look.at.duration_since(at) < FORGOTTEN;
                 let is_back =
                     (gone.iter()).any(|at| *at > seen_at && *at < look.at && is_kept(*at));
                 let goes_on = stage == Some(Stage::Ended(Kind::Ended));

@@ -114,11 +114,8 @@ impl<'a> Case<'a> {
 
 /// Whether what `by` was shown is known to `run` at that moment: it is the same, or it had ended well before.
 pub(super) fn knows(by: &RunLog, run: &RunLog, moment: Timestamp) -> bool {
-    let ended_well = by
-        .ended
-        .is_some_and(|ended| ended < moment.min(run.started))
-        && by.outcome.as_ref().is_some_and(|it| it.failures.is_empty());
-    by.number == run.number || ended_well
+    let has_ended = |ended| ended < moment.min(run.started);
+    by.number == run.number || by.is_good() && by.ended.is_some_and(has_ended)
 }
 
 /// Reads what was published.
