@@ -554,6 +554,19 @@ fn live() -> Command {
     command
 }
 
+/// `live` with an account of the lab.
+fn live_at(detector: &FraudDetector) -> Command {
+    let mut command = live();
+    let (name, url) = detector.env();
+    command.env(name, url);
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ]);
+    command.args(["--region", "eu-west-1"]);
+    command
+}
+
 #[test]
 fn live_shows_an_account_and_with_a_state_what_is_new() {
     let detector = FraudDetector::start();
@@ -567,17 +580,9 @@ fn live_shows_an_account_and_with_a_state_what_is_new() {
     );
     let desk = Desk::new();
     let look = || {
-        let mut command = live();
-        let (name, url) = detector.env();
-        command.env(name, url);
-        command.envs([
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ]);
+        let mut command = live_at(&detector);
         let state = desk.0.path().join("state.json");
-        command
-            .args(["--region", "eu-west-1", "--state"])
-            .arg(state);
+        command.arg("--state").arg(state);
         command
     };
     let first = shows(&mut look());
@@ -627,17 +632,7 @@ fn live_pages_as_a_run_does() {
     let detector = FraudDetector::start();
     let jobs = (0..120).map(|number| job(&format!("job-{number}"), "IN_PROGRESS"));
     detector.set_jobs(jobs.collect());
-    let look = || {
-        let mut command = live();
-        let (name, url) = detector.env();
-        command.env(name, url);
-        command.envs([
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ]);
-        command.args(["--region", "eu-west-1"]);
-        command.output().unwrap()
-    };
+    let look = || live_at(&detector).output().unwrap();
     detector.script(|script| script.faults = [Fault::Throttle; 4].into());
     let output = look();
     let shown = String::from_utf8(output.stdout).unwrap();

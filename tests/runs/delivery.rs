@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// The run failed by this alone, and says which notice did not go where, and why.
+fn assert_not_published(outcome: &Outcome, notice: &str, topic: &str) {
+    let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
+        panic!("{:?}", outcome.failures)
+    };
+    for part in [notice, topic, "as scripted"] {
+        assert!(why.contains(part), "{part:?} is missing in {why:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_backlog_that_takes_many_runs_repeats_nothing() {
     let world = World {
@@ -151,16 +161,7 @@ async fn one_jobs_messages_that_do_not_pass_hold_up_no_others() {
         for name in ["one", "two"] {
             let outcome = world.run(name, None).await;
             assert_eq!(outcome.answer.pending, 1);
-            let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
-                panic!("{:?}", outcome.failures)
-            };
-            for part in [
-                "failed notice of job \"a\"",
-                "123456789012:jobs",
-                "as scripted",
-            ] {
-                assert!(why.contains(part), "{part:?} is missing in {why:?}");
-            }
+            assert_not_published(&outcome, "failed notice of job \"a\"", "123456789012:jobs");
         }
         // Refused, it is tried in its smallest form as well.
         let tries = if mood == Mood::Refuses { 2 } else { 1 };
@@ -246,16 +247,11 @@ async fn each_topic_has_its_own_claim_its_own_order_and_its_own_faults() {
     // To the one topic it goes at once; to the other it waits for the stall.
     assert_eq!(World::kinds(&world.topic), ["recovered"]);
     assert_eq!(outcome.answer.pending, 2);
-    let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
-        panic!("{:?}", outcome.failures)
-    };
-    for part in [
+    assert_not_published(
+        &outcome,
         "stalled notice of job \"a\"",
         "123456789012:urgent",
-        "as scripted",
-    ] {
-        assert!(why.contains(part), "{part:?} is missing in {why:?}");
-    }
+    );
     urgent.mood.set(Mood::Takes);
     let outcome = world.run("mended", None).await;
     assert_eq!(outcome.answer.pending, 0);
