@@ -155,11 +155,16 @@ pub(super) fn visible_sign(
                 if look.count > Some(highest) {
                     // A rise that was not written down is seen again by who is shown it again.
                     let is_shown = own.is_some_and(|own| own.count >= look.count);
+                    let sample = by.policy.stall_after.max(run.policy.stall_after) / 4;
                     let slack = match is_shown {
                         true => SignedDuration::ZERO,
-                        false => run.policy.stall_after / 4,
+                        false => sample,
                     };
-                    signs.push(look.at - slack);
+                    // With a heartbeat that came in time it is not written down at all.
+                    let is_in_time = |at| look.at.duration_since(at) <= sample;
+                    if is_shown || !heartbeat.is_some_and(is_in_time) {
+                        signs.push(look.at - slack);
+                    }
                 }
             }
         }
