@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::message::WatchName;
-use crate::watch::{Kind, Policy, TopicArn};
+use crate::watch::{ExpectFault, Expectations, Kind, OverdueAfter, Policy, TopicArn};
 
 /// A variable: what it is for, and what holds when it is empty or not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +24,15 @@ pub struct Variable {
 }
 
 /// Every variable there is.
-pub const VARIABLES: [Variable; 9] = [
+pub const VARIABLES: [Variable; 11] = [
     TOPIC_ARN,
     URGENT_TOPIC_ARN,
     STATE_TABLE,
     WATCH_NAME,
     STALL_AFTER,
     REMIND_AFTER,
+    OVERDUE_AFTER,
+    EXPECT,
     NOTIFY_ON,
     DIGEST_ABOVE,
     DETAILED_METRICS,
@@ -77,6 +79,20 @@ const REMIND_AFTER: Variable = Variable {
     rule: "`off`, or a duration from 1m to 30d",
     default: Some("4h"),
     example: "8h",
+};
+const OVERDUE_AFTER: Variable = Variable {
+    name: "OVERDUE_AFTER",
+    meaning: "how long an active job may take before it is called overdue; `auto` is three times what jobs like it took",
+    rule: "`auto`, `off`, or a duration from 1m to 30d",
+    default: Some("auto"),
+    example: "6h",
+};
+const EXPECT: Variable = Variable {
+    name: "EXPECT",
+    meaning: "by when which detectors are to have completed a job; what has not is reported as missing",
+    rule: "entries `DETECTOR [from HH:MM] by HH:MM [DAYS] [ZONE]` with `;`, at most 2000 bytes in all",
+    default: Some("none"),
+    example: "payments_detector from 22:00 by 07:00 MON-FRI Europe/Dublin",
 };
 const NOTIFY_ON: Variable = Variable {
     name: "NOTIFY_ON",
@@ -132,8 +148,19 @@ pub struct WatchSettings {
 pub struct Fault {
     /// The variable.
     pub variable: Variable,
-    /// Its value; `None` if it is missing.
-    pub value: Option<String>,
+    /// What is wrong with it.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is missing.
+    Missing,
+    /// It has this value.
+    Value(String),
+    /// EXPECT has this in it.
+    Expect(ExpectFault),
 }
 
 impl fmt::Display for Fault {
@@ -144,9 +171,10 @@ impl fmt::Display for Fault {
             example,
             ..
         } = self.variable;
-        match &self.value {
-            Some(value) => write!(f, "{name} is {value:?}")?,
-            None => write!(f, "{name} is not set")?,
+        match &self.wrong {
+            Wrong::Missing => write!(f, "{name} is not set")?,
+            Wrong::Value(value) => write!(f, "{name} is {value:?}")?,
+            Wrong::Expect(fault) => return write!(f, "{name}: {fault}"),
         }
         write!(f, ", but must be {rule}, like {example:?}")
     }
@@ -215,12 +243,31 @@ struct Reader<F> {
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn take<T>(&mut self, variable: Variable, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let value = (self.lookup)(variable.name).filter(|value| !value.is_empty());
+        let value = self.value(variable);
         let parsed = value.as_deref().or(variable.default).and_then(&parse);
         if parsed.is_none() {
-            self.faults.push(Fault { variable, value });
+            let wrong = value.map_or(Wrong::Missing, Wrong::Value);
+            self.faults.push(Fault { variable, wrong });
         }
         parsed
+    }
+
+    fn value(&self, variable: Variable) -> Option<String> {
+        (self.lookup)(variable.name).filter(|value| !value.is_empty())
+    }
+
+    fn expect(&mut self) -> Option<Expectations> {
+        let value = self.value(EXPECT).filter(|value| value != "none");
+        match Expectations::parse(&value.unwrap_or_default()) {
+            Ok(expectations) => Some(expectations),
+            Err(faults) => {
+                self.faults.extend(faults.into_iter().map(|fault| Fault {
+                    variable: EXPECT,
+                    wrong: Wrong::Expect(fault),
+                }));
+                None
+            }
+        }
     }
 
     fn watch(&mut self) -> Option<WatchSettings> {
@@ -233,6 +280,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             "off" => Some(None),
             text => duration(text).map(Some),
         });
+        let overdue_after = self.take(OVERDUE_AFTER, |text| match text {
+            "auto" => Some(OverdueAfter::Auto),
+            "off" => Some(OverdueAfter::Off),
+            text => duration(text).map(OverdueAfter::After),
+        });
+        let expect = self.expect();
         let notify_on = self.take(NOTIFY_ON, kinds);
         let digest_above = self.take(DIGEST_ABOVE, |text| {
             let number = text.trim().parse().ok()?;
@@ -244,6 +297,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 stall_after: stall_after?,
                 remind_after: remind_after?,
                 notify_on: notify_on?,
+                overdue_after: overdue_after?,
+                expect: expect?,
             },
             digest_above: digest_above?,
         })

@@ -8,8 +8,8 @@ use fraud_job_watch::watch::judge::{
 };
 use fraud_job_watch::watch::queue::LatestEnds;
 use fraud_job_watch::watch::{
-    Baseline, Change, Item, Job, Kind, ListedJob, Notice, Phase, Policy, Queue, Record, Source,
-    Status, StatusCounts, TopicArn, Topics,
+    Baseline, Change, Expectations, Item, Job, Kind, ListedJob, Notice, OverdueAfter, Phase,
+    Policy, Queue, Record, Source, Status, StatusCounts, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -79,6 +79,8 @@ impl Story {
                 stall_after: hour,
                 remind_after: Some(hour),
                 notify_on: Kind::choices().collect(),
+                overdue_after: OverdueAfter::Off,
+                expect: Expectations::default(),
             },
             topics: Topics {
                 main: topic("main"),

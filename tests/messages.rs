@@ -12,8 +12,8 @@ use fraud_job_watch::message::{
 use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    IncidentState, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, Policy, Severity, Source,
-    Status, StatusCounts, TopicArn, Topics,
+    Expectations, IncidentState, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, OverdueAfter,
+    Policy, Severity, Source, Status, StatusCounts, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonschema::Validator;
@@ -620,6 +620,8 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
         notify_on: Kind::choices().collect(),
+        overdue_after: OverdueAfter::Off,
+        expect: Expectations::default(),
     };
     let Item::Watch(baseline) = first_baseline(at("2026-03-02T11:59:00Z"), "run").item else {
         panic!("not the watch")

@@ -30,6 +30,8 @@ fn command(name: &str) -> Command {
     for variable in [
         "STALL_AFTER",
         "REMIND_AFTER",
+        "OVERDUE_AFTER",
+        "EXPECT",
         "NOTIFY_ON",
         "WATCH_NAME",
         "COLUMNS",

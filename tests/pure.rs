@@ -13,6 +13,8 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod expect;
+#[cfg(test)]
 mod job;
 #[cfg(test)]
 mod judge;

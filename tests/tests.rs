@@ -12,6 +12,7 @@
 mod adapters;
 mod cases;
 mod counted;
+mod expect;
 mod formats;
 mod fuzz;
 mod fuzzed;

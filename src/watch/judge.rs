@@ -17,9 +17,11 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::expect::Expectations;
 use super::job::{End, Job};
 use super::kind::Kind;
 use super::notice::{Notice, Source};
+use super::overdue::OverdueAfter;
 use super::record::{Baseline, Item, Phase, Record};
 use super::topic::Topics;
 pub use absence::judge_absence;
@@ -47,6 +49,10 @@ pub struct Policy {
     pub remind_after: Option<SignedDuration>,
     /// The kinds to tell.
     pub notify_on: BTreeSet<Kind>,
+    /// When a job takes too long.
+    pub overdue_after: OverdueAfter,
+    /// What is expected by when.
+    pub expect: Expectations,
 }
 
 /// What a run judges by.

@@ -16,7 +16,8 @@ use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::judge::{RunContext, judge, judge_silence};
 use fraud_job_watch::watch::{
-    Baseline, Change, Item, Job, Kind, ListedJob, Policy, Record, Source, TopicArn, Topics,
+    Baseline, Change, Expectations, Item, Job, Kind, ListedJob, OverdueAfter, Policy, Record,
+    Source, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -63,6 +64,8 @@ fn policy() -> Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
         notify_on: Kind::choices().collect(),
+        overdue_after: OverdueAfter::Off,
+        expect: Expectations::default(),
     }
 }
 

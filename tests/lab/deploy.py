@@ -140,6 +140,15 @@ VALUES = {
         "off", "1", "h", "-1h", "1s", "m1",
     ],
     "RemindAfter": ["off", "1m", "0m", "30d", "31d", "4h", "on", "Off", "720h1m"],
+    "OverdueAfter": ["auto", "off", "1m", "0m", "30d", "31d", "6h", "on", "Auto", "never"],
+    "Expect": [
+        "none", "* by 09:00", "payments_detector from 22:00 by 07:00 MON-FRI Europe/Dublin", "a-b_1 BY 23:59 fri-Mon,WED",
+        "a by 07:00 MON, WED - FRI", "a by 07:00; * by 09:00 Etc/GMT+1;", "a by 07:00 ;b From 00:00 by 00:00 sun UTC ; ",
+        f"{'n' * 64} by 07:00", f"{'n' * 65} by 07:00", "a by 24:00", "a by 7:00", "a by 07:60", "a by", "a", "by 07:00",
+        "A by 07:00", "a 07:00", "a to 07:00", "a from by 07:00", "a by 07:00 15", "a by 07:00 MON,15",
+        "a by 07:00 MON UTC more", "a by 07:00, b by 08:00", "cron(0 7 * * ? *)", "rate(1 day)",
+        "None", "; ".join(f"n{number} by 07:00" for number in range(150)),
+    ],
     "NotifyOn": [
         "completed", "failed,stalled", "failed, stalled", "completed,failed,stalled,recovered,canceled,ended,vanished",
         "reminder", "began", "failed,", ",failed", "Failed", "failed;stalled",
@@ -971,6 +980,8 @@ def takes(parameter, value):
         return number.is_integer() and parameter["MinValue"] <= number <= parameter["MaxValue"]
     if "AllowedValues" in parameter:
         return value in parameter["AllowedValues"]
+    if len(value) > parameter.get("MaxLength", len(value)):
+        return False
     return re.fullmatch(parameter["AllowedPattern"], value) is not None
 
 

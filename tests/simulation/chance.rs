@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
-use fraud_job_watch::watch::{Kind, Policy};
+use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
 use jiff::SignedDuration;
 
 use super::plan::{
@@ -96,6 +96,8 @@ fn settings(rng: &mut Rng) -> Policy {
             .bool()
             .then(|| SignedDuration::from_mins([45, 120][rng.usize(0..2)])),
         notify_on,
+        overdue_after: OverdueAfter::Off,
+        expect: Expectations::default(),
     }
 }
 

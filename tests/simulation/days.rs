@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
-use fraud_job_watch::watch::{Kind, Policy};
+use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
 use jiff::SignedDuration;
 
 use super::life::{Heartbeat, Start, Style};
@@ -109,6 +109,8 @@ fn policy(rng: &mut Rng, stall_after: u64) -> Policy {
         stall_after: seconds(stall_after),
         remind_after: rng.bool().then(|| seconds(remind[rng.usize(0..4)])),
         notify_on,
+        overdue_after: OverdueAfter::Off,
+        expect: Expectations::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fraud_job_watch::watch::{Kind, Policy};
+use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
 use jiff::SignedDuration;
 
 use super::life::Style;
@@ -215,5 +215,7 @@ pub(crate) fn policy() -> Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
         notify_on: Kind::choices().collect(),
+        overdue_after: OverdueAfter::Off,
+        expect: Expectations::default(),
     }
 }

@@ -49,6 +49,12 @@ pub(crate) struct SettingsArgs {
     #[arg(long, env, hide_env_values = true, value_name = "DURATION", help = help("REMIND_AFTER"))]
     remind_after: Option<String>,
 
+    #[arg(long, env, hide_env_values = true, value_name = "DURATION", help = help("OVERDUE_AFTER"))]
+    overdue_after: Option<String>,
+
+    #[arg(long, env, hide_env_values = true, value_name = "ENTRIES", help = help("EXPECT"))]
+    expect: Option<String>,
+
     #[arg(long, env, hide_env_values = true, value_name = "KINDS", help = help("NOTIFY_ON"))]
     notify_on: Option<String>,
 
@@ -65,6 +71,8 @@ impl SettingsArgs {
         let settings = WatchSettings::read(|name| match name {
             "STALL_AFTER" => self.stall_after.clone(),
             "REMIND_AFTER" => self.remind_after.clone(),
+            "OVERDUE_AFTER" => self.overdue_after.clone(),
+            "EXPECT" => self.expect.clone(),
             "NOTIFY_ON" => self.notify_on.clone(),
             "DIGEST_ABOVE" => self.digest_above.clone(),
             "WATCH_NAME" => self.watch_name.clone(),
