@@ -178,7 +178,7 @@ const BY_COST: [Surface; 16] = [
     Surface::Payload,
     Surface::Settings,
     Surface::Event,
-    Surface::Time,
+    Surface::Expect,
     Surface::Stored,
     Surface::Payload,
     Surface::Settings,

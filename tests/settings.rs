@@ -1,7 +1,7 @@
 //! Bad or missing variables are all named at once; the README names every variable.
 
 use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
-use fraud_job_watch::watch::Kind;
+use fraud_job_watch::watch::{Kind, OverdueAfter};
 use jiff::SignedDuration;
 
 fn lookup<'a>(set: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
@@ -95,6 +95,43 @@ fn durations() {
         "１h",
     ] {
         assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
+fn every_fault_of_expect_is_named_beside_those_of_others() {
+    let bad = [
+        TOPIC,
+        ("EXPECT", "d by 24:00; ok by 07:00; d by 07:00 Mars/Base"),
+        ("OVERDUE_AFTER", "never"),
+    ];
+    let invalid = LambdaSettings::read(lookup(&bad)).unwrap_err().to_string();
+    for fault in [
+        "STATE_TABLE is not set",
+        "EXPECT: in entry 1, \"d by 24:00\", the time after `by` is \"24:00\", but must be HH:MM from 00:00 to 23:59",
+        "EXPECT: in entry 3, \"d by 07:00 Mars/Base\", the time zone is \"Mars/Base\", but must be",
+        "OVERDUE_AFTER is \"never\", but must be `auto`, `off`, or a duration from 1m to 30d, like \"6h\"",
+    ] {
+        assert!(invalid.contains(fault), "{fault} in {invalid}");
+    }
+    assert!(!invalid.contains('\n'), "one line");
+}
+
+#[test]
+fn what_is_expected_and_when_a_job_is_overdue() {
+    let read = |set: &[(&str, &str)]| WatchSettings::read(lookup(set)).unwrap().policy;
+    for nothing in [&[][..], &[("EXPECT", "")], &[("EXPECT", "none")]] {
+        assert!(read(nothing).expect.is_empty());
+    }
+    let policy = read(&[("EXPECT", "d by 07:00")]);
+    assert_eq!(policy.expect.names().collect::<Vec<_>>(), ["d"]);
+    assert_eq!(policy.overdue_after, OverdueAfter::Auto);
+    for (text, after) in [
+        ("auto", OverdueAfter::Auto),
+        ("off", OverdueAfter::Off),
+        ("6h", OverdueAfter::After(SignedDuration::from_hours(6))),
+    ] {
+        assert_eq!(read(&[("OVERDUE_AFTER", text)]).overdue_after, after);
     }
 }
 

@@ -23,7 +23,7 @@ use fraud_job_watch::ports::{Listing, Ports, PublishError, Store, Topic};
 use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::job::time;
-use fraud_job_watch::watch::{Job, ListedJob, Source, TopicArn};
+use fraud_job_watch::watch::{Expectations, Job, ListedJob, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -38,6 +38,8 @@ pub(crate) enum Surface {
     Payload,
     /// The variables: a line for each.
     Settings,
+    /// The variable EXPECT alone, and the deadlines that it makes.
+    Expect,
     /// The answer to the Query for the state, through the SDK's parser.
     Stored,
     /// A listing file.
@@ -46,11 +48,12 @@ pub(crate) enum Surface {
     Event,
 }
 
-pub(crate) const SURFACES: [Surface; 7] = [
+pub(crate) const SURFACES: [Surface; 8] = [
     Surface::Listing,
     Surface::Time,
     Surface::Payload,
     Surface::Settings,
+    Surface::Expect,
     Surface::Stored,
     Surface::File,
     Surface::Event,
@@ -66,6 +69,7 @@ pub(crate) fn check(surface: Surface, input: &[u8]) {
         Surface::Time => a_time(&String::from_utf8_lossy(input)),
         Surface::Payload => world.payload(input),
         Surface::Settings => settings(&String::from_utf8_lossy(input)),
+        Surface::Expect => expect(&String::from_utf8_lossy(input)),
         Surface::Stored => world.stored(input),
         Surface::File => world.file(input),
         Surface::Event => event(input),
@@ -468,11 +472,62 @@ fn settings(text: &str) {
             for fault in &invalid.0 {
                 assert!(told.contains(fault.variable.name));
             }
-            // A control character is written out in as many as ten characters.
-            assert!(told.len() <= 10 * text.len() + 200 * VARIABLES.len());
+            // A control character is written out in as many as ten characters. EXPECT has any number of faults.
+            let of_expect = FAULT_OF_EXPECT * invalid.0.len();
+            assert!(told.len() <= 10 * text.len() + 200 * VARIABLES.len() + of_expect);
         }
     }
 }
+
+/// The most bytes that tell one fault of EXPECT: two texts of 100 characters, of ten bytes each, and what is said.
+const FAULT_OF_EXPECT: usize = 2 * 100 * 10 + 300;
+
+/// What is read makes deadlines in their order, at any moment; what is not is named, each fault in one line.
+fn expect(text: &str) {
+    let expectations = match Expectations::parse(text) {
+        Ok(expectations) => expectations,
+        Err(faults) => {
+            assert!(!faults.is_empty() && faults.len() <= 1_000);
+            for fault in faults {
+                let told = fault.to_string();
+                assert!(!told.contains(char::is_control), "one line: {told:?}");
+                assert!(told.len() <= FAULT_OF_EXPECT, "{told}");
+            }
+            return;
+        }
+    };
+    assert!(text.len() <= 2_000);
+    for name in expectations.names() {
+        for end_of_time in [Timestamp::MIN, Timestamp::MAX] {
+            expectations.last_deadline(name, end_of_time);
+            expectations.next_deadline(name, end_of_time);
+        }
+        for at in MOMENTS.map(|at| at.parse().unwrap()) {
+            let last = expectations.last_deadline(name, at).unwrap();
+            let next = expectations.next_deadline(name, at).unwrap();
+            assert!(last.at <= at && at < next.at, "{last}, {at}, {next}");
+            let once_there = expectations.last_deadline(name, next.at);
+            assert_eq!(once_there.as_ref(), Some(&next));
+            for deadline in [&last, &next] {
+                assert!(deadline.opens_at < deadline.at, "{deadline:?}");
+            }
+            assert!(next.has_from || next.opens_at == last.at, "{next:?}");
+        }
+    }
+}
+
+/// Around changes of clocks, and far from any.
+const MOMENTS: [&str; 9] = [
+    "1970-01-01T00:00:00Z",
+    "2010-11-07T03:00:00Z",
+    "2011-12-30T00:00:00Z",
+    "2026-03-08T07:15:00Z",
+    "2026-03-29T01:15:00Z",
+    NOW,
+    "2026-10-03T15:40:00Z",
+    "2026-10-25T01:00:00Z",
+    "2100-01-01T00:00:00Z",
+];
 
 /// What is an event is rendered, however odd; what is none is named.
 fn event(input: &[u8]) {

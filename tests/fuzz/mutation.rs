@@ -41,9 +41,15 @@ fn made(surface: Surface) -> Vec<Vec<u8>> {
             include_str!("../../events/rule.json"),
         ]),
         Surface::Settings => texts(&[
-            "arn:aws:sns:eu-west-1:123456789012:jobs\narn:aws:sns:us-east-2:123456789012:urgent\nstate\nname\n1h\n4h\ncompleted,failed\n7\non",
-            "arn:aws:sns:eu-west-1:123456789012:jobs\n\nstate\n\n\n\n\n\n",
-            "arn:aws-cn:sns:cn-north-1:123456789012:a_b-c\nnone\na.b-c_d\nnone\n30d\noff\nfailed, stalled\n1000\noff",
+            "arn:aws:sns:eu-west-1:123456789012:jobs\narn:aws:sns:us-east-2:123456789012:urgent\nstate\nname\n1h\n4h\n6h\na by 07:00; * by 08:00\ncompleted,failed\n7\non",
+            "arn:aws:sns:eu-west-1:123456789012:jobs\n\nstate\n\n\n\n\n\n\n\n",
+            "arn:aws-cn:sns:cn-north-1:123456789012:a_b-c\nnone\na.b-c_d\nnone\n30d\noff\noff\nnone\nfailed, stalled\n1000\noff",
+        ]),
+        Surface::Expect => texts(&[
+            "payments_detector from 22:00 by 07:00 MON-FRI Europe/Dublin; chargebacks_detector by 12:00 SUN; * by 09:00",
+            "a from 02:15 by 02:45 FRI-MON,WED America/New_York;a by 02:15 Australia/Lord_Howe;a by 23:30 America/Nuuk;",
+            "b by 00:00 SUN America/St_Johns; b from 00:00 by 00:00 Pacific/Apia; b by 10:00; b from 09:00 by 10:00 UTC",
+            "cron(0 7 * * ? *); d by 24:00 15; D at 06:00 by 07:00 FUN Mars/Base more; d; by 07:00; e by 07:00;e by 07:00",
         ]),
         Surface::Stored => values(vec![
             stored(&[watch(), active(), ended(), pending()]),

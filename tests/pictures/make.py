@@ -117,7 +117,8 @@ def on_a_terminal(*command):
     """What a command prints on a terminal of so many columns."""
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
-    unset = {"NO_COLOR", "COLUMNS", "STALL_AFTER", "REMIND_AFTER", "NOTIFY_ON", "DIGEST_ABOVE", "WATCH_NAME"}
+    unset = {"NO_COLOR", "COLUMNS", "STALL_AFTER", "REMIND_AFTER", "OVERDUE_AFTER", "EXPECT", "NOTIFY_ON"}
+    unset |= {"DIGEST_ABOVE", "WATCH_NAME"}
     env = {name: value for name, value in os.environ.items() if name not in unset}
     process = subprocess.Popen(command, cwd=ROOT, env={**env, "TERM": "xterm-256color"}, stdout=its)
     os.close(its)
