@@ -63,9 +63,9 @@ fn policy() -> Policy {
     Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
-        notify_on: Kind::choices().collect(),
         overdue_after: OverdueAfter::Off,
         expect: Expectations::default(),
+        notify_on: Kind::choices().collect(),
     }
 }
 
@@ -144,7 +144,7 @@ fn judged(record: Option<&Record>, job: &Job) -> Option<Change> {
 fn recorded() -> Record {
     match judged(None, &active()).unwrap().item {
         Item::Job(record) => *record,
-        Item::Watch(_) => unreachable!("a job was judged"),
+        Item::Watch(_) | Item::Detector(_) => unreachable!("a job was judged"),
     }
 }
 
@@ -315,6 +315,7 @@ fn render_digest() -> Box<dyn FnMut()> {
             .map(|notice| Outgoing {
                 notice,
                 job_now: None,
+                compared: None,
             })
             .collect();
         let context = RenderContext {
@@ -333,6 +334,7 @@ fn render() -> Box<dyn FnMut()> {
         let outgoing = Outgoing {
             notice: &change.notices[0],
             job_now: Some(JobNow::Same(&job)),
+            compared: None,
         };
         let context = RenderContext {
             name: None,
