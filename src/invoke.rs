@@ -110,11 +110,20 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         thread: None,
         topics: BTreeSet::new(),
         silence: None,
+        overdue: None,
+        expected: None,
         found: None,
     };
     let (name, job_now) = (input.settings.name.as_ref(), None);
     let notice = &notice;
-    let message = Message::of(&Outgoing { notice, job_now }, &RenderContext { name, now });
+    let message = Message::of(
+        &Outgoing {
+            notice,
+            job_now,
+            compared: None,
+        },
+        &RenderContext { name, now },
+    );
     let until = deadlines.work_until();
     let mut outcome = Outcome::default();
     for topic in iter::once(world.topic()).chain(world.urgent()) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 use crate::watch::{
-    Baseline, Change, Item, JobId, Key, ListedJob, Notice, Record, TopicArn, Topics,
+    Baseline, Change, DetectorRecord, Item, JobId, Key, ListedJob, Notice, Record, TopicArn, Topics,
 };
 
 /// One page of the listing.
@@ -59,6 +59,8 @@ pub struct State {
     pub baseline: Option<Baseline>,
     /// The jobs that are active or ended lately, expired ones left out.
     pub records: Vec<Record>,
+    /// The detectors that EXPECT names, or once named.
+    pub detectors: Vec<DetectorRecord>,
     /// What waits to be delivered.
     pub outbox: Vec<Pending>,
     /// What is stored and cannot be understood. It is left untouched.
@@ -68,8 +70,8 @@ pub struct State {
 /// A stored item, other than the watch's own, that cannot be understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnreadableItem {
-    /// Whose record it is, if it is a job's.
-    pub job: Option<JobId>,
+    /// What it is filed under, if it is the record of a job or a detector.
+    pub key: Option<Key>,
     /// What is wrong; it names the item.
     pub error: StoreError,
 }
@@ -83,7 +85,7 @@ pub struct Pending {
     pub notice: Notice,
     /// The topic that it is for.
     pub topic: TopicArn,
-    /// Its place among the notices of its job: the revision that it was recorded with, and its place there.
+    /// Its place among the notices of its item: the revision that it was recorded with, and its place there.
     pub order: (u64, u64),
 }
 

@@ -96,9 +96,9 @@ const EXPECT: Variable = Variable {
 };
 const NOTIFY_ON: Variable = Variable {
     name: "NOTIFY_ON",
-    meaning: "what is reported; what closes a reported stall or vanishing always is",
-    rule: "some of completed, failed, stalled, recovered, canceled, ended and vanished, with commas",
-    default: Some("completed,failed,stalled,recovered,ended,vanished"),
+    meaning: "what is reported; what closes an earlier report always is",
+    rule: "some of completed, failed, stalled, recovered, canceled, ended, vanished and overdue, with commas",
+    default: Some("completed,failed,stalled,recovered,ended,vanished,overdue"),
     example: "failed,stalled",
 };
 

@@ -511,6 +511,7 @@ fn began_message() -> Message {
     let outgoing = Outgoing {
         notice,
         job_now: None,
+        compared: None,
     };
     let context = RenderContext {
         name: None,

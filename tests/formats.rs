@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use aws_smithy_http_client::test_util::StaticReplayClient;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::local::state::StateFile;
-use fraud_job_watch::ports::{Pending, State, Store, StoreError, UnreadableItem};
+use fraud_job_watch::ports::{Pending, State, Store, StoreError};
 use fraud_job_watch::watch::job::End;
 use fraud_job_watch::watch::judge::Expected;
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Baseline, Change, IncidentState, Item, Job, JobId, Kind, Notice, NoticeId, Phase, Predecessor,
+    Baseline, Change, IncidentState, Item, Job, Key, Kind, Notice, NoticeId, Phase, Predecessor,
     Record, Source, Stall, Status, TopicArn,
 };
 use jiff::Timestamp;
@@ -117,6 +117,7 @@ fn whole() -> Record {
             reminders: 1,
             reminded_at: at("2026-03-02T10:41:00Z"),
         }),
+        overdue: true,
         absent_since: Some(at("2026-03-02T10:50:00Z")),
         notified_topics: topics(),
         predecessor: Some(Predecessor {
@@ -142,6 +143,7 @@ fn active() -> Record {
         recoveries: 0,
         episode: 0,
         stall: None,
+        overdue: false,
         absent_since: None,
         notified_topics: BTreeSet::new(),
         predecessor: None,
@@ -196,6 +198,8 @@ fn reminder() -> Notice {
             waiting: Some(2),
             reminder: Some(1),
         }),
+        overdue: None,
+        expected: None,
         found: None,
     }
 }
@@ -214,6 +218,8 @@ fn began() -> Notice {
         thread: None,
         topics: BTreeSet::from([topic()]),
         silence: None,
+        overdue: None,
+        expected: None,
         found: Some(Found {
             jobs: 3,
             by_status: [("COMPLETE".to_owned(), 2), ("PAUSED".to_owned(), 1)].into(),
@@ -284,6 +290,7 @@ fn assert_is_all(mut state: State) {
     let expected = State {
         baseline: Some(baseline()),
         records: vec![active(), whole(), ended()],
+        detectors: vec![],
         outbox: vec![
             pending(began(), topic(), 2),
             pending(reminder(), topic(), 3),
@@ -426,14 +433,13 @@ async fn an_item_that_needs_a_newer_reader_is_named_with_both_versions() {
 
 /// What is wrong with the one item that could not be understood.
 fn only_unreadable(state: State, key: &str) -> String {
-    let id = key
-        .strip_prefix("job#")
-        .map(|id| JobId::try_from(id.to_owned()).unwrap());
-    let [UnreadableItem { job, error }] = &state.unreadable[..] else {
+    let [item] = &state.unreadable[..] else {
         panic!("{key}: {state:?}");
     };
-    assert_eq!(*job, id, "{key}");
-    error.to_string()
+    let filed_under = item.key.as_ref().map(Key::to_string);
+    let of_record = Some(key.to_owned()).filter(|key| !key.starts_with("outbox#"));
+    assert_eq!(filed_under, of_record, "{key}");
+    item.error.to_string()
 }
 
 /// Each item that cannot be decoded is passed over and named, and all others are read.

@@ -78,9 +78,9 @@ impl Story {
             policy: Policy {
                 stall_after: hour,
                 remind_after: Some(hour),
-                notify_on: Kind::choices().collect(),
                 overdue_after: OverdueAfter::Off,
                 expect: Expectations::default(),
+                notify_on: Kind::choices().collect(),
             },
             topics: Topics {
                 main: topic("main"),
@@ -141,8 +141,9 @@ impl Story {
         self.take(change, &mut told);
         let record = self.record.as_ref();
         let (seen, stall_after) = ([(job, record)].into_iter(), self.policy.stall_after);
-        let records = record.into_iter().map(|record| (record, true));
-        let queue = Queue::new(seen, records, LatestEnds::default(), now, stall_after);
+        let mut ends = LatestEnds::default();
+        record.into_iter().for_each(|it| ends.add_recorded(it));
+        let queue = Queue::new(seen, std::iter::empty(), ends, now, stall_after);
         let silence = |record| judge_silence(record, job, &self.context(now), Some(&queue));
         let change = record.and_then(silence);
         self.take(change, &mut told);
@@ -615,7 +616,7 @@ fn facts_only_go_forward_in_the_record_and_in_what_is_told() {
     );
     let kept = &story.record().job;
     assert_eq!(
-        (&kept.detector, kept.heartbeat_at),
+        (&kept.event_type, kept.heartbeat_at),
         (&None, None),
         "no more than to know it again"
     );
@@ -735,7 +736,7 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
     );
     assert_eq!(
         (&found.by_status, found.notify_on.len()),
-        (statuses.by_status(), 7)
+        (statuses.by_status(), 8)
     );
     let again = began(&story.context(at("08:06")), 10, &statuses);
     assert_eq!(again.notices[0].id, change.notices[0].id, "judged again");

@@ -9,8 +9,12 @@ use fraud_job_watch::message::{
     Body, JobNow, Message, Outgoing, PUBLISH_BYTES, RenderContext, Subject, WatchName,
     digest_sizes, schema,
 };
+use fraud_job_watch::watch::detector::Completion;
+use fraud_job_watch::watch::history::Usual;
 use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
-use fraud_job_watch::watch::notice::{Found, Silence, thread};
+use fraud_job_watch::watch::notice::{
+    ExpectedJob, Found, Overdue, Silence, thread, thread_of_deadline,
+};
 use fraud_job_watch::watch::{
     Expectations, IncidentState, Item, Job, JobId, Kind, ListedJob, Notice, NoticeId, OverdueAfter,
     Policy, Severity, Source, Status, StatusCounts, TopicArn, Topics,
@@ -53,15 +57,19 @@ pub(crate) fn notice(kind: Kind) -> Notice {
     let silent = [Kind::Stalled, Kind::Reminder, Kind::Recovered].contains(&kind);
     let key = job.as_ref().map(|job| (&job.id, at(START)));
     let thread = key.map(|(id, key)| thread(&source, id, key));
+    let expected = expected_job(kind);
+    let missing = expected.as_ref();
+    let missing = missing.map(|it| thread_of_deadline(&source, &it.detector, it.by));
     Notice {
         id: NoticeId::new(&source, key, kind, "1"),
         kind,
         incident: match kind {
             Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(IncidentState::Open),
-            Kind::Recovered => Some(IncidentState::Resolved),
+            Kind::Overdue | Kind::Missing => Some(IncidentState::Open),
+            Kind::Recovered | Kind::Arrived => Some(IncidentState::Resolved),
             _ => None,
         },
-        thread: thread.filter(|_| kind != Kind::Test),
+        thread: thread.filter(|_| kind != Kind::Test).or(missing),
         topics: BTreeSet::new(),
         source,
         happened_at: at("2026-03-02T11:26:41Z"),
@@ -75,6 +83,18 @@ pub(crate) fn notice(kind: Kind) -> Notice {
             waiting: (kind != Kind::Recovered).then_some(2),
             reminder: (kind == Kind::Reminder).then_some(2),
         }),
+        overdue: (kind == Kind::Overdue).then(|| Overdue {
+            since: at("2026-03-02T08:12:00Z"),
+            taken_s: 13_680,
+            limit_s: 11_700,
+            usual: Some(Usual {
+                median_s: 3_900,
+                jobs: 20,
+                longest_s: 5_520,
+            }),
+            expected_end: Some(at("2026-03-02T20:40:00Z")),
+        }),
+        expected,
         found: (kind == Kind::Began).then(|| Found {
             jobs: 170,
             by_status: [("COMPLETE".to_owned(), 168), ("IN_PROGRESS".to_owned(), 2)].into(),
@@ -83,6 +103,32 @@ pub(crate) fn notice(kind: Kind) -> Notice {
             since: at("2026-03-02T11:59:00Z"),
         }),
     }
+}
+
+/// What was expected, of a notice of that kind.
+fn expected_job(kind: Kind) -> Option<ExpectedJob> {
+    let completed = |id: &str, time| Completion {
+        at: at(time),
+        job_id: id.to_owned().try_into().unwrap(),
+    };
+    let (last_completed, instead) = match kind {
+        Kind::Missing => (
+            completed("fraud_scoring_2026_03_01", "2026-03-01T06:12:40Z"),
+            listed_as(Kind::Stalled),
+        ),
+        Kind::Arrived => (
+            completed("fraud_scoring_2026_03_02", "2026-03-02T11:26:41Z"),
+            None,
+        ),
+        _ => return None,
+    };
+    Some(ExpectedJob {
+        detector: "payments_detector".to_owned(),
+        by: at("2026-03-02T07:00:00Z"),
+        local: "07:00 on Mon 2 Mar 2026 (Europe/Dublin)".to_owned(),
+        last_completed: Some(last_completed),
+        instead: instead.map(|listed| Job::from_listed(listed).unwrap()),
+    })
 }
 
 /// The job of which a notice of that kind is.
@@ -94,7 +140,7 @@ fn listed_as(kind: Kind) -> Option<ListedJob> {
         ..listed()
     };
     match kind {
-        Kind::Began => None,
+        Kind::Began | Kind::Missing | Kind::Arrived => None,
         Kind::Completed => Some(ListedJob {
             processed_records_count: Some(5_000),
             ..end("COMPLETE")
@@ -169,8 +215,11 @@ fn context(name: Option<&WatchName>) -> RenderContext<'_> {
 }
 
 fn outgoing(notice: &Notice) -> Outgoing<'_> {
-    let job_now = None;
-    Outgoing { notice, job_now }
+    Outgoing {
+        notice,
+        job_now: None,
+        compared: None,
+    }
 }
 
 /// Rendered at 12:01, a minute after it was recorded.
@@ -182,7 +231,11 @@ pub(crate) fn message(notice: &Notice) -> Message {
 fn late(notice: &Notice, job_now: Option<JobNow<'_>>) -> Message {
     let now = at("2026-03-02T15:00:00Z");
     let name = Some(&name());
-    Message::of(&Outgoing { notice, job_now }, &RenderContext { name, now })
+    let outgoing = Outgoing {
+        job_now,
+        ..outgoing(notice)
+    };
+    Message::of(&outgoing, &RenderContext { name, now })
 }
 
 /// What these notices go out in, and how many each message carries.
@@ -619,9 +672,9 @@ fn any_number_of_statuses_makes_a_message_that_fits() {
     let policy = Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
-        notify_on: Kind::choices().collect(),
         overdue_after: OverdueAfter::Off,
         expect: Expectations::default(),
+        notify_on: Kind::choices().collect(),
     };
     let Item::Watch(baseline) = first_baseline(at("2026-03-02T11:59:00Z"), "run").item else {
         panic!("not the watch")
@@ -678,10 +731,9 @@ fn every_message_has_its_severity_as_an_attribute() {
         assert_severity(&message(one), severity);
         assert_severity(&smallest(std::slice::from_ref(one)), severity);
         for other in &all {
-            let worst = match (severity, other.kind.severity()) {
-                (Severity::Info, Severity::Info) => Severity::Info,
-                _ => Severity::Error,
-            };
+            let both = [severity, other.kind.severity()];
+            let worst = [Severity::Error, Severity::Warning, Severity::Info];
+            let worst = worst.into_iter().find(|it| both.contains(it)).unwrap();
             let both = [one.clone(), other.clone()];
             assert_severity(&digest(&both), worst);
             assert_severity(&smallest(&both), worst);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fraud_job_watch::watch::{
-    Item, Job, JobId, Kind, Observation, Observed, Phase, Record, Status, StatusCounts,
-    detect_silences, judge,
+    Item, Job, JobId, Kind, Observation, Observed, Phase, Record, Status, StatusCounts, judge,
+    judge_active_jobs,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -82,7 +82,7 @@ fn silences_are_found_when_the_listing_has_ended() {
         let (records, now) = (records(recorded), at("09:30"));
         let observed = observed(seen, now, is_complete);
         let story = Story::new();
-        let silences = detect_silences(&observed, &records, &story.context(now));
+        let silences = judge_active_jobs(&observed, &records, &story.context(now));
         let told: Vec<_> = silences
             .iter()
             .map(|(observation, change)| {
@@ -108,7 +108,7 @@ fn what_was_observed_is_judged_again_against_what_another_run_left() {
     let (records, now) = (records(&[a]), at("09:30"));
     let observed = observed(&[a], now, true);
     let story = Story::new();
-    let silences = detect_silences(&observed, &records, &story.context(now));
+    let silences = judge_active_jobs(&observed, &records, &story.context(now));
     let [(observation, change)] = &silences[..] else {
         panic!("{silences:?}")
     };

@@ -28,11 +28,12 @@ fn queue(seen: &[Job], missed: &[&Record], end: Option<(End, &str)>) -> Queue {
     if let Some((end, time)) = end {
         ends.add(end, Some(at(time)));
     }
-    let seen = seen.iter().map(|job| (job, None));
-    let missed = missed.iter().map(|record| (*record, false));
+    for record in missed {
+        ends.add_recorded(record);
+    }
     Queue::new(
-        seen,
-        missed,
+        seen.iter().map(|job| (job, None)),
+        missed.iter().copied(),
         ends,
         at("09:30"),
         SignedDuration::from_hours(1),
@@ -118,10 +119,12 @@ fn who_is_seen_to_run_holds_the_others_up_though_that_could_not_be_recorded() {
         let mut seen = job(RUNS, "09:59", 2);
         seen.started_at = Some(at(start));
         let waiting = named("a", WAITS, "08:01");
+        let mut ends = LatestEnds::default();
+        ends.add_recorded(story.record());
         let queue = Queue::new(
             [(&seen, Some(story.record())), (&waiting, None)].into_iter(),
-            [(story.record(), true)].into_iter(),
-            LatestEnds::default(),
+            std::iter::empty(),
+            ends,
             at("10:00"),
             SignedDuration::from_hours(1),
         );

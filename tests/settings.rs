@@ -35,7 +35,7 @@ fn empty_counts_as_not_set_and_the_defaults_hold() {
     );
     assert_eq!(settings.watch.name, None);
     assert!(!settings.watch.policy.notify_on.contains(&Kind::Canceled));
-    assert_eq!(settings.watch.policy.notify_on.len(), 6);
+    assert_eq!(settings.watch.policy.notify_on.len(), 7);
 }
 
 #[test]

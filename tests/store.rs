@@ -5,7 +5,7 @@ use fraud_job_watch::aws::Table;
 use fraud_job_watch::ports::{Claimed, Recorded, Store, StoreError, UnreadableItem};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::judge::{RunContext, first_baseline, judge};
-use fraud_job_watch::watch::{Baseline, Change, Item, Job, JobId, Key, ListedJob, Source, Topics};
+use fraud_job_watch::watch::{Baseline, Change, Item, Job, Key, ListedJob, Source, Topics};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
@@ -53,7 +53,7 @@ fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
     let policy = WatchSettings::read(|_| None).unwrap().policy;
     let before = match before {
         Some(Item::Job(record)) => Some(record.as_ref()),
-        Some(Item::Watch(_)) | None => None,
+        Some(Item::Watch(_) | Item::Detector(_)) | None => None,
     };
     judge(
         before,
@@ -254,10 +254,10 @@ async fn attributes_of_a_later_version_survive_and_its_items_are_refused_untouch
         .unwrap();
     let before = get().await.unwrap().item.unwrap();
     let state = table.load(now()).await.unwrap();
-    let [UnreadableItem { job, error }] = &state.unreadable[..] else {
+    let [UnreadableItem { key, error }] = &state.unreadable[..] else {
         panic!("{state:?}");
     };
-    assert_eq!(job.as_ref().map(JobId::as_str), Some("job"));
+    assert_eq!(key.as_ref().map(Key::to_string).as_deref(), Some("job#job"));
     assert!(
         matches!(error, StoreError::TooNew(why) if why.contains("job#job")),
         "{error:?}"

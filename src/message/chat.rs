@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::digest::{Digest, Line};
 use super::escape::{Chat, Escape, fit, write_markdown};
 use super::facts::{self, Fact};
-use super::{Content, WatchName, event, words};
+use super::words::{self, About};
+use super::{Content, WatchName, event};
 use crate::watch::Notice;
 
 /// A title has at most this many characters.
@@ -39,10 +40,11 @@ pub(super) fn notification(content: &Content<'_>) -> Value {
 
 fn title_of_notice(notice: &Notice, name: Option<&WatchName>) -> String {
     let job = notice.job.as_ref();
-    let what = match job {
-        Some(job) => Chat.id(job.id.as_str(), 90),
-        None => {
-            let region = Chat.untrusted(notice.source.region(), 40).0;
+    let what = match About::of(notice) {
+        About::Job(job) => Chat.id(job.id.as_str(), 90),
+        About::Detector(detector) => detector.escaped_within(90, &Chat),
+        About::Region(region) => {
+            let region = Chat.untrusted(region, 40).0;
             format!("batch prediction jobs in {region}")
         }
     };
@@ -59,7 +61,7 @@ type Context = (&'static str, Option<String>);
 
 fn context(notice: &Notice) -> [Context; 7] {
     let job = notice.job.as_ref();
-    let detector = job.and_then(|job| job.detector.as_ref());
+    let detector = notice.detector();
     let incident = notice.incident.map(|incident| incident.as_str().to_owned());
     [
         ("event_id", Some(notice.id.to_string())),

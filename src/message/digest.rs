@@ -7,7 +7,7 @@ use super::escape::Escape;
 use super::facts::missing_records;
 use super::text::{BRIEF, Text};
 use super::update::Update;
-use super::words::{Words, label, rank};
+use super::words::{About, Words, label, rank};
 use super::{Outgoing, PUBLISH_BYTES, RenderContext, WatchName, email, event, json_text};
 use crate::watch::{Notice, NoticeId, Severity, Source};
 
@@ -56,15 +56,11 @@ pub(super) struct Digest<'a> {
 impl<'a> Digest<'a> {
     /// `None` of nothing.
     pub(super) fn new(notices: &'a [&'a Notice], name: Option<&'a WatchName>) -> Option<Self> {
-        let is_bad = |notice: &&Notice| notice.kind.severity() == Severity::Error;
         Some(Self {
             notices,
             source: &notices.first()?.source,
             name,
-            severity: match notices.iter().any(is_bad) {
-                true => Severity::Error,
-                false => Severity::Info,
-            },
+            severity: notices.iter().map(|notice| notice.kind.severity()).min()?,
             id: NoticeId::of_digest(notices.iter().map(|notice| &notice.id)),
         })
     }
@@ -99,7 +95,9 @@ impl<'a> Digest<'a> {
                 Some("Nothing to do, unless you are waiting for one of these.")
             }
             (Severity::Info, true) => None,
-            (Severity::Error, _) => Some("Start at the top: the worst come first."),
+            (Severity::Error | Severity::Warning, _) => {
+                Some("Start at the top: the worst come first.")
+            }
         };
         let second = any_partial.then_some("Check what completed in part: records are missing.");
         let steps = first.into_iter().chain(second);
@@ -116,9 +114,10 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn of(outgoing: &Outgoing<'_>, now: Timestamp) -> Self {
         let notice = outgoing.notice;
-        let mut text = match &notice.job {
-            Some(job) => Text::id(&job.id),
-            None => Text::ours("in ").and_untrusted(notice.source.region()),
+        let mut text = match About::of(notice) {
+            About::Job(job) => Text::id(&job.id),
+            About::Detector(detector) => detector,
+            About::Region(region) => Text::ours("in ").and_untrusted(region),
         };
         let detector = notice.job.as_ref().and_then(|job| job.detector.as_deref());
         if let Some(detector) = detector {
@@ -129,7 +128,7 @@ impl Line {
         }
         Self {
             label: label(notice),
-            text: text.and(": ").and_text(Words::of(notice).brief),
+            text: text.and(": ").and_text(Words::of(outgoing).brief),
         }
     }
 

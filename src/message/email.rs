@@ -1,10 +1,11 @@
 //! The form for an inbox: what happened, what to do, and then the facts; one thought a line, for a phone to wrap.
 
+use super::Content;
 use super::digest::{Digest, Line};
 use super::escape::{Email, fit_ends, printable};
 use super::facts::{self, Fact};
 use super::text::{Subject, WatchName};
-use super::{Content, words};
+use super::words::{self, About};
 use crate::watch::{Job, Notice};
 
 /// With fewer characters a detector's name says nothing.
@@ -12,14 +13,15 @@ const DETECTOR: usize = 12;
 
 /// `[name] label: job (detector)`.
 pub(super) fn subject(notice: &Notice, name: Option<&WatchName>) -> Subject {
-    match &notice.job {
-        Some(job) => subject_of_job(notice, job, name),
-        None => {
-            let label = words::label(notice);
-            let region = notice.source.region();
-            let what = format!("{label}: batch prediction jobs in {region}");
-            Subject::new(&(name_prefix(name) + &what))
+    let (prefix, label) = (name_prefix(name), words::label(notice));
+    match About::of(notice) {
+        About::Job(job) => subject_of_job(notice, job, name),
+        About::Detector(detector) => {
+            Subject::new(&format!("{prefix}{label}: {}", detector.escaped(&Email)))
         }
+        About::Region(region) => Subject::new(&format!(
+            "{prefix}{label}: batch prediction jobs in {region}"
+        )),
     }
 }
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::digest::Digest;
 use super::text::WatchName;
-use crate::watch::notice::{Found, Silence};
-use crate::watch::{IncidentState, Job, Kind, Notice, NoticeId, Severity, Source};
+use crate::watch::notice::{ExpectedJob, Found, Overdue, Silence};
+use crate::watch::{IncidentState, Job, Key, Kind, Notice, NoticeId, Severity, Source};
 
 /// The kind of a digest.
 pub(super) const DIGEST: &str = "digest";
@@ -38,7 +38,8 @@ pub(super) struct Event<D> {
         schemars(regex(pattern = r"^fraud-job-watch\.batch-prediction\.[a-z]+\.v1$"))
     )]
     kind: String,
-    /// The job's id; the watch's name, or `fraud-job-watch`, of what is not about a job.
+    /// The job's id; of missing and arrived, the detector as EXPECT names it; of what is about neither, the watch's name or
+    /// `fraud-job-watch`.
     subject: String,
     /// When it happened; of a digest, when the latest of its events did.
     #[cfg_attr(feature = "schema", schemars(with = "crate::watch::job::Time"))]
@@ -86,6 +87,12 @@ pub(super) struct NoticeData {
     /// The silence, of stalled, of reminder, and of recovered from a stall.
     #[serde(skip_serializing_if = "Option::is_none")]
     silence: Option<Silence>,
+    /// How it compares with what is usual, of overdue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overdue: Option<Overdue>,
+    /// What was expected, of missing and arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<ExpectedJob>,
     /// What was found, of began.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<Found>,
@@ -116,9 +123,10 @@ pub(super) struct DigestData {
 
 /// The event of a notice: the same, byte for byte, however often and late it is published.
 pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeData> {
-    let subject = match &notice.job {
-        Some(job) if notice.kind != Kind::Test => job.id.to_string(),
-        Some(_) | None => watch_or_product(name),
+    let subject = match notice.item() {
+        Key::Job(id) if notice.kind != Kind::Test => id.to_string(),
+        Key::Detector(name) => name,
+        Key::Job(_) | Key::Watch => watch_or_product(name),
     };
     Event {
         specversion: "1.0",
@@ -140,6 +148,8 @@ pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeDa
             incident: notice.incident,
             thread: notice.thread.clone(),
             silence: notice.silence.clone(),
+            overdue: notice.overdue.clone(),
+            expected: notice.expected.clone(),
             found: notice.found.clone(),
         },
     }
@@ -225,6 +235,8 @@ impl From<PublishedEvent> for Notice {
             thread: data.thread,
             topics: BTreeSet::new(),
             silence: data.silence,
+            overdue: data.overdue,
+            expected: data.expected,
             found: data.found,
         }
     }

@@ -4,6 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::WatchName;
 use super::text::{Text, ago, in_words};
+use super::words::detector_in_words as named;
+use crate::watch::detector::Completion;
+use crate::watch::history::Usual;
 use crate::watch::notice::Found;
 use crate::watch::{IncidentState, Job, Kind, Notice, Source, Status};
 
@@ -22,7 +25,22 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
         Some(IncidentState::Open) | None => "Silent since",
     };
     let last_recorded = notice.job_seen_at.filter(|_| notice.kind == Kind::Vanished);
+    let (overdue, expected) = (notice.overdue.as_ref(), notice.expected.as_ref());
+    let usual = overdue.and_then(|overdue| overdue.usual.as_ref());
+    let deadline = expected.map(|expected| Text::untrusted(&expected.local));
+    let last_completed = expected.and_then(|expected| expected.last_completed.as_ref());
     vec![
+        ("Deadline", deadline),
+        (
+            "Last completed",
+            last_completed.map(|last| completion(last, now)),
+        ),
+        (
+            "Instead",
+            expected.and_then(|expected| instead(expected.instead.as_ref()?)),
+        ),
+        ("Could begin", time(overdue.map(|overdue| overdue.since))),
+        ("Usually takes", usual.map(usual_in_words).map(Text::ours)),
         ("Status", status),
         ("Progress", progress_and_pace(notice)),
         ("Expected end", expected_end.map(Text::ours)),
@@ -31,7 +49,11 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
         ("Ended", time(job.and_then(|job| job.completed_at))),
         ("Last recorded", time(last_recorded)),
         ("Jobs", notice.found.as_ref().map(jobs_by_status)),
-        ("Detector", job.and_then(detector)),
+        (
+            "Detector",
+            job.and_then(detector)
+                .or(expected.map(|it| named(&it.detector))),
+        ),
         ("Account", Some(account(&notice.source))),
         ("Console", console(&notice.source)),
     ]
@@ -43,12 +65,15 @@ pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp)
     let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
     let untrusted = |text: fn(&Job) -> &Option<String>| text(job?).as_deref().map(Text::untrusted);
     let threshold = silence.map(|silence| seconds_in_words(silence.allowed_s));
+    let limit = notice.overdue.as_ref();
+    let limit = limit.map(|overdue| seconds_in_words(overdue.limit_s));
     let waiting = silence.and_then(|silence| Some(counted(silence.waiting?, "job")));
     let reminder = silence.and_then(|silence| Some(silence.reminder?.to_string()));
     vec![
         ("Job", job.map(|job| Text::id(&job.id))),
         ("Last heartbeat", time(job.and_then(|job| job.heartbeat_at))),
         ("Stall threshold", threshold.map(Text::ours)),
+        ("Overdue after", limit.map(Text::ours)),
         ("Waiting behind it", waiting.map(Text::ours)),
         ("Reminder", reminder.map(Text::ours)),
         ("Event type", untrusted(|job| &job.event_type)),
@@ -58,6 +83,31 @@ pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp)
         ("Watch", name.map(|name| Text::untrusted(name.to_string()))),
         ("Event id", Some(Text::ours(notice.id.to_string()))),
     ]
+}
+
+fn completion(completion: &Completion, now: Timestamp) -> Text {
+    Text::id(&completion.job_id).and(format!(", {}", ago(completion.at, now)))
+}
+
+/// A job that there is in place of a completed one.
+fn instead(job: &Job) -> Option<Text> {
+    let progress = progress(job).map(|progress| format!(", {progress}"));
+    let status = Text::id(&job.id)
+        .and(", ")
+        .and_untrusted(job.status.to_string());
+    Some(status.and(progress.unwrap_or_default()))
+}
+
+/// `25 min (the median of 20; the longest took 31 min)`.
+pub(super) fn usual_in_words(usual: &Usual) -> String {
+    let (median, longest) = (
+        seconds_in_words(usual.median_s),
+        seconds_in_words(usual.longest_s),
+    );
+    match usual.jobs {
+        0 | 1 => format!("{median} (by the largest of them)"),
+        jobs => format!("{median} (the median of {jobs}; the longest took {longest})"),
+    }
 }
 
 /// Whose jobs: the account and the region.
@@ -168,6 +218,13 @@ fn pace(notice: &Notice) -> Option<f64> {
 /// Only of a job that is seen to go on, and only from what it did so far.
 fn expected_end(notice: &Notice, now: Timestamp) -> Option<String> {
     let job = notice.job.as_ref()?;
+    if let Some(end) = notice
+        .overdue
+        .as_ref()
+        .and_then(|overdue| overdue.expected_end)
+    {
+        return (end > now).then(|| about(end));
+    }
     if notice.kind != Kind::Recovered || job.status != Status::InProgress {
         return None;
     }
@@ -177,10 +234,12 @@ fn expected_end(notice: &Notice, now: Timestamp) -> Option<String> {
         .job_seen_at?
         .checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
         .ok()?;
-    (left > 0 && end > now).then(|| {
-        let end = end.strftime("%Y-%m-%d %H:%M UTC");
-        format!("about {end}, at its average pace so far")
-    })
+    (left > 0 && end > now).then(|| about(end))
+}
+
+fn about(end: Timestamp) -> String {
+    let end = end.strftime("%Y-%m-%d %H:%M UTC");
+    format!("about {end}, at its average pace so far")
 }
 
 /// `1 job`, `2 jobs`.

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::watch::history::Compared;
 use crate::watch::{Job, Notice};
 
 use digest::{Digest, Line};
@@ -81,6 +82,8 @@ pub struct Outgoing<'a> {
     /// What was recorded under the job's id after the notice was; `None` if nothing was. A notice that waited may
     /// speak of a job that has moved on.
     pub job_now: Option<JobNow<'a>>,
+    /// How the time it took compares, of a completed job, if that is out of the ordinary.
+    pub compared: Option<Compared>,
 }
 
 /// What is recorded under the id of a notice's job.
@@ -109,7 +112,7 @@ impl<'a> Content<'a> {
         Self {
             notice,
             name: context.name,
-            words: Words::of(notice),
+            words: Words::of(outgoing),
             key_facts: facts::key_facts(notice, context.now, update.has_moved_on),
             details: facts::details(notice, context.name, context.now),
             update,
@@ -142,7 +145,7 @@ impl Message {
             ("kind", Some(notice.kind.as_str())),
             ("severity", Some(notice.kind.severity().as_str())),
             ("job_id", job.map(|job| job.id.as_str())),
-            ("detector", job.and_then(|job| job.detector.as_deref())),
+            ("detector", notice.detector()),
             ("event_id", Some(notice.id.as_str())),
         ];
         Self {
@@ -210,8 +213,11 @@ impl Message {
             name: name.as_ref(),
             now: recorded_at.unwrap_or_default(),
         };
-        let job_now = None;
-        let outgoing = notices.iter().map(|notice| Outgoing { notice, job_now });
+        let outgoing = notices.iter().map(|notice| Outgoing {
+            notice,
+            job_now: None,
+            compared: None,
+        });
         let outgoing: Vec<_> = outgoing.collect();
         let mut rest = outgoing.iter().copied();
         let messages = digest_sizes(&outgoing, &context).into_iter().map(|size| {

@@ -3,7 +3,8 @@
 
 use super::digest::Digest;
 use super::escape::{Escape, Sms, fit, write_gsm};
-use super::{Content, WatchName, words};
+use super::words::{self, About};
+use super::{Content, WatchName};
 
 /// A text message has at most this many characters.
 const MAX: usize = 140;
@@ -15,9 +16,12 @@ pub(super) fn line(content: &Content<'_>) -> String {
     let notice = content.notice;
     let mut line = name_prefix(content.name);
     line.push_str(words::label(notice));
-    if let Some(job) = &notice.job {
-        line.push(' ');
-        line.push_str(&Sms.id(job.id.as_str(), ID));
+    match About::of(notice) {
+        About::Job(job) => line.push_str(&format!(" {}", Sms.id(job.id.as_str(), ID))),
+        About::Detector(detector) => {
+            line.push_str(&format!(" {}", detector.escaped_within(ID, &Sms)));
+        }
+        About::Region(_) => {}
     }
     if let Some(asides) = &content.update.asides {
         line.push_str(&format!(" ({})", asides.escaped(&Sms)));

@@ -1,7 +1,13 @@
 //! What is said of each kind of notice: one function a kind.
 
+mod late;
+
+pub(super) use late::detector as detector_in_words;
+
+use super::Outgoing;
 use super::facts::{self, counted, is_replaced, missing_records, seconds_in_words};
 use super::text::{Text, at};
+use crate::watch::history::Compared;
 use crate::watch::notice::Silence;
 use crate::watch::{IncidentState, Job, Kind, Notice};
 
@@ -16,20 +22,26 @@ pub(super) struct Words {
 }
 
 impl Words {
-    pub(super) fn of(notice: &Notice) -> Self {
+    pub(super) fn of(outgoing: &Outgoing<'_>) -> Self {
+        let notice = outgoing.notice;
         match (notice.kind, &notice.job) {
             (Kind::Began, _) => began(notice),
             (Kind::Test, _) => test(),
+            (kind @ (Kind::Missing | Kind::Arrived), _) => match (&notice.expected, kind) {
+                (Some(expected), Kind::Missing) => late::missing(expected),
+                (Some(expected), _) => late::arrived(expected),
+                (None, kind) => Self::new(Text::ours(kind.label()), list([None]), &[]),
+            },
             // A saved event need not name its job.
             (kind, None) => Self::new(Text::ours(kind.label()), list([None]), &[]),
             (Kind::Completed, Some(job)) => match missing_records(notice) {
                 Some(missing) => completed_in_part(notice, job, missing),
-                None => completed(notice, job),
+                None => completed(notice, job, outgoing.compared.as_ref()),
             },
             (Kind::Failed, Some(job)) => failed(notice, job),
             (Kind::Stalled, Some(job)) => stalled(notice, job, "is stalled"),
             (Kind::Recovered, Some(job)) => match &notice.silence {
-                Some(silence) => recovered(job, silence),
+                Some(silence) => recovered(notice, job, silence),
                 None => listed_again(job),
             },
             (Kind::Canceled, Some(job)) => canceled(notice, job),
@@ -37,6 +49,7 @@ impl Words {
             (Kind::Vanished, Some(job)) if is_replaced(notice) => replaced(notice, job),
             (Kind::Vanished, Some(job)) => vanished(notice, job),
             (Kind::Reminder, Some(job)) => stalled(notice, job, "is still stalled"),
+            (Kind::Overdue, Some(job)) => late::overdue(job, notice.overdue.as_ref()),
         }
     }
 
@@ -52,6 +65,25 @@ impl Words {
 
 /// A completed job that lacks records has a label and a rank of its own.
 const IN_PART: (&str, u8) = ("Completed in part", 50);
+
+/// What a notice is about.
+pub(super) enum About<'a> {
+    Job(&'a Job),
+    /// A detector of which a job was expected.
+    Detector(Text),
+    /// All jobs of a region.
+    Region(&'a str),
+}
+
+impl<'a> About<'a> {
+    pub(super) fn of(notice: &'a Notice) -> Self {
+        match (&notice.job, &notice.expected) {
+            (Some(job), _) => Self::Job(job),
+            (None, Some(expected)) => Self::Detector(late::detector(&expected.detector)),
+            (None, None) => Self::Region(notice.source.region()),
+        }
+    }
+}
 
 /// What people read first.
 pub(super) fn label(notice: &Notice) -> &'static str {
@@ -104,13 +136,29 @@ fn began(notice: &Notice) -> Words {
     )
 }
 
-fn completed(notice: &Notice, job: &Job) -> Words {
+fn completed(notice: &Notice, job: &Job, compared: Option<&Compared>) -> Words {
     let progress = facts::progress(job).map(|progress| format!(": {progress}"));
     let progress = progress.unwrap_or_default();
     let (took, resolves) = (took(notice, " in "), resolves(notice));
+    let waited = compared
+        .filter(|compared| compared.waited_s > 0)
+        .map(|compared| {
+            let ran = seconds_in_words(compared.ran_s);
+            format!(", {ran} of it since the job before had ended")
+        });
+    let waited = waited.unwrap_or_default();
+    let usual = compared.map(|compared| seconds_in_words(compared.usual.median_s));
+    let usually = usual.as_ref().map(|usual| format!(", usually {usual}"));
+    let usually = usually.unwrap_or_default();
     Words::new(
-        job_phrase(job).and(format!(" completed{took}{progress}.{resolves}")),
-        end_in_brief(notice, "in "),
+        job_phrase(job).and(format!(
+            " completed{took}{waited}{usually}{progress}.{resolves}"
+        )),
+        list([
+            facts::took(notice).map(|took| format!("in {took}{usually}")),
+            facts::count(job),
+            resolves_in_brief(notice),
+        ]),
         &[FETCH],
     )
 }
@@ -215,12 +263,16 @@ fn stalled(notice: &Notice, job: &Job, is_stalled: &str) -> Words {
     )
 }
 
-fn recovered(job: &Job, silence: &Silence) -> Words {
+fn recovered(notice: &Notice, job: &Job, silence: &Silence) -> Words {
+    let still = match notice.incident {
+        Some(IncidentState::Open) => " It is still overdue.",
+        Some(IncidentState::Resolved) | None => "",
+    };
     let (so_far, lasted) = (so_far(job), seconds_in_words(silence.lasted_s));
     let since = at(silence.since);
     Words::new(
         job_phrase(job).and(format!(
-            " shows signs of life again{so_far}. It had been silent for {lasted}, since {since}. This resolves the earlier report that it had stalled."
+            " shows signs of life again{so_far}. It had been silent for {lasted}, since {since}. This resolves the earlier report that it had stalled.{still}"
         )),
         list([Some(format!("was silent for {lasted}")), facts::count(job)]),
         &[
@@ -303,7 +355,7 @@ fn so_far(job: &Job) -> String {
 fn resolves(notice: &Notice) -> &'static str {
     match notice.incident {
         Some(IncidentState::Resolved) => {
-            " This resolves the earlier report that it had stalled or vanished."
+            " This resolves the earlier report that it had stalled, vanished or was overdue."
         }
         Some(IncidentState::Open) | None => "",
     }

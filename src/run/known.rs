@@ -10,19 +10,20 @@ use super::deadline::bounded;
 use super::{Failure, RunInput};
 use crate::ports::{Pending, State, Store, StoreError, UnreadableItem, World};
 use crate::watch::judge::first_baseline;
-use crate::watch::{Baseline, Change, Item, JobId, Record};
+use crate::watch::{Baseline, Change, DetectorRecord, Item, JobId, Key, Record};
 
 /// What is stored, as far as this run knows.
 pub(super) struct Known {
     /// What the watch remembers of itself.
     pub(super) baseline: Baseline,
     pub(super) records: BTreeMap<JobId, Record>,
+    pub(super) detectors: BTreeMap<String, DetectorRecord>,
     pub(super) outbox: Vec<Pending>,
     /// What cannot be understood.
     pub(super) unreadable: Vec<UnreadableItem>,
-    /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is pending of
-    /// them.
-    pub(super) overtaken: BTreeSet<JobId>,
+    /// The items of which another run recorded something meanwhile, so that this one may not know all that is pending
+    /// of them.
+    pub(super) overtaken: BTreeSet<Key>,
 }
 
 /// Loads the state, and writes its first item if this is the watch's first run.
@@ -34,6 +35,7 @@ pub(super) async fn load<W: World>(
     let State {
         baseline,
         records,
+        detectors,
         outbox,
         unreadable,
     } = match bounded(until, world.store().load(world.now())).await {
@@ -48,9 +50,11 @@ pub(super) async fn load<W: World>(
         None => begin_to_watch(world, input, until).await?,
     };
     let of_job = |record: Record| (record.job.id.clone(), record);
+    let of_detector = |record: DetectorRecord| (record.name.clone(), record);
     Ok(Known {
         baseline,
         records: records.into_iter().map(of_job).collect(),
+        detectors: detectors.into_iter().map(of_detector).collect(),
         outbox,
         unreadable,
         overtaken: BTreeSet::new(),
@@ -77,17 +81,17 @@ async fn begin_to_watch<W: World>(
     };
     match item {
         Some(Item::Watch(baseline)) => Ok(baseline),
-        Some(Item::Job(_)) | None => Err(Failure::RecordFailed(
+        Some(Item::Job(_) | Item::Detector(_)) | None => Err(Failure::RecordFailed(
             "time was spent before the watch was recorded".to_owned(),
         )),
     }
 }
 
 impl Known {
-    /// Whether the job's record could be understood, if it has one.
-    pub(super) fn can_judge(&self, id: &JobId) -> bool {
+    /// Whether the record that is filed under the key could be understood, if there is one.
+    pub(super) fn can_judge(&self, key: &Key) -> bool {
         let mut unreadable = self.unreadable.iter();
-        unreadable.all(|item| item.job.as_ref() != Some(id))
+        unreadable.all(|item| item.key.as_ref() != Some(key))
     }
 
     /// Takes in a change that this run recorded.
@@ -102,6 +106,10 @@ impl Known {
             Item::Job(record) => {
                 debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
                 self.records.insert(record.job.id.clone(), *record);
+            }
+            Item::Detector(record) => {
+                debug!(detector = record.name, rev, "recorded");
+                self.detectors.insert(record.name.clone(), *record);
             }
         }
     }

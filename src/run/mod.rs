@@ -1,13 +1,14 @@
 //! One run, and the only place that orders effects.
 //!
 //! Load the state and list the jobs, both started together; judge what is seen, and record each change as it comes; ask
-//! by id for known active jobs that were not listed; detect silences; deliver all that is pending, by this run or an
-//! earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
+//! by id for known active jobs that were not listed; judge what only the whole listing says; deliver all that is pending,
+//! by this run or an earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
 //!
 //! - `known`: what is loaded, and kept up to date
 //! - `list`: the pages, at the `pace` that the service allows
 //! - `observe`: what is seen, on the pages and by id
 //! - `writes`: the writes under way, each a `commit` that other runs may race
+//! - `detectors`: the jobs that are expected
 //! - `begin`: the first complete listing
 //! - `deliver`: the outbox
 //! - `outcome`, `failure`: what the run says of itself
@@ -17,6 +18,7 @@ mod begin;
 mod commit;
 mod deadline;
 mod deliver;
+mod detectors;
 mod failure;
 mod known;
 mod list;
@@ -71,6 +73,7 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             Err(failure) => return not_loaded(failure, pages).await,
         };
         let baseline = known.baseline.clone();
+        let detectors = detectors::names(&input.settings.policy, &known);
         let context = RunContext {
             source: input.source,
             policy: &input.settings.policy,
@@ -85,14 +88,15 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             deadlines,
             context,
             known,
-            observed: Observed::default(),
+            observed: Observed::new(detectors.into_iter()),
             writes: Writes::default(),
             outcome: Outcome::default(),
             has_timed_out: false,
         };
         run.judge_pages(pages).await;
         run.look_up(&pace).await;
-        run.detect_silences().await;
+        run.judge_active_jobs().await;
+        run.judge_detectors().await;
         run.begin().await;
         run.deliver().await;
         run.finish()

@@ -9,7 +9,7 @@ use super::list::{ListingEnd, PageOrEnd};
 use super::pace::Pace;
 use super::{Failure, Run};
 use crate::ports::{Listing, ListingError, Page, World};
-use crate::watch::{Job, JobId, ListedJob, Observation, detect_silences};
+use crate::watch::{Job, JobId, Key, ListedJob, Observation, judge_active_jobs};
 
 /// Questions by id that wait for their answers at once.
 const QUESTIONS: usize = 16;
@@ -62,7 +62,7 @@ impl<W: World> Run<'_, W> {
         let context = self.context.at(at);
         let sighting = self.observed.add(job, has_record, &context);
         let Some(sighting) = sighting else { return };
-        if self.known.can_judge(&sighting.job.id) {
+        if self.known.can_judge(&Key::Job(sighting.job.id.clone())) {
             self.judge(Observation::Seen(sighting)).await;
         }
     }
@@ -118,11 +118,11 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    /// Records the silences of active jobs.
-    pub(super) async fn detect_silences(&mut self) {
+    /// Records what only the whole listing says of active jobs: that they are silent for too long, or overdue.
+    pub(super) async fn judge_active_jobs(&mut self) {
         let context = self.context.at(self.world.now());
-        let silences = detect_silences(&self.observed, &self.known.records, &context);
-        for (observation, change) in silences {
+        let changes = judge_active_jobs(&self.observed, &self.known.records, &context);
+        for (observation, change) in changes {
             self.record(observation, change).await;
         }
         self.wait_for_writes(0).await;

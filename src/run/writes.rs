@@ -9,10 +9,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::commit::{CommitOutcome, commit};
 use super::{Failure, Run};
 use crate::ports::World;
-use crate::watch::{Change, Item, JobId, Observation};
+use crate::watch::{Change, Item, JobId, Key, Observation};
 
 /// Writes under way at once.
-const WRITES: usize = 16;
+pub(super) const WRITES: usize = 16;
 
 /// The writes under way.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl<W: World> Run<'_, W> {
         self.writes.under_way.push(Box::pin(async move {
             let rebase = |item: Option<&Item>, _| match item {
                 Some(Item::Job(record)) => observation.judge(Some(record), &context),
-                Some(Item::Watch(_)) | None => observation.judge(None, &context),
+                Some(_) | None => observation.judge(None, &context),
             };
             (id, commit(world, until, change, rebase).await)
         }));
@@ -74,13 +74,14 @@ impl<W: World> Run<'_, W> {
     pub(super) fn written(&mut self, id: JobId, written: CommitOutcome) {
         match written {
             CommitOutcome::Recorded { change, is_rebased } => {
-                self.known.overtaken.extend(is_rebased.then_some(id));
+                let key = Key::Job(id);
+                self.known.overtaken.extend(is_rebased.then_some(key));
                 self.apply(change);
             }
             CommitOutcome::Superseded(Some(Item::Job(record))) => {
                 self.known.records.insert(id, *record);
             }
-            CommitOutcome::Superseded(Some(Item::Watch(_)) | None) => {
+            CommitOutcome::Superseded(_) => {
                 self.known.records.remove(&id);
             }
             CommitOutcome::TimedOut => self.has_timed_out = true,

@@ -240,7 +240,7 @@ impl Job {
         }
     }
 
-    /// What is needed to know an ended job again.
+    /// What is needed to know an ended job again, and that it was a job of its detector.
     pub fn identity_only(&self) -> Self {
         Self {
             id: self.id.clone(),
@@ -252,7 +252,7 @@ impl Job {
             total_records: None,
             failure_reason: None,
             failure_reason_bytes: None,
-            detector: None,
+            detector: self.detector.clone(),
             detector_version: None,
             event_type: None,
             input_path: None,

@@ -8,8 +8,10 @@
 mod absence;
 mod active;
 mod baseline;
+mod deadlines;
 mod end;
 mod notices;
+mod overdue;
 mod revision;
 mod silence;
 
@@ -21,11 +23,12 @@ use super::expect::Expectations;
 use super::job::{End, Job};
 use super::kind::Kind;
 use super::notice::{Notice, Source};
-use super::overdue::OverdueAfter;
 use super::record::{Baseline, Item, Phase, Record};
 use super::topic::Topics;
 pub use absence::judge_absence;
 pub use baseline::{began, first_baseline};
+pub use deadlines::judge_detector;
+pub use overdue::{OverdueAfter, judge_overdue};
 pub use silence::judge_silence;
 
 /// A finished job without a record is history if it ended before the watch began, or longer ago than this.

@@ -4,13 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How bad what a notice reports is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How bad what a notice reports is; the worst comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Severity {
     /// Somebody should look.
     Error,
+    /// Somebody should know: it may become worse.
+    Warning,
     /// Good to know.
     Info,
 }
@@ -20,6 +22,7 @@ impl Severity {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
+            Self::Warning => "warning",
             Self::Info => "info",
         }
     }
@@ -88,8 +91,14 @@ kinds! {
     Ended       "ended"      "UNKNOWN STATUS"  Error    40   true;
     /// A job was active and is gone; its outcome was never seen.
     Vanished    "vanished"   "VANISHED"        Error    30   true;
+    /// An active job has taken much longer than others like it.
+    Overdue     "overdue"    "OVERDUE"         Warning  45   true;
     /// A reported stall goes on.
     Reminder    "reminder"   "STILL STALLED"   Error    20   false;
+    /// No job of an expected detector had completed by its deadline.
+    Missing     "missing"    "MISSING"         Error    5    false;
+    /// What was missing has completed.
+    Arrived     "arrived"    "Arrived"         Info     65   false;
     /// A sample, asked for by hand.
     Test        "test"       "TEST"            Info     100  false;
 }

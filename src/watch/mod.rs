@@ -3,9 +3,12 @@
 //! [`listed`] is what the service lists, [`job`] and [`status`] what is understood of it, [`record`] is what is kept of
 //! it between runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides,
 //! [`observed`] is what one run has seen, [`status_counts`] counts it, and [`notice`] is what is reported, of which
-//! [`kind`] and to which [`topic`]. [`expect`] knows what is expected by when, and [`overdue`] what takes too long.
+//! [`kind`] and to which [`topic`]. [`expect`] knows what is expected by when, [`detector`] of whom, and [`history`] how long
+//! jobs usually take.
 
+pub mod detector;
 pub mod expect;
+pub mod history;
 pub mod job;
 pub mod judge;
 pub mod kind;
@@ -13,21 +16,20 @@ pub mod life;
 pub mod listed;
 pub mod notice;
 pub mod observed;
-pub mod overdue;
 pub mod queue;
 pub mod record;
 pub mod status;
 pub mod status_counts;
 pub mod topic;
 
+pub use detector::{DetectorJobs, DetectorRecord};
 pub use expect::{Deadline, ExpectFault, Expectations};
 pub use job::{Job, JobId, Unreadable};
-pub use judge::{Change, Policy};
+pub use judge::{Change, OverdueAfter, Policy};
 pub use kind::{Kind, Severity};
 pub use listed::ListedJob;
 pub use notice::{IncidentState, Notice, NoticeId, Source};
-pub use observed::{Observation, Observed, Sighting, detect_silences};
-pub use overdue::OverdueAfter;
+pub use observed::{Observation, Observed, Sighting, judge_active_jobs};
 pub use queue::Queue;
 pub use record::{Baseline, Item, Key, Phase, Predecessor, Record, Stall};
 pub use status::{Stage, Status};

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::detector::Completion;
+use super::history::Usual;
 use super::job::{Job, JobId};
 use super::kind::Kind;
+use super::record::Key;
 use super::topic::TopicArn;
 
 /// What a notice does to the incident of its job, which is open from the report that something is wrong until the
@@ -158,6 +161,12 @@ impl NoticeId {
         ])))
     }
 
+    /// The same of a deadline: of source, detector, the deadline and kind, in a form that no job's has.
+    pub fn of_deadline(source: &Source, detector: &str, deadline: Timestamp, kind: Kind) -> Self {
+        let thread = thread_of_deadline(source, detector, deadline);
+        Self(hash(&json!(["deadline", thread, kind.as_str()])))
+    }
+
     /// The id of a digest: the same for the same notices, in any order.
     pub fn of_digest<'a>(notices: impl Iterator<Item = &'a Self>) -> Self {
         let mut ids: Vec<_> = notices.map(Self::as_str).collect();
@@ -196,9 +205,54 @@ pub struct Silence {
     pub reminder: Option<u32>,
 }
 
+/// How an active job that is overdue compares with what is usual.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Overdue {
+    /// When it could begin: its start, or the end of the job before it.
+    #[cfg_attr(feature = "schema", schemars(with = "super::job::Time"))]
+    pub since: Timestamp,
+    /// How long it has taken since, in seconds.
+    pub taken_s: i64,
+    /// From when on it was overdue, in seconds.
+    pub limit_s: i64,
+    /// What is usual for jobs like it; absent if too little is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual: Option<Usual>,
+    /// When it ends if it goes on as it did so far; absent if its records do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::job::Time>"))]
+    pub expected_end: Option<Timestamp>,
+}
+
+/// A job that was expected of a detector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExpectedJob {
+    /// The detector as EXPECT names it; `*` is any.
+    pub detector: String,
+    /// The deadline; of `arrived`, the one with which it became missing.
+    #[cfg_attr(feature = "schema", schemars(with = "super::job::Time"))]
+    pub by: Timestamp,
+    /// The deadline as people read it, in the zone that EXPECT gives.
+    pub local: String,
+    /// The job that completed last; of `arrived`, the one that was missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_completed: Option<Completion>,
+    /// What there is instead of a completed job: one that runs, failed in the time that counts, or waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Job>,
+}
+
 /// What all notices of one job have in common, and no others: SHA-256 of source, job id and the job's key.
 pub fn thread(source: &Source, id: &JobId, key: Timestamp) -> String {
     hash(&json!([source.to_string(), id.as_str(), key.to_string()]))
+}
+
+/// What all notices of what is missing since a deadline have in common.
+pub fn thread_of_deadline(source: &Source, detector: &str, deadline: Timestamp) -> String {
+    let deadline = deadline.to_string();
+    hash(&json!(["deadline", source.to_string(), detector, deadline]))
 }
 
 fn hash(list: &Value) -> String {
@@ -259,7 +313,31 @@ pub struct Notice {
     /// The silence, of a stall, a reminder or a recovery from a stall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silence>,
+    /// How it compares with what is usual, of `overdue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue: Option<Overdue>,
+    /// What was expected, of `missing` and `arrived`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<ExpectedJob>,
     /// What was found, of `began`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
+}
+
+impl Notice {
+    /// The detector: of its job, or as EXPECT names it.
+    pub fn detector(&self) -> Option<&str> {
+        let expected = self.expected.as_ref();
+        let of_job = self.job.as_ref().and_then(|job| job.detector.as_deref());
+        of_job.or(expected.map(|expected| expected.detector.as_str()))
+    }
+
+    /// The item that it was recorded with.
+    pub fn item(&self) -> Key {
+        match (&self.job, &self.expected) {
+            (Some(job), _) => Key::Job(job.id.clone()),
+            (None, Some(expected)) => Key::Detector(expected.detector.clone()),
+            (None, None) => Key::Watch,
+        }
+    }
 }

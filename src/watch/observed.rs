@@ -6,8 +6,12 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
+use super::detector::{ANY_DETECTOR, DetectorJobs};
+use super::history::{History, Usual};
 use super::job::{Job, JobId};
-use super::judge::{Change, RunContext, is_history, judge, judge_absence, judge_silence};
+use super::judge::{
+    Change, RunContext, is_history, judge, judge_absence, judge_overdue, judge_silence,
+};
 use super::life::sign_of_life;
 use super::queue::{LatestEnds, Queue};
 use super::record::{Phase, Record};
@@ -22,14 +26,24 @@ pub struct Sighting {
     pub at: Timestamp,
 }
 
+/// What ended before a job that is active.
+#[derive(Clone, Debug, Default)]
+pub struct Precedent {
+    /// When the latest of all jobs ended: before that, it could not begin.
+    pub latest_end: Option<Timestamp>,
+    /// How long jobs like it usually take; only of a complete listing.
+    pub usual: Option<Usual>,
+}
+
 /// What was observed of one job. It is judged against the job's record, and once more if another run has changed that
 /// meanwhile.
 #[derive(Clone, Debug)]
 pub enum Observation {
     /// It was seen.
     Seen(Sighting),
-    /// It was seen and is active, and this is what a complete listing showed of who waits for whom.
-    Silent(Sighting, Rc<Option<Queue>>),
+    /// It was seen and is active, and this is what the listing as a whole showed: who waits for whom, if it was complete,
+    /// and what ended before.
+    Active(Sighting, Rc<Option<Queue>>, Precedent),
     /// A complete listing did not show it, and when it was asked for by its id, it was not found.
     Absent(JobId, Timestamp),
 }
@@ -38,7 +52,7 @@ impl Observation {
     /// Whose observation it is.
     pub fn id(&self) -> &JobId {
         match self {
-            Self::Seen(Sighting { job, .. }) | Self::Silent(Sighting { job, .. }, _) => &job.id,
+            Self::Seen(Sighting { job, .. }) | Self::Active(Sighting { job, .. }, ..) => &job.id,
             Self::Absent(id, _) => id,
         }
     }
@@ -46,16 +60,18 @@ impl Observation {
     /// What it changes.
     pub fn judge(&self, record: Option<&Record>, context: &RunContext<'_>) -> Option<Change> {
         let (Self::Seen(Sighting { at, .. })
-        | Self::Silent(Sighting { at, .. }, _)
+        | Self::Active(Sighting { at, .. }, ..)
         | Self::Absent(_, at)) = self;
         let context = &context.at(*at);
         match (self, record) {
             (Self::Seen(Sighting { job, .. }), record) => judge(record, job, context),
-            (Self::Silent(Sighting { job, .. }, queue), Some(record)) => {
-                judge_silence(record, job, context, queue.as_ref().as_ref())
+            (Self::Active(Sighting { job, .. }, queue, precedent), Some(record)) => {
+                let queue = queue.as_ref().as_ref();
+                judge_silence(record, job, context, queue)
+                    .or_else(|| judge_overdue(record, job, context, queue, precedent))
             }
             (Self::Absent(..), Some(record)) => judge_absence(record, context),
-            (Self::Silent(..) | Self::Absent(..), None) => None,
+            (Self::Active(..) | Self::Absent(..), None) => None,
         }
     }
 }
@@ -71,9 +87,23 @@ pub struct Observed {
     seen_ids: BTreeSet<JobId>,
     active: BTreeMap<JobId, Sighting>,
     ends: LatestEnds,
+    /// How long jobs took.
+    pub history: History,
+    /// What was seen of the detectors of which jobs are expected.
+    detectors: BTreeMap<String, DetectorJobs>,
 }
 
 impl Observed {
+    /// Nothing yet. Of the detectors that are named, more is taken in.
+    pub fn new(detectors: impl Iterator<Item = String>) -> Self {
+        Self {
+            detectors: detectors
+                .map(|name| (name, DetectorJobs::default()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in a job. `None` if it is history without a record, so that nothing is to be judged.
     pub fn add(
         &mut self,
@@ -84,7 +114,9 @@ impl Observed {
         let end = job.end();
         if let Some(end) = end {
             self.ends.add(end, job.completed_at);
+            self.history.add(&job);
         }
+        add_to_detectors(&mut self.detectors, &job);
         // By far the most.
         let is_old = |finished_at| is_history(finished_at, context);
         if !has_record && end.is_some() && job.finished_at().is_some_and(is_old) {
@@ -111,6 +143,16 @@ impl Observed {
         missed.map(|record| record.job.id.clone()).collect()
     }
 
+    /// What was seen of each detector of which jobs are expected, or is recorded: a job that was deleted in time was still
+    /// in time.
+    pub fn detectors(&self, records: &BTreeMap<JobId, Record>) -> BTreeMap<String, DetectorJobs> {
+        let mut detectors = self.detectors.clone();
+        for record in records.values().filter(|it| it.phase == Phase::Ended) {
+            add_to_detectors(&mut detectors, &record.job);
+        }
+        detectors
+    }
+
     /// When the active job that has been silent longest last showed a sign of life.
     pub fn oldest_sign_of_life(
         &self,
@@ -125,29 +167,50 @@ impl Observed {
     }
 }
 
-/// The active jobs whose silence changes something, now that the listing has ended, and what it changes.
-pub fn detect_silences(
+fn add_to_detectors(detectors: &mut BTreeMap<String, DetectorJobs>, job: &Job) {
+    if detectors.is_empty() {
+        return;
+    }
+    for name in job.detector.as_deref().into_iter().chain([ANY_DETECTOR]) {
+        if let Some(jobs) = detectors.get_mut(name) {
+            jobs.add(job);
+        }
+    }
+}
+
+/// The active jobs of which something is to be recorded now that the listing has ended: a silence, or that they are
+/// overdue.
+pub fn judge_active_jobs(
     observed: &Observed,
     records: &BTreeMap<JobId, Record>,
     context: &RunContext<'_>,
 ) -> Vec<(Observation, Change)> {
-    // Only a complete listing says who waits for whom.
+    let mut ends = observed.ends;
+    for record in records.values() {
+        ends.add_recorded(record);
+    }
+    // Only a complete listing says who waits for whom, and what is usual.
     let queue = observed.is_complete.then(|| {
         let active = observed.active.values().map(|Sighting { job, .. }| job);
         let was_seen = |record: &Record| observed.active.contains_key(&record.job.id);
         Queue::new(
             active.map(|job| (job.as_ref(), records.get(&job.id))),
-            records.values().map(|record| (record, was_seen(record))),
-            observed.ends,
+            records.values().filter(|record| !was_seen(record)),
+            ends,
             context.now,
             context.policy.stall_after,
         )
     });
     let queue = Rc::new(queue);
-    let silence = |sighting: &Sighting| {
-        let observation = Observation::Silent(sighting.clone(), Rc::clone(&queue));
+    let judge_active = |sighting: &Sighting| {
+        let usual = || observed.history.usual(&sighting.job, context.now);
+        let precedent = Precedent {
+            latest_end: ends.latest(),
+            usual: observed.is_complete.then(usual).flatten(),
+        };
+        let observation = Observation::Active(sighting.clone(), Rc::clone(&queue), precedent);
         let change = observation.judge(records.get(observation.id()), context)?;
         Some((observation, change))
     };
-    observed.active.values().filter_map(silence).collect()
+    observed.active.values().filter_map(judge_active).collect()
 }

@@ -25,8 +25,13 @@ impl LatestEnds {
         }
     }
 
+    /// The latest of all.
+    pub fn latest(&self) -> Option<Timestamp> {
+        self.any
+    }
+
     /// Takes in how a recorded job ended, and the one that had its id before.
-    fn add_recorded(&mut self, record: &Record) {
+    pub fn add_recorded(&mut self, record: &Record) {
         if let Some(predecessor) = record.predecessor {
             self.add(predecessor.end, Some(predecessor.ended_at));
         }
@@ -102,14 +107,14 @@ struct Running {
 }
 
 impl Queue {
-    /// Looks at the active jobs that were seen, each with its record if there is one, and at all records.
+    /// Looks at the active jobs that were seen, each with its record if there is one, and at the records of all others.
     ///
     /// A job that is recorded as active and was not seen keeps its recorded status, and so does one that is seen
     /// without a status that is known here.
     pub fn new<'a>(
         seen: impl Iterator<Item = (&'a Job, Option<&'a Record>)>,
-        records: impl Iterator<Item = (&'a Record, bool)>,
-        mut ends: LatestEnds,
+        unseen: impl Iterator<Item = &'a Record>,
+        ends: LatestEnds,
         now: Timestamp,
         stall_after: SignedDuration,
     ) -> Self {
@@ -117,12 +122,8 @@ impl Queue {
             .filter(|(job, record)| record.is_none_or(|record| goes_on(record, job, now)))
             .map(|(job, record)| Active::seen(job, record, now))
             .collect();
-        for (record, was_seen) in records {
-            ends.add_recorded(record);
-            if record.phase == Phase::Active && !was_seen {
-                active.push(Active::recorded(record));
-            }
-        }
+        let unseen = unseen.filter(|record| record.phase == Phase::Active);
+        active.extend(unseen.map(Active::recorded));
         let (mut running, mut waiting) = (Vec::new(), Vec::new());
         for it in active {
             match it.stage {

@@ -11,6 +11,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::detector::DetectorRecord;
 use super::job::{End, Job, JobId};
 use super::life::stall_threshold;
 use super::status::Stage;
@@ -97,9 +98,12 @@ pub struct Record {
     pub episode: u32,
     /// The reported stall that is still going on.
     pub stall: Option<Stall>,
+    /// Whether it was reported as overdue.
+    #[serde(default)]
+    pub overdue: bool,
     /// When the listing and a lookup by id first missed it, if it has not been seen since.
     pub absent_since: Option<Timestamp>,
-    /// The topics that were told of a stall or a vanishing that is not yet closed.
+    /// The topics that were told of a stall, a vanishing or a delay that is not yet closed.
     #[serde(default, rename = "heard")]
     pub notified_topics: BTreeSet<TopicArn>,
     /// The job that had its id before.
@@ -127,12 +131,14 @@ impl Record {
 }
 
 /// What an item is filed under.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// The watch itself.
     Watch,
     /// A job.
     Job(JobId),
+    /// A detector that EXPECT names.
+    Detector(String),
 }
 
 impl fmt::Display for Key {
@@ -140,6 +146,7 @@ impl fmt::Display for Key {
         match self {
             Self::Watch => f.write_str("watch"),
             Self::Job(id) => write!(f, "job#{id}"),
+            Self::Detector(name) => write!(f, "detector#{name}"),
         }
     }
 }
@@ -151,6 +158,8 @@ pub enum Item {
     Watch(Baseline),
     /// A job.
     Job(Box<Record>),
+    /// A detector that EXPECT names.
+    Detector(Box<DetectorRecord>),
 }
 
 impl Item {
@@ -159,6 +168,7 @@ impl Item {
         match self {
             Self::Watch(_) => Key::Watch,
             Self::Job(record) => Key::Job(record.job.id.clone()),
+            Self::Detector(record) => Key::Detector(record.name.clone()),
         }
     }
 
@@ -167,6 +177,7 @@ impl Item {
         match self {
             Self::Watch(baseline) => baseline.rev,
             Self::Job(record) => record.rev,
+            Self::Detector(record) => record.rev,
         }
     }
 }

@@ -95,7 +95,7 @@ impl Topics {
     pub fn own(&self, severity: Severity) -> &TopicArn {
         match (severity, &self.urgent) {
             (Severity::Error, Some(urgent)) => urgent,
-            (Severity::Error | Severity::Info, _) => &self.main,
+            (Severity::Error | Severity::Warning | Severity::Info, _) => &self.main,
         }
     }
 

@@ -150,7 +150,7 @@ VALUES = {
         "None", "; ".join(f"n{number} by 07:00" for number in range(150)),
     ],
     "NotifyOn": [
-        "completed", "failed,stalled", "failed, stalled", "completed,failed,stalled,recovered,canceled,ended,vanished",
+        "completed", "failed,stalled", "failed, stalled", "completed,failed,stalled,recovered,canceled,ended,vanished,overdue",
         "reminder", "began", "failed,", ",failed", "Failed", "failed;stalled",
     ],
     "DigestAbove": ["1", "5", "1000", "0", "1001", "-1", "five", "1.5"],

@@ -384,10 +384,10 @@ impl Store for World {
         }
         let mut state = self.table.load(now).await?;
         state.unreadable = self.unreadable.borrow().clone();
-        let lost: Vec<_> = state.unreadable.iter().map(|it| it.job.clone()).collect();
+        let lost: Vec<_> = state.unreadable.iter().map(|it| it.key.clone()).collect();
         state
             .records
-            .retain(|record| !lost.contains(&Some(record.job.id.clone())));
+            .retain(|record| !lost.contains(&Some(Key::Job(record.job.id.clone()))));
         Ok(state)
     }
 

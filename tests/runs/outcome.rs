@@ -67,7 +67,7 @@ async fn however_many_statuses_there_are_the_answer_has_a_bound() {
 
 fn unreadable(job: &str, error: StoreError) -> UnreadableItem {
     UnreadableItem {
-        job: Some(job.to_owned().try_into().unwrap()),
+        key: Some(Key::Job(job.to_owned().try_into().unwrap())),
         error,
     }
 }
@@ -120,7 +120,7 @@ async fn a_stored_notice_that_makes_no_sense_holds_up_no_other() {
     let world = World::new(Duration::ZERO);
     three_active(&world).await;
     world.unreadable.replace(vec![UnreadableItem {
-        job: None,
+        key: None,
         error: StoreError::Failed("item \"outbox#1\": it has no `notice`".to_owned()),
     }]);
     world.end_all(|_| "COMPLETE");

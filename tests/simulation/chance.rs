@@ -95,9 +95,9 @@ fn settings(rng: &mut Rng) -> Policy {
         remind_after: rng
             .bool()
             .then(|| SignedDuration::from_mins([45, 120][rng.usize(0..2)])),
-        notify_on,
         overdue_after: OverdueAfter::Off,
         expect: Expectations::default(),
+        notify_on,
     }
 }
 

@@ -108,9 +108,9 @@ fn policy(rng: &mut Rng, stall_after: u64) -> Policy {
     Policy {
         stall_after: seconds(stall_after),
         remind_after: rng.bool().then(|| seconds(remind[rng.usize(0..4)])),
-        notify_on,
         overdue_after: OverdueAfter::Off,
         expect: Expectations::default(),
+        notify_on,
     }
 }
 

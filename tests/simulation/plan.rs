@@ -214,8 +214,8 @@ pub(crate) fn policy() -> Policy {
     Policy {
         stall_after: SignedDuration::from_hours(1),
         remind_after: None,
-        notify_on: Kind::choices().collect(),
         overdue_after: OverdueAfter::Off,
         expect: Expectations::default(),
+        notify_on: Kind::choices().collect(),
     }
 }

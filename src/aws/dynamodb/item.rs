@@ -1,6 +1,6 @@
 //! How the items of the table are written and read.
 //!
-//! The attributes of the watch's item and of a job's are the members of their types, name by name, and NULL stands for
+//! The attributes of the watch's item, of a job's and of a detector's are the members of their types, name by name, and NULL stands for
 //! what is to be removed. `job` is the job as it was last seen, and is replaced as a whole. Each item says in
 //! `reads_from` which format version can read it.
 
@@ -14,7 +14,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use tracing::debug;
 
 use crate::ports::{Pending, StoreError};
-use crate::watch::Item;
+use crate::watch::{Item, JobId, Key};
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
@@ -23,7 +23,8 @@ const FORMAT: u64 = 1;
 
 // How the sort keys of each sort of item begin.
 pub(super) const WATCH: &str = "watch";
-pub(super) const JOB: &str = "job#";
+const JOB: &str = "job#";
+const DETECTOR: &str = "detector#";
 const OUTBOX: &str = "outbox#";
 
 /// An item of the table.
@@ -45,12 +46,21 @@ pub(super) fn name_of(attributes: &Attributes) -> Option<&str> {
     }
 }
 
+/// What a job or a detector is filed under that has this sort key.
+pub(super) fn key_of(name: &str) -> Option<Key> {
+    let job = |id: &str| JobId::try_from(id.to_owned()).ok().map(Key::Job);
+    let detector = |name: &str| Key::Detector(name.to_owned());
+    let of_detector = || name.strip_prefix(DETECTOR).map(detector);
+    name.strip_prefix(JOB).and_then(job).or_else(of_detector)
+}
+
 /// What an update sets, and with NULL what it removes.
 pub(super) fn encode(item: &Item) -> Result<Attributes, StoreError> {
     let name = item.key().to_string();
     match item {
         Item::Watch(baseline) => write(&name, baseline),
         Item::Job(record) => write(&name, record),
+        Item::Detector(record) => write(&name, record),
     }
 }
 
@@ -96,6 +106,8 @@ pub(super) fn decode(attributes: Attributes) -> Result<Option<Stored>, StoreErro
         Stored::Item(Item::Watch(read(&name, attributes)?))
     } else if name.starts_with(JOB) {
         Stored::Item(Item::Job(read(&name, attributes)?))
+    } else if name.starts_with(DETECTOR) {
+        Stored::Item(Item::Detector(read(&name, attributes)?))
     } else if name.starts_with(OUTBOX) {
         Stored::Pending(read(&name, attributes)?)
     } else {

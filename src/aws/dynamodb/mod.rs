@@ -1,6 +1,6 @@
 //! The store: one DynamoDB table, one partition for each watch, so that the state is one Query.
 //!
-//! The partition key `watch` is the watch's source; the sort key `item` is `watch`, `job#<id>` or
+//! The partition key `watch` is the watch's source; the sort key `item` is `watch`, `job#<id>`, `detector#<name>` or
 //! `outbox#<notice id>#<topic>`. Items are updated, not replaced, so that attributes which a later version added survive.
 
 mod item;
@@ -22,8 +22,8 @@ use jiff::Timestamp;
 use super::error::explain;
 use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError, UnreadableItem};
 use crate::watch::judge::Expected;
-use crate::watch::{Change, Item, JobId, Key, Source};
-use item::{Attributes, JOB, Stored, WATCH};
+use crate::watch::{Change, Item, Key, Source};
+use item::{Attributes, Stored, WATCH};
 
 /// A table, seen by one watch.
 #[derive(Clone, Debug)]
@@ -185,13 +185,13 @@ fn add(state: &mut State, attributes: Attributes, now: Timestamp) -> Result<(), 
         Ok(Some(Stored::Item(Item::Watch(watch)))) => state.baseline = Some(watch),
         Ok(Some(Stored::Item(Item::Job(record)))) if record.has_expired(now) => {}
         Ok(Some(Stored::Item(Item::Job(record)))) => state.records.push(*record),
+        Ok(Some(Stored::Item(Item::Detector(record)))) => state.detectors.push(*record),
         Ok(Some(Stored::Pending(pending))) => state.outbox.push(*pending),
         Ok(None) => {}
         Err(error) if name == WATCH => return Err(error),
         Err(error) => {
-            let id = name.strip_prefix(JOB);
-            let job = id.and_then(|id| JobId::try_from(id.to_owned()).ok());
-            state.unreadable.push(UnreadableItem { job, error });
+            let key = item::key_of(&name);
+            state.unreadable.push(UnreadableItem { key, error });
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError};
 use crate::watch::judge::Expected;
-use crate::watch::{Baseline, Change, Item, JobId, Key, Record};
+use crate::watch::{Baseline, Change, DetectorRecord, Item, JobId, Key, Record};
 
 /// The state of one watch in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Items {
     watch: Option<Baseline>,
     #[serde(default)]
     jobs: BTreeMap<JobId, Record>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    detectors: BTreeMap<String, DetectorRecord>,
     /// By notice and topic.
     #[serde(default)]
     outbox: BTreeMap<String, OutboxEntry>,
@@ -47,6 +49,10 @@ impl Items {
             Key::Job(id) => {
                 let record = self.jobs.get(id).cloned();
                 record.map(|record| Item::Job(Box::new(record)))
+            }
+            Key::Detector(name) => {
+                let record = self.detectors.get(name).cloned();
+                record.map(|record| Item::Detector(Box::new(record)))
             }
         }
     }
@@ -92,6 +98,7 @@ impl Store for Memory {
                 .filter(|record| !record.has_expired(now))
                 .cloned()
                 .collect(),
+            detectors: items.detectors.values().cloned().collect(),
             outbox: outbox.collect(),
             unreadable: Vec::new(),
         })
@@ -116,6 +123,9 @@ impl Store for Memory {
             Item::Watch(baseline) => items.watch = Some(baseline),
             Item::Job(record) => {
                 items.jobs.insert(record.job.id.clone(), *record);
+            }
+            Item::Detector(record) => {
+                items.detectors.insert(record.name.clone(), *record);
             }
         }
         items.outbox.extend(change.pending().map(|pending| {

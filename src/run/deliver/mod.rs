@@ -32,7 +32,7 @@ struct Delivered {
     published: u64,
     /// What is still pending.
     pending: Vec<Pending>,
-    /// The jobs whose next notice could not go out: what follows must wait.
+    /// The items whose next notice could not go out: what follows must wait.
     held: BTreeSet<OrderKey>,
     /// The topic refuses messages for their rate, so in this run nothing more goes to it.
     is_throttled: bool,
@@ -61,11 +61,11 @@ struct Delivery<'r, 'a, W: World> {
 impl<W: World> Run<'_, W> {
     /// Delivers everything pending: to both topics side by side, so that neither waits for the other.
     pub(super) async fn deliver(&mut self) {
-        // Of a job of which another run recorded something meanwhile, only the next run knows all that is pending.
+        // Of an item of which another run recorded something meanwhile, only the next run knows all that is pending.
         let overtaken = &self.known.overtaken;
         let (waits, pending): (Vec<_>, Vec<_>) = std::mem::take(&mut self.known.outbox)
             .into_iter()
-            .partition(|pending| order_key(pending).is_some_and(|id| overtaken.contains(&id)));
+            .partition(|pending| overtaken.contains(&order_key(pending)));
         self.known.outbox = waits;
         let topics = self.context.topics;
         let (mut urgent, mut main, mut unconfigured) = (Vec::new(), Vec::new(), Vec::new());

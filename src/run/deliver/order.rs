@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ports::Pending;
-use crate::watch::{JobId, Severity};
+use crate::watch::{Key, Severity};
 
-/// At most this many jobs are listed of a digest that did not go out.
-const JOBS_LISTED: usize = 5;
+/// At most this many items are listed of a digest that did not go out.
+const ITEMS_LISTED: usize = 5;
 
 /// Notices that go out in one message.
 pub(super) type Batch = Vec<Pending>;
 
-/// Notices with the same one go out in the order in which they were recorded: those of one job, and those of none.
-pub(super) type OrderKey = Option<JobId>;
+/// Notices with the same one go out in the order in which they were recorded: those of one item.
+pub(super) type OrderKey = Key;
 
 pub(super) fn order_key(pending: &Pending) -> OrderKey {
-    pending.notice.job.as_ref().map(|job| job.id.clone())
+    pending.notice.item()
 }
 
 /// What is pending, apart for each job.
@@ -46,21 +46,27 @@ pub(super) fn describe(batch: &[Pending]) -> String {
     match batch {
         [one] => format!("the {}", describe_one(one)),
         many => {
-            let ids: BTreeSet<_> = many.iter().filter_map(order_key).collect();
-            let jobs: Vec<_> = ids.iter().map(JobId::as_str).take(JOBS_LISTED).collect();
-            let more = match ids.len().saturating_sub(JOBS_LISTED) {
+            let items: BTreeSet<_> = many.iter().map(order_key).collect();
+            let listed: Vec<_> = items.iter().take(ITEMS_LISTED).map(describe_key).collect();
+            let more = match items.len().saturating_sub(ITEMS_LISTED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            format!("a digest of {} notices of jobs {jobs:?}{more}", many.len())
+            let listed = listed.join(", ");
+            format!("a digest of {} notices, of {listed}{more}", many.len())
         }
     }
 }
 
 pub(super) fn describe_one(pending: &Pending) -> String {
-    let notice = &pending.notice;
-    match &notice.job {
-        Some(job) => format!("{} notice of job {:?}", notice.kind, job.id.as_str()),
-        None => format!("{} notice", notice.kind),
+    let kind = pending.notice.kind;
+    format!("{kind} notice of {}", describe_key(&order_key(pending)))
+}
+
+fn describe_key(key: &Key) -> String {
+    match key {
+        Key::Job(id) => format!("job {:?}", id.as_str()),
+        Key::Detector(name) => format!("detector {name:?}"),
+        Key::Watch => "the watch".to_owned(),
     }
 }

@@ -1,10 +1,12 @@
 //! The messages for what is pending.
 
-use super::{Batch, order_key};
+use super::Batch;
 use crate::message::{JobNow, Message, Outgoing, RenderContext, digest_sizes};
 use crate::ports::{Pending, World};
 use crate::run::Run;
+use crate::watch::history::Compared;
 use crate::watch::notice::thread;
+use crate::watch::{Kind, Notice};
 
 impl<W: World> Run<'_, W> {
     /// How many notices go into each digest, one after the other.
@@ -26,20 +28,28 @@ impl<W: World> Run<'_, W> {
         let outgoing = |pending: &'b Pending| Outgoing {
             notice: &pending.notice,
             job_now: self.job_since(pending),
+            compared: self.compared(&pending.notice),
         };
         pending.iter().map(outgoing).collect()
     }
 
     /// What was recorded under the job's id since the notice was.
     fn job_since(&self, pending: &Pending) -> Option<JobNow<'_>> {
-        let id = order_key(pending)?;
-        let record = self.known.records.get(&id)?;
+        let id = &pending.notice.job.as_ref()?.id;
+        let record = self.known.records.get(id)?;
         let (rev, _) = pending.order;
-        let is_same = pending.notice.thread == Some(thread(self.context.source, &id, record.key));
+        let is_same = pending.notice.thread == Some(thread(self.context.source, id, record.key));
         (record.rev > rev).then_some(match is_same {
             true => JobNow::Same(&record.job),
             false => JobNow::Another(&record.job),
         })
+    }
+
+    /// Only all that is listed says what is usual.
+    fn compared(&self, notice: &Notice) -> Option<Compared> {
+        let is_completed = self.observed.is_complete && notice.kind == Kind::Completed;
+        let job = notice.job.as_ref().filter(|_| is_completed)?;
+        self.observed.history.compared(job)
     }
 
     fn render_context(&self) -> RenderContext<'_> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::active::still_open;
 use super::notices::{Occurrence, closing, notice};
 use super::revision::{change, forgotten, merged_view, next_revision, rewrite};
 use super::{Change, MIN_TIME_BETWEEN_LOOKS, RunContext};
@@ -84,7 +85,7 @@ pub(super) fn back(record: &Record, job: &Job, context: &RunContext<'_>) -> Opti
     let next = Record {
         phase: Phase::Active,
         last_sign_at: now,
-        notified_topics: BTreeSet::new(),
+        notified_topics: still_open(record),
         expires: None,
         ..rewrite(record, job, context)
     };

@@ -16,6 +16,7 @@ use crate::watch::kind::Kind;
 use crate::watch::life::{Signs, first_sign, is_ahead, stall_threshold};
 use crate::watch::notice::{Notice, Silence};
 use crate::watch::record::{Phase, Record};
+use crate::watch::topic::TopicArn;
 
 /// A job that has no record.
 pub(super) fn first_sight(job: &Job, context: &RunContext<'_>) -> Option<Change> {
@@ -56,6 +57,7 @@ pub(super) fn new_record(job: &Job, now: Timestamp) -> Record {
         recoveries: 0,
         episode: 0,
         stall: None,
+        overdue: false,
         absent_since: None,
         notified_topics: BTreeSet::new(),
         predecessor: None,
@@ -88,6 +90,14 @@ pub(super) fn still_active(record: &Record, job: &Job, context: &RunContext<'_>)
     is_written.then(|| change(record, rewrite(record, job, context), Vec::new()))
 }
 
+/// Who is still to hear how it ends, after a recovery: those who heard that it is overdue, and with them all others.
+pub(super) fn still_open(record: &Record) -> BTreeSet<TopicArn> {
+    match record.overdue {
+        true => record.notified_topics.clone(),
+        false => BTreeSet::new(),
+    }
+}
+
 /// A job whose stall was reported shows a sign of life.
 fn recovered(record: &Record, job: &Job, sign: Timestamp, context: &RunContext<'_>) -> Change {
     let silence = Silence {
@@ -114,7 +124,7 @@ fn recovered(record: &Record, job: &Job, sign: Timestamp, context: &RunContext<'
     let next = Record {
         recoveries: record.recoveries.saturating_add(1),
         stall: None,
-        notified_topics: BTreeSet::new(),
+        notified_topics: still_open(record),
         ..rewrite(record, job, context)
     };
     change(record, next, vec![recovered])

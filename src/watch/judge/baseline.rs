@@ -46,6 +46,8 @@ pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Ch
             .topics
             .closing(Kind::Began.severity(), &BTreeSet::new()),
         silence: None,
+        overdue: None,
+        expected: None,
         found: Some(Found {
             jobs,
             by_status: statuses.by_status().clone(),

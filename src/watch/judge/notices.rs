@@ -27,8 +27,13 @@ pub(super) fn closing(
 ) -> Notice {
     let closes = !record.notified_topics.is_empty();
     let severity = occurrence.kind.severity();
+    let state = match record.overdue && occurrence.kind == Kind::Recovered {
+        // It is still overdue.
+        true => IncidentState::Open,
+        false => IncidentState::Resolved,
+    };
     Notice {
-        incident: closes.then_some(IncidentState::Resolved),
+        incident: closes.then_some(state),
         topics: context.topics.closing(severity, &record.notified_topics),
         ..notice(occurrence, record, job, context)
     }
@@ -58,6 +63,8 @@ pub(super) fn notice(
         incident: None,
         topics: BTreeSet::new(),
         silence: None,
+        overdue: None,
+        expected: None,
         found: None,
     }
 }

@@ -93,7 +93,7 @@ impl Story {
                 (self.is_stalled, self.is_gone, self.end) = (false, false, Some(told.kind));
                 self.ended_at = ended_at;
             }
-            Kind::Began | Kind::Test => {}
+            Kind::Overdue | Kind::Missing | Kind::Arrived | Kind::Began | Kind::Test => {}
         }
         if is_over {
             wrong(Rule::ToldTwice, "its story is over");

@@ -88,7 +88,7 @@ impl<'a> Case<'a> {
     pub(super) fn own_topic(&self, kind: Kind) -> TopicArn {
         match kind.severity() {
             Severity::Error if self.is_urgent => urgent_topic(),
-            Severity::Error | Severity::Info => topic(),
+            Severity::Error | Severity::Warning | Severity::Info => topic(),
         }
     }
 

@@ -1,0 +1,78 @@
+//! What was expected of detectors by now, once the listing has ended.
+
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::commit::{CommitOutcome, commit};
+use super::known::Known;
+use super::writes::WRITES;
+use super::{Failure, Run};
+use crate::ports::World;
+use crate::watch::judge::judge_detector;
+use crate::watch::{Item, Key, Policy};
+
+/// The detectors that EXPECT names, and those of which something is missing.
+pub(super) fn names(policy: &Policy, known: &Known) -> BTreeSet<String> {
+    let named = policy.expect.names().map(str::to_owned);
+    let known = known.detectors.values();
+    let missing = known.filter(|record| record.missing.is_some());
+    named
+        .chain(missing.map(|record| record.name.clone()))
+        .collect()
+}
+
+impl<W: World> Run<'_, W> {
+    /// Judges each of them, and records what changes.
+    pub(super) async fn judge_detectors(&mut self) {
+        let (world, until) = (self.world, self.deadlines.work_until());
+        let context = self.context.at(world.now());
+        let is_complete = self.observed.is_complete;
+        let seen = self.observed.detectors(&self.known.records);
+        let mut changes = Vec::new();
+        for (name, jobs) in seen {
+            let record = self.known.detectors.get(&name);
+            let change = judge_detector(record, &name, &jobs, is_complete, &context);
+            let can_judge = self.known.can_judge(&Key::Detector(name.clone()));
+            changes.extend(
+                change
+                    .filter(|_| can_judge)
+                    .map(|change| (name, jobs, change)),
+            );
+        }
+        let written: Vec<_> = stream::iter(changes)
+            .map(|(name, jobs, change)| async move {
+                let rebase = |item: Option<&Item>, now| {
+                    let record = match item {
+                        Some(Item::Detector(record)) => Some(record.as_ref()),
+                        Some(_) | None => None,
+                    };
+                    judge_detector(record, &name, &jobs, is_complete, &context.at(now))
+                };
+                let written = commit(world, until, change, rebase).await;
+                (name, written)
+            })
+            .buffered(WRITES)
+            .collect()
+            .await;
+        for (name, written) in written {
+            self.detector_written(name, written);
+        }
+    }
+
+    fn detector_written(&mut self, name: String, written: CommitOutcome) {
+        match written {
+            CommitOutcome::Recorded { change, is_rebased } => {
+                let key = Key::Detector(name);
+                self.known.overtaken.extend(is_rebased.then_some(key));
+                self.apply(change);
+            }
+            CommitOutcome::Superseded(_) => {}
+            CommitOutcome::TimedOut => self.has_timed_out = true,
+            CommitOutcome::Failed(error) => {
+                let why = format!("detector {name:?}: {error}");
+                self.outcome.fail(Failure::RecordFailed(why));
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Deadlines: what was expected of a detector, and did not come in time.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Change, Expected, RunContext};
+use crate::watch::detector::{Completion, DetectorJobs, DetectorRecord, MissedDeadline};
+use crate::watch::expect::Deadline;
+use crate::watch::kind::Kind;
+use crate::watch::notice::{ExpectedJob, IncidentState, Notice, NoticeId, thread_of_deadline};
+use crate::watch::record::Item;
+
+/// Judges what was seen of the jobs of a detector that EXPECT names, or of which something is missing. Only a complete
+/// listing says that nothing came.
+pub fn judge_detector(
+    record: Option<&DetectorRecord>,
+    name: &str,
+    jobs: &DetectorJobs,
+    is_complete: bool,
+    context: &RunContext<'_>,
+) -> Option<Change> {
+    let Some(record) = record else {
+        let mut names = context.policy.expect.names();
+        return names.any(|it| it == name).then(|| first(name, context));
+    };
+    let mut next = DetectorRecord {
+        rev: record.rev.saturating_add(1),
+        written_by: context.run.to_owned(),
+        ..record.clone()
+    };
+    let arrived = arrive(&mut next, jobs, context);
+    let missing = match is_complete {
+        true => conclude(&mut next, jobs, context),
+        false => None,
+    };
+    let has_changed = next.concluded != record.concluded || next.missing != record.missing;
+    has_changed.then(|| Change {
+        expected: Expected::Rev(record.rev),
+        item: Item::Detector(Box::new(next)),
+        notices: arrived.into_iter().chain(missing).collect(),
+    })
+}
+
+fn first(name: &str, context: &RunContext<'_>) -> Change {
+    Change {
+        expected: Expected::Absent,
+        item: Item::Detector(Box::new(DetectorRecord {
+            rev: 1,
+            written_by: context.run.to_owned(),
+            name: name.to_owned(),
+            since: context.now,
+            concluded: None,
+            missing: None,
+            late_arrival: None,
+        })),
+        notices: Vec::new(),
+    }
+}
+
+/// Closes what was missing, if a job has completed.
+fn arrive(
+    record: &mut DetectorRecord,
+    jobs: &DetectorJobs,
+    context: &RunContext<'_>,
+) -> Option<Notice> {
+    let missed = record.missing.as_ref()?;
+    let counts =
+        |it: &&Completion| it.at > missed.opens_at && record.late_arrival.as_ref() != Some(*it);
+    let arrival = jobs.completed().rev().find(counts)?.clone();
+    let expected = ExpectedJob {
+        detector: record.name.clone(),
+        by: missed.at,
+        local: missed.local.clone(),
+        last_completed: Some(arrival.clone()),
+        instead: None,
+    };
+    let notice = Notice {
+        incident: Some(IncidentState::Resolved),
+        topics: missed.notified_topics.clone(),
+        ..notice(Kind::Arrived, arrival.at, missed.at, expected, context)
+    };
+    let last_missed = record.concluded.unwrap_or(missed.at);
+    let next = context
+        .policy
+        .expect
+        .next_deadline(&record.name, arrival.at);
+    let is_early = next.is_some_and(|next| is_early_for(&next, arrival.at, last_missed));
+    record.late_arrival = (!is_early).then_some(arrival);
+    record.missing = None;
+    Some(notice)
+}
+
+/// Whether what arrived is the job that the next deadline expects, rather than the late one of the deadline before: it
+/// came in the next one's own time, or if that has no `from`, nearer to it.
+fn is_early_for(next: &Deadline, arrived_at: Timestamp, missed_at: Timestamp) -> bool {
+    match next.has_from {
+        true => arrived_at > next.opens_at,
+        false => next.at.duration_since(arrived_at) < arrived_at.duration_since(missed_at),
+    }
+}
+
+/// Judges the latest deadline, once it has passed.
+fn conclude(
+    record: &mut DetectorRecord,
+    jobs: &DetectorJobs,
+    context: &RunContext<'_>,
+) -> Option<Notice> {
+    let deadline = context
+        .policy
+        .expect
+        .last_deadline(&record.name, context.now)?;
+    if deadline.at <= record.since || Some(deadline.at) <= record.concluded {
+        return None;
+    }
+    record.concluded = Some(deadline.at);
+    let late_arrival = record.late_arrival.as_ref();
+    let counts = |it: &Completion| it.at > deadline.opens_at && Some(it) != late_arrival;
+    if jobs.completed().any(counts) {
+        return None;
+    }
+    let own = context.topics.own(Kind::Missing.severity()).clone();
+    // What is still missing since an earlier deadline is one incident with this, and closed by the same arrival.
+    let missed = record.missing.get_or_insert_with(|| MissedDeadline {
+        at: deadline.at,
+        local: deadline.to_string(),
+        opens_at: deadline.opens_at,
+        notified_topics: BTreeSet::new(),
+    });
+    missed.notified_topics.insert(own.clone());
+    let expected = ExpectedJob {
+        detector: record.name.clone(),
+        by: deadline.at,
+        local: deadline.to_string(),
+        last_completed: jobs.completed().next().cloned(),
+        instead: jobs.instead(deadline.opens_at).cloned(),
+    };
+    Some(Notice {
+        incident: Some(IncidentState::Open),
+        topics: BTreeSet::from([own]),
+        ..notice(Kind::Missing, deadline.at, missed.at, expected, context)
+    })
+}
+
+/// A notice for no topic yet. `missed_at` is the deadline with which it became missing.
+fn notice(
+    kind: Kind,
+    happened_at: Timestamp,
+    missed_at: Timestamp,
+    expected: ExpectedJob,
+    context: &RunContext<'_>,
+) -> Notice {
+    let (source, name) = (context.source, &expected.detector);
+    Notice {
+        id: NoticeId::of_deadline(source, name, expected.by, kind),
+        kind,
+        source: source.clone(),
+        happened_at,
+        recorded_at: context.now,
+        job: None,
+        job_seen_at: None,
+        incident: None,
+        thread: Some(thread_of_deadline(source, name, missed_at)),
+        topics: BTreeSet::new(),
+        silence: None,
+        overdue: None,
+        expected: Some(expected),
+        found: None,
+    }
+}

@@ -1,0 +1,116 @@
+//! Jobs that take much longer than others like them.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::notices::{Occurrence, notice};
+use super::revision::{change, merged_view, rewrite, start};
+use super::{Change, Incarnation, RunContext, incarnation};
+use crate::watch::history::Usual;
+use crate::watch::job::Job;
+use crate::watch::kind::Kind;
+use crate::watch::notice::{IncidentState, Notice, Overdue};
+use crate::watch::observed::Precedent;
+use crate::watch::queue::Queue;
+use crate::watch::record::{Phase, Record};
+use crate::watch::status::Stage;
+
+/// When an active job is overdue: the variable OVERDUE_AFTER.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OverdueAfter {
+    /// When it has taken much longer than its like.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// When it has taken this long.
+    After(SignedDuration),
+}
+
+/// So many times what is usual is too long. `tests/bench/overdue.py` has the comparison by which it was chosen.
+const TIMES_USUAL: i64 = 3;
+
+/// Nothing is overdue sooner, unless STALL_AFTER is less.
+const NOT_BEFORE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Judges how long an active job has taken that was judged before in this run, when the listing has ended. One that
+/// waits, is being canceled or is reported as stalled is not overdue. `queue` is what a complete listing showed.
+pub fn judge_overdue(
+    record: &Record,
+    job: &Job,
+    context: &RunContext<'_>,
+    queue: Option<&Queue>,
+    precedent: &Precedent,
+) -> Option<Change> {
+    let (now, policy) = (context.now, context.policy);
+    let is_same = incarnation(record, job, now) == Incarnation::Same;
+    let is_active = record.phase == Phase::Active && job.end().is_none() && !job.is_unclear();
+    let is_reported = record.overdue || record.stall.is_some();
+    let runs = match record.stage(job) {
+        Some(Stage::Running) => true,
+        Some(Stage::Waiting) => queue.is_some_and(|queue| !queue.waits(&job.id)),
+        Some(Stage::Canceling) | None => false,
+    };
+    let is_asked_for = policy.notify_on.contains(&Kind::Overdue);
+    if !(is_same && is_active && runs && is_asked_for) || is_reported {
+        return None;
+    }
+    let limit = limit(context, precedent.usual.as_ref())?;
+    let started_at = start(record, job).unwrap_or(record.first_seen_at);
+    let since = precedent
+        .latest_end
+        .map_or(started_at, |end| end.max(started_at));
+    let taken = now.duration_since(since);
+    (taken >= limit).then(|| {
+        let overdue = Overdue {
+            since,
+            taken_s: taken.as_secs(),
+            limit_s: limit.as_secs(),
+            usual: precedent.usual,
+            expected_end: expected_end(&merged_view(record, job, now), taken, now),
+        };
+        report(record, job, overdue, context)
+    })
+}
+
+fn limit(context: &RunContext<'_>, usual: Option<&Usual>) -> Option<SignedDuration> {
+    match context.policy.overdue_after {
+        OverdueAfter::Off => None,
+        OverdueAfter::After(limit) => Some(limit),
+        OverdueAfter::Auto => {
+            let limit = SignedDuration::from_secs(usual?.median_s.saturating_mul(TIMES_USUAL));
+            Some(limit.max(NOT_BEFORE.min(context.policy.stall_after)))
+        }
+    }
+}
+
+/// When a job ends that goes on as it did in the time it has taken.
+pub(crate) fn expected_end(job: &Job, taken: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+    let processed = job.processed_records.filter(|count| *count > 0)?;
+    let left = job.total_records?.checked_sub(processed)?;
+    let seconds = taken.as_secs_f64() * left as f64 / processed as f64;
+    now.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
+        .ok()
+}
+
+fn report(record: &Record, job: &Job, overdue: Overdue, context: &RunContext<'_>) -> Change {
+    let now = context.now;
+    let mut next = rewrite(record, job, context);
+    next.overdue = true;
+    let own = context.topics.own(Kind::Overdue.severity()).clone();
+    next.notified_topics.insert(own.clone());
+    let limit = SignedDuration::from_secs(overdue.limit_s);
+    let occurrence = Occurrence {
+        kind: Kind::Overdue,
+        which: String::new(),
+        happened_at: overdue.since.saturating_add(limit).unwrap_or(now),
+    };
+    let notice = Notice {
+        overdue: Some(overdue),
+        incident: Some(IncidentState::Open),
+        topics: BTreeSet::from([own]),
+        ..notice(&occurrence, &next, merged_view(record, job, now), context)
+    };
+    change(record, next, vec![notice])
+}
