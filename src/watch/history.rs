@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::job::{End, Job};
 
 /// Of so many ends, the newest, the history is made: they take less than 1 MiB, whatever is listed.
-const ENDS_KEPT: usize = 16_384;
+const ENDS_KEPT: usize = 8_192;
 
 /// So many of the latest jobs that are alike say what is usual.
 const ALIKE: usize = 20;
