@@ -47,7 +47,7 @@ const TOPIC_ARN: Variable = Variable {
 };
 const URGENT_TOPIC_ARN: Variable = Variable {
     name: "URGENT_TOPIC_ARN",
-    meaning: "a topic for what somebody should look at: failed, stalled, ended, vanished and reminders go there instead, and what closes them goes there too",
+    meaning: "a topic for what somebody should look at: failed, stalled, ended, vanished, missing and reminders go there instead, and what closes them goes there too",
     rule: "the ARN of a standard topic",
     default: Some("none"),
     example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs-urgent",

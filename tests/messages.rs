@@ -127,6 +127,7 @@ fn expected_job(kind: Kind) -> Option<ExpectedJob> {
         by: at("2026-03-02T07:00:00Z"),
         local: "07:00 on Mon 2 Mar 2026 (Europe/Dublin)".to_owned(),
         last_completed: Some(last_completed),
+        expected_end: instead.as_ref().map(|_| at("2026-03-02T20:40:00Z")),
         instead: instead.map(|listed| Job::from_listed(listed).unwrap()),
     })
 }

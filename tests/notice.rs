@@ -61,7 +61,9 @@ fn what_somebody_should_look_at_is_an_error() {
     let errors: Vec<_> = errors.map(|kind| kind.as_str()).collect();
     assert_eq!(
         errors,
-        ["failed", "stalled", "ended", "vanished", "reminder", "missing"]
+        [
+            "failed", "stalled", "ended", "vanished", "reminder", "missing"
+        ]
     );
 }
 

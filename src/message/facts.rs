@@ -6,7 +6,7 @@ use super::WatchName;
 use super::text::{Text, ago, in_words};
 use super::words::detector_in_words as named;
 use crate::watch::detector::Completion;
-use crate::watch::history::Usual;
+use crate::watch::history::{self, Usual};
 use crate::watch::notice::Found;
 use crate::watch::{IncidentState, Job, Kind, Notice, Source, Status};
 
@@ -20,9 +20,9 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
     let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
     let status = job.map(|job| Text::untrusted(job.status.to_string()));
     let expected_end = expected_end(notice, now).filter(|_| !has_moved_on);
-    let silent = match notice.incident {
-        Some(IncidentState::Resolved) => "Was silent from",
-        Some(IncidentState::Open) | None => "Silent since",
+    let silent = match notice.kind {
+        Kind::Recovered => "Was silent from",
+        _ => "Silent since",
     };
     let last_recorded = notice.job_seen_at.filter(|_| notice.kind == Kind::Vanished);
     let (overdue, expected) = (notice.overdue.as_ref(), notice.expected.as_ref());
@@ -36,7 +36,7 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
             last_completed.map(|last| completion(last, now)),
         ),
         (
-            "Instead",
+            "Other job",
             expected.and_then(|expected| instead(expected.instead.as_ref()?)),
         ),
         ("Could begin", time(overdue.map(|overdue| overdue.since))),
@@ -204,10 +204,10 @@ fn progress_and_pace(notice: &Notice) -> Option<Text> {
 /// its silence, or when it was seen.
 fn pace(notice: &Notice) -> Option<f64> {
     let job = notice.job.as_ref()?;
-    let is_open = notice.incident == Some(IncidentState::Open);
+    let is_silent = notice.kind != Kind::Recovered;
     let until = match (job.end(), &notice.silence) {
         (Some(_), _) => job.completed_at?,
-        (None, Some(silence)) if is_open => silence.since,
+        (None, Some(silence)) if is_silent => silence.since,
         (None, Some(_) | None) => notice.job_seen_at?,
     };
     let seconds = until.duration_since(job.started_at?).as_secs_f64();
@@ -217,29 +217,21 @@ fn pace(notice: &Notice) -> Option<f64> {
 
 /// Only of a job that is seen to go on, and only from what it did so far.
 fn expected_end(notice: &Notice, now: Timestamp) -> Option<String> {
-    let job = notice.job.as_ref()?;
-    if let Some(end) = notice
-        .overdue
-        .as_ref()
-        .and_then(|overdue| overdue.expected_end)
-    {
-        return (end > now).then(|| about(end));
-    }
-    if notice.kind != Kind::Recovered || job.status != Status::InProgress {
-        return None;
-    }
-    let left = job.total_records?.checked_sub(job.processed_records?)?;
-    let seconds = left as f64 / pace(notice)?;
-    let end = notice
-        .job_seen_at?
-        .checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
-        .ok()?;
-    (left > 0 && end > now).then(|| about(end))
+    let known = match (&notice.overdue, &notice.expected) {
+        (Some(overdue), _) => overdue.expected_end,
+        (None, Some(expected)) => expected.expected_end,
+        (None, None) => expected_end_of_recovered(notice),
+    };
+    let end = known.filter(|end| *end > now)?;
+    let end = end.strftime("%Y-%m-%d %H:%M UTC");
+    Some(format!("about {end}, at its average pace so far"))
 }
 
-fn about(end: Timestamp) -> String {
-    let end = end.strftime("%Y-%m-%d %H:%M UTC");
-    format!("about {end}, at its average pace so far")
+fn expected_end_of_recovered(notice: &Notice) -> Option<Timestamp> {
+    let (job, seen_at) = (notice.job.as_ref()?, notice.job_seen_at?);
+    let runs = notice.kind == Kind::Recovered && job.status == Status::InProgress;
+    let started_at = job.started_at.filter(|_| runs)?;
+    history::expected_end(job, seen_at.duration_since(started_at), seen_at)
 }
 
 /// `1 job`, `2 jobs`.

@@ -7,7 +7,7 @@ use super::text::{Text, at, in_words};
 use super::{JobNow, Outgoing};
 use crate::watch::job::End;
 use crate::watch::status::Stage;
-use crate::watch::{IncidentState, Job, Kind, Notice};
+use crate::watch::{Job, Kind, Notice};
 
 /// A run takes at most 15 minutes, so what has waited longer was not delivered by the run that recorded it.
 const ONE_RUN: SignedDuration = SignedDuration::from_mins(15);
@@ -76,7 +76,7 @@ fn since(notice: &Notice, job_now: Option<JobNow<'_>>) -> Option<Update> {
             Text::ours("listed again since"),
             Some("Nothing to do for now: the job is back."),
         )),
-        None if notice.incident == Some(IncidentState::Open) => {
+        None if matches!(notice.kind, Kind::Stalled | Kind::Reminder) => {
             // That it is being canceled is no sign of life.
             let stages = (then.status.stage(), now.status.stage());
             let moved = now.heartbeat_at > then.heartbeat_at

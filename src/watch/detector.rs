@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::history::expected_end;
 use super::job::{End, Job, JobId};
+use super::status::Stage;
 use super::topic::TopicArn;
 
 /// What EXPECT calls any detector.
@@ -60,14 +62,21 @@ pub struct DetectorRecord {
 #[derive(Clone, Debug, Default)]
 pub struct DetectorJobs {
     /// The two that completed last, the later one first. At most one of them counts for an earlier deadline.
-    completed: [Option<Completion>; 2],
+    completed: Vec<Completion>,
     /// The one that failed last.
     failed: Option<Job>,
     /// The active one that has come furthest.
     active: Option<Job>,
+    /// When the latest job of any detector ended.
+    latest_end: Option<Timestamp>,
 }
 
 impl DetectorJobs {
+    /// Takes in when the latest job of any detector ended.
+    pub fn add_latest_end(&mut self, latest_end: Option<Timestamp>) {
+        self.latest_end = latest_end;
+    }
+
     /// Takes in a job of the detector.
     pub fn add(&mut self, job: &Job) {
         match job.end() {
@@ -89,44 +98,38 @@ impl DetectorJobs {
     }
 
     fn add_completion(&mut self, job: &Job) {
-        let [latest, before] = &mut self.completed;
-        let (Some(at), id) = (job.finished_at(), &job.id) else {
-            return;
-        };
-        let is_later = |other: &Option<Completion>| match other {
-            Some(other) => (at, id) > (other.at, &other.job_id),
-            None => true,
-        };
-        let is_known = |other: &Option<Completion>| match other {
-            Some(other) => (at, id) == (other.at, &other.job_id),
-            None => false,
-        };
-        if is_known(latest) || !is_later(before) {
+        let Some(at) = job.finished_at() else { return };
+        // By far the most.
+        if self.completed.get(1).is_some_and(|earlier| at < earlier.at) {
             return;
         }
-        let job_id = id.clone();
-        *before = Some(Completion { at, job_id });
-        if is_later(latest) {
-            std::mem::swap(latest, before);
-        }
+        let job_id = job.id.clone();
+        self.completed.push(Completion { at, job_id });
+        self.completed.sort_by(|a, b| b.cmp(a));
+        self.completed.dedup();
+        self.completed.truncate(2);
     }
 
     /// The latest completions, the later one first.
     pub fn completed(&self) -> impl DoubleEndedIterator<Item = &Completion> {
-        self.completed.iter().flatten()
+        self.completed.iter()
     }
 
     /// What there is in place of a job that completed after `since`: one that runs, or else one that failed since, or
     /// else one that waits.
     pub fn instead(&self, since: Timestamp) -> Option<&Job> {
-        let failed = self.failed.as_ref();
+        let (active, failed) = (self.active.as_ref(), self.failed.as_ref());
+        let running = active.filter(|job| job.status.stage() != Some(Stage::Waiting));
         let failed = failed.filter(|job| job.finished_at() > Some(since));
-        let (waiting, running): (Option<&Job>, Option<&Job>) = match &self.active {
-            Some(job) if job.status.stage() == Some(super::status::Stage::Waiting) => {
-                (Some(job), None)
-            }
-            active => (None, active.as_ref()),
-        };
-        running.or(failed).or(waiting)
+        running.or(failed).or(active)
+    }
+
+    /// When the active one ends, if it goes on as it did so far.
+    pub fn expected_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let job = self.active.as_ref()?;
+        let since = job
+            .started_at
+            .max(self.latest_end.filter(|_| job.started_at.is_some()))?;
+        expected_end(job, now.duration_since(since), now)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::job::{End, Job};
@@ -157,6 +157,18 @@ impl History {
         };
         self.0.range(..end)
     }
+}
+
+/// When a job ends, if it goes on as it did in the time it has taken; `None` if its records do not tell.
+pub fn expected_end(job: &Job, taken: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+    let processed = job.processed_records.filter(|count| *count > 0)?;
+    let left = job
+        .total_records?
+        .checked_sub(processed)
+        .filter(|left| *left > 0)?;
+    let seconds = taken.as_secs_f64() * left as f64 / processed as f64;
+    now.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
+        .ok()
 }
 
 /// How many records it had, or has: in all, or else so far.

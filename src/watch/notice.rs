@@ -242,6 +242,10 @@ pub struct ExpectedJob {
     /// What there is instead of a completed job: one that runs, failed in the time that counts, or waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead: Option<Job>,
+    /// When that ends if it goes on as it did so far; absent if its records do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::job::Time>"))]
+    pub expected_end: Option<Timestamp>,
 }
 
 /// What all notices of one job have in common, and no others: SHA-256 of source, job id and the job's key.

@@ -147,6 +147,9 @@ impl Observed {
     /// in time.
     pub fn detectors(&self, records: &BTreeMap<JobId, Record>) -> BTreeMap<String, DetectorJobs> {
         let mut detectors = self.detectors.clone();
+        for jobs in detectors.values_mut() {
+            jobs.add_latest_end(self.ends.latest());
+        }
         for record in records.values().filter(|it| it.phase == Phase::Ended) {
             add_to_detectors(&mut detectors, &record.job);
         }

@@ -190,7 +190,8 @@ async fn a_digest_that_does_not_pass_names_some_of_its_jobs() {
     let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
         panic!("{:?}", outcome.failures)
     };
-    let named = r#"of 7 notices, of job "j0", job "j1", job "j2", job "j3", job "j4" and 2 more to arn"#;
+    let named =
+        r#"of 7 notices, of job "j0", job "j1", job "j2", job "j3", job "j4" and 2 more to arn"#;
     assert!(why.contains(named), "{why}");
 }
 

@@ -74,6 +74,7 @@ fn arrive(
         local: missed.local.clone(),
         last_completed: Some(arrival.clone()),
         instead: None,
+        expected_end: None,
     };
     let notice = Notice {
         incident: Some(IncidentState::Resolved),
@@ -128,12 +129,14 @@ fn conclude(
         notified_topics: BTreeSet::new(),
     });
     missed.notified_topics.insert(own.clone());
+    let instead = jobs.instead(deadline.opens_at);
     let expected = ExpectedJob {
         detector: record.name.clone(),
         by: deadline.at,
         local: deadline.to_string(),
         last_completed: jobs.completed().next().cloned(),
-        instead: jobs.instead(deadline.opens_at).cloned(),
+        expected_end: instead.and_then(|_| jobs.expected_end(context.now)),
+        instead: instead.cloned(),
     };
     Some(Notice {
         incident: Some(IncidentState::Open),

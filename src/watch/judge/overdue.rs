@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::notices::{Occurrence, notice};
 use super::revision::{change, merged_view, rewrite, start};
 use super::{Change, Incarnation, RunContext, incarnation};
-use crate::watch::history::Usual;
+use crate::watch::history::{Usual, expected_end};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::notice::{IncidentState, Notice, Overdue};
@@ -83,15 +83,6 @@ fn limit(context: &RunContext<'_>, usual: Option<&Usual>) -> Option<SignedDurati
             Some(limit.max(NOT_BEFORE.min(context.policy.stall_after)))
         }
     }
-}
-
-/// When a job ends that goes on as it did in the time it has taken.
-pub(crate) fn expected_end(job: &Job, taken: SignedDuration, now: Timestamp) -> Option<Timestamp> {
-    let processed = job.processed_records.filter(|count| *count > 0)?;
-    let left = job.total_records?.checked_sub(processed)?;
-    let seconds = taken.as_secs_f64() * left as f64 / processed as f64;
-    now.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
-        .ok()
 }
 
 fn report(record: &Record, job: &Job, overdue: Overdue, context: &RunContext<'_>) -> Change {
