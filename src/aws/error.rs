@@ -1,5 +1,7 @@
 //! What an error of the SDK says in one line, and whether it is a matter of rate.
 
+use std::iter;
+
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
@@ -61,14 +63,8 @@ fn is_quoted(code: &str) -> bool {
 
 /// An error and what caused it, without the answer that it may hold.
 pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut causes = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if causes.last() != Some(&cause_text) {
-            causes.push(cause_text);
-        }
-        source = cause.source();
-    }
+    let causes = iter::successors(Some(error), |error| error.source());
+    let mut causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.dedup();
     causes.join(": ")
 }

@@ -1,6 +1,7 @@
 //! The topic: one publish for all subscribers, at most five a second.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
@@ -27,7 +28,7 @@ pub struct SnsTopic {
     client: Client,
     topic: TopicArn,
     /// When the next message may go out, whichever run it is from.
-    next: Arc<Mutex<Option<Instant>>>,
+    next: Rc<Cell<Option<Instant>>>,
 }
 
 impl SnsTopic {
@@ -36,7 +37,7 @@ impl SnsTopic {
         Self {
             client,
             topic,
-            next: Arc::default(),
+            next: Rc::default(),
         }
     }
 }
@@ -49,18 +50,11 @@ impl Topic for SnsTopic {
     async fn ready(&self) {
         // A turn is taken only when its time has come: who leaves the queue takes none.
         loop {
-            let next = {
-                let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                match *next {
-                    Some(next) if next > now => next,
-                    Some(_) | None => {
-                        *next = Some(now + PUBLISH_INTERVAL);
-                        return;
-                    }
-                }
-            };
-            sleep_until(next).await;
+            let now = Instant::now();
+            match self.next.get().filter(|next| *next > now) {
+                Some(next) => sleep_until(next).await,
+                None => return self.next.set(Some(now + PUBLISH_INTERVAL)),
+            }
         }
     }
 

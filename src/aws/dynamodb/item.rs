@@ -39,10 +39,7 @@ pub(super) fn name_of_pending(pending: &Pending) -> String {
 
 /// The sort key of an item.
 pub(super) fn name_of(attributes: &Attributes) -> Option<&str> {
-    match attributes.get("item") {
-        Some(AttributeValue::S(name)) => Some(name),
-        Some(_) | None => None,
-    }
+    attributes.get("item")?.as_s().ok().map(String::as_str)
 }
 
 /// What an update sets, and with NULL what it removes.

@@ -8,9 +8,6 @@ mod item;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::RequestId;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -125,7 +122,7 @@ impl Table {
             Some(UpdateItemError::TransactionConflictException(_)) => self.read(&key, now).await?,
             Some(_) | None => {
                 let doing = format!("UpdateItem of {:?}", key.to_string());
-                return Err(failed(&doing, &error));
+                return Err(StoreError::Failed(explain(&doing, &error)));
             }
         };
         Ok(Recorded::Conflict(stored))
@@ -166,16 +163,8 @@ impl Table {
             return Ok(Recorded::Conflict(self.read(&key, now).await?));
         }
         let doing = format!("TransactWriteItems of {:?}", key.to_string());
-        Err(failed(&doing, &error))
+        Err(StoreError::Failed(explain(&doing, &error)))
     }
-}
-
-fn failed<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> StoreError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    SdkError<E, HttpResponse>: RequestId,
-{
-    StoreError::Failed(explain(doing, error))
 }
 
 /// Adds an item as it was read.
@@ -211,7 +200,10 @@ impl Store for Table {
                 .expression_attribute_values(":watch", AttributeValue::S(self.watch.clone()))
                 .set_exclusive_start_key(start);
             let doing = format!("Query of table {}", self.table);
-            let page = query.send().await.map_err(|error| failed(&doing, &error))?;
+            let page = query
+                .send()
+                .await
+                .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
             for attributes in page.items.unwrap_or_default() {
                 add(&mut state, attributes, now)?;
             }
@@ -230,7 +222,10 @@ impl Store for Table {
             .set_key(Some(self.key(&key.to_string())))
             .consistent_read(true);
         let doing = format!("GetItem of {:?}", key.to_string());
-        let answer = get.send().await.map_err(|error| failed(&doing, &error))?;
+        let answer = get
+            .send()
+            .await
+            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
         item::stored(answer.item, now)
     }
 
@@ -268,16 +263,15 @@ impl Store for Table {
             return Ok(Claimed::Mine);
         };
         match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let is_there = failed.item.as_ref().is_some_and(|item| !item.is_empty());
-                Ok(match is_there {
-                    true => Claimed::Held,
-                    false => Claimed::Gone,
-                })
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                match &refused.item {
+                    Some(item) if !item.is_empty() => Ok(Claimed::Held),
+                    Some(_) | None => Ok(Claimed::Gone),
+                }
             }
             Some(_) | None => {
                 let doing = format!("UpdateItem of {key:?}");
-                Err(failed(&doing, &error))
+                Err(StoreError::Failed(explain(&doing, &error)))
             }
         }
     }
@@ -293,7 +287,7 @@ impl Store for Table {
         request
             .send()
             .await
-            .map_err(|error| failed(&doing, &error))?;
+            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
         Ok(())
     }
 }

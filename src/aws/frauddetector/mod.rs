@@ -49,12 +49,11 @@ impl Listing for FraudDetector {
         let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
         match send(request).await {
             Ok(answer) => {
-                let (mut jobs, _) = answer.into_jobs();
+                let (jobs, _) = answer.into_jobs();
                 let is_it = |job: &ListedJob| job.job_id.as_deref() == Some(id.as_str());
-                let place = jobs.iter().position(is_it);
                 // An answer about another job does not say that this one is gone.
-                let place = place.or_else(|| (!jobs.is_empty()).then_some(0));
-                Ok(place.map(|place| jobs.swap_remove(place)))
+                let place = jobs.iter().position(is_it).unwrap_or(0);
+                Ok(jobs.into_iter().nth(place))
             }
             // Whether a job that is gone is an error or an empty list is documented nowhere.
             Err(error)
