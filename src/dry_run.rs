@@ -15,13 +15,12 @@ use crate::watch::{Change, Item, Key, TopicArn};
 
 /// Runs, and answers with what would have been published, notice by notice.
 pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
+    let topics = world.topics();
     let dry = Ports {
         listing: world.listing(),
         store: ReadOnly(world.store()),
-        topic: Collected::new(world.topic().arn().clone()),
-        urgent: world
-            .urgent()
-            .map(|topic| Collected::new(topic.arn().clone())),
+        topic: Collected::new(topics.main),
+        urgent: topics.urgent.map(Collected::new),
         clock: || world.now(),
     };
     let settings = WatchSettings {

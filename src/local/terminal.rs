@@ -11,7 +11,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::report::{Report, Seen, events};
-use crate::message::{in_words, one_line};
+use crate::message::{counted, in_words, one_line};
 use crate::run::Answer;
 
 /// As many jobs that ended, and of which nothing is reported, are shown.
@@ -78,11 +78,7 @@ impl Report {
             lines.extend(self.table(screen));
         }
         lines.push(String::new());
-        let notices: usize = self
-            .messages
-            .iter()
-            .map(|message| events(message).len())
-            .sum();
+        let notices = self.messages.iter().flat_map(events).count();
         lines.push(match (notices, self.messages.len()) {
             (0, _) => "No notice would go out.".to_owned(),
             (1, _) => "1 notice would go out:".to_owned(),
@@ -112,8 +108,7 @@ impl Report {
             complete,
             ..
         } = self.answer;
-        let many = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        let mut counts = format!("{} on {}", many(jobs, "job"), many(pages, "page"));
+        let mut counts = format!("{} on {}", counted(jobs, "job"), counted(pages, "page"));
         let mut mark = ": ";
         for (status, n) in &self.answer.by_status {
             counts += &format!("{mark}{n} {}", one_line(status));
@@ -143,23 +138,15 @@ impl Report {
             table.force_no_tty();
         }
         table.set_header(["JOB", "STATUS", "PROGRESS", "LAST SIGN OF LIFE", "REPORTED"]);
-        let (mut ended, mut left_out) = (0, 0);
-        for seen in &self.jobs {
-            if seen.job.end().is_some() && seen.reported.is_empty() {
-                ended += 1;
-                if ended > ENDED_ROWS {
-                    left_out += 1;
-                    continue;
-                }
+        let is_old_news = |seen: &&Seen| seen.job.end().is_some() && seen.reported.is_empty();
+        let ended = self.jobs.iter().filter(is_old_news).count();
+        let left_out = ended.saturating_sub(ENDED_ROWS);
+        // They are the last.
+        for seen in self.jobs.iter().take(self.jobs.len() - left_out) {
+            let mut cells = self.row(seen).map(Cell::new);
+            if seen.is_bad {
+                cells = cells.map(|cell| cell.fg(Color::Red));
             }
-            let cells = self.row(seen).into_iter().map(|text| {
-                let cell = Cell::new(text);
-                if seen.is_bad {
-                    cell.fg(Color::Red)
-                } else {
-                    cell
-                }
-            });
             table.add_row(cells);
         }
         if let Some(first) = table.column_mut(0) {

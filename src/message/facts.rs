@@ -184,7 +184,7 @@ fn expected_end(notice: &Notice, now: Timestamp) -> Option<String> {
 }
 
 /// `1 job`, `2 jobs`.
-pub(super) fn counted(count: u64, what: &str) -> String {
+pub fn counted(count: u64, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),

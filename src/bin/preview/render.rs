@@ -49,8 +49,8 @@ enum Form {
     Event,
 }
 
-pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
-    let (messages, code) = messages(args)?;
+pub(crate) async fn render(args: &Render) -> anyhow::Result<ExitCode> {
+    let (messages, code) = messages(args).await?;
     if messages.is_empty() {
         complain(format_args!("note: no notice in it"));
     }
@@ -74,7 +74,7 @@ pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
 }
 
 /// What to show, and whether all went well that led to it.
-fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
+async fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     let settings = args.settings.read().map_err(BadInput)?;
     let (mut messages, mut faults, mut listings) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
@@ -97,11 +97,12 @@ fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     }
     let views = views(&listings, None).map_err(BadInput)?;
     let mut state = StateFile::default();
-    let source = source_of(&views, &state)?;
+    let source = source_of(&views, &state, None)?;
     let code = run_on_each(views, source, &mut state, &settings, |report, _| {
         messages.extend(report.messages);
         Ok(())
-    })?;
+    })
+    .await?;
     Ok((messages, code))
 }
 

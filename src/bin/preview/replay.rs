@@ -44,7 +44,7 @@ pub(crate) struct Replay {
     watch: WatchArgs,
 }
 
-pub(crate) fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
+pub(crate) async fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
     // All is read before anything is done, so that a bad last file leaves nothing half done.
     let settings = args.watch.settings.read();
     let views = views(&args.listings, args.now.as_deref());
@@ -56,8 +56,8 @@ pub(crate) fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
         }
     };
     let state = args.watch.open_state()?;
-    let source = source_of(&views, &state)?;
-    show(views, source, state, &settings, args.watch.json)
+    let source = source_of(&views, &state, None)?;
+    show(views, source, state, &settings, args.watch.json).await
 }
 
 /// Reads listings, the last of them as it was at `now`, or says all that is wrong with them.

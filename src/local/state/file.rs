@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{Items, Memory};
+use super::Memory;
 use crate::local::bad_file::{BadFile, without_place};
 use crate::watch::Source;
 
@@ -22,7 +22,7 @@ const FORMAT: u64 = 1;
 struct Contents {
     /// The oldest format version that can read it.
     reads_from: u64,
-    watches: BTreeMap<Source, Items>,
+    watches: BTreeMap<Source, Memory>,
 }
 
 /// The state of all watches, kept in a file if there is one.
@@ -76,9 +76,7 @@ impl StateFile {
             Ok(text) => {
                 let contents =
                     parse(&text).map_err(|(line, what)| BadFile::new(file, line, what))?;
-                let watches = contents.watches.into_iter();
-                let watches = watches.map(|(source, items)| (source, Memory::of(items)));
-                (text, watches.collect())
+                (text, contents.watches)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(failed("read", error)),
@@ -111,11 +109,7 @@ impl StateFile {
         };
         let contents = Contents {
             reads_from: FORMAT,
-            watches: self
-                .watches
-                .iter()
-                .map(|(source, memory)| (source.clone(), memory.items()))
-                .collect(),
+            watches: self.watches.clone(),
         };
         let mut text = serde_json::to_string_pretty(&contents)?;
         text.push('\n');
