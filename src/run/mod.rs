@@ -3,15 +3,6 @@
 //! Load the state and list the jobs, both started together; judge what is seen, and record each change as it comes; ask
 //! by id for known active jobs that were not listed; detect silences; deliver all that is pending, by this run or an
 //! earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
-//!
-//! - `known`: what is loaded, and kept up to date
-//! - `list`: the pages, at the `pace` that the service allows
-//! - `observe`: what is seen, on the pages and by id
-//! - `writes`: the writes under way, each a `commit` that other runs may race
-//! - `begin`: the first complete listing
-//! - `deliver`: the outbox
-//! - `outcome`, `failure`: what the run says of itself
-//! - `deadline`: when each of these must have ended
 
 mod begin;
 mod commit;
@@ -25,8 +16,10 @@ mod outcome;
 mod pace;
 mod writes;
 
+use std::iter;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
@@ -153,12 +146,7 @@ async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<PageOrEnd>) -> O
 
 /// How many have confirmed, of the topic that has fewer.
 async fn subscribers<W: World>(world: &W) -> Option<u64> {
-    let urgent = async {
-        match world.urgent() {
-            Some(topic) => topic.subscribers().await,
-            None => None,
-        }
-    };
-    let (all, urgent) = tokio::join!(world.topic().subscribers(), urgent);
-    all.into_iter().chain(urgent).min()
+    let topics = iter::once(world.topic()).chain(world.urgent());
+    let subscribers = join_all(topics.map(Topic::subscribers)).await;
+    subscribers.into_iter().flatten().min()
 }

@@ -46,11 +46,8 @@ impl StateFile {
     /// another process has it, `waiting` is told and it is waited for.
     pub fn open(file: &Path, waiting: impl FnOnce(&Path)) -> Result<Self, BadFile> {
         let failed = |doing: &str, error: io::Error| {
-            BadFile::new(
-                file,
-                None,
-                format!("the state could not be {doing}: {error}"),
-            )
+            let what = format!("the state could not be {doing}: {error}");
+            BadFile::new(file, None, what)
         };
         // One file under two names has one lock, and a link to it stays a link.
         let target = match fs::canonicalize(file) {
@@ -74,8 +71,7 @@ impl StateFile {
         }
         let (text, watches) = match fs::read_to_string(&target) {
             Ok(text) => {
-                let contents =
-                    parse(&text).map_err(|(line, what)| BadFile::new(file, line, what))?;
+                let contents = parse(file, &text)?;
                 (text, contents.watches)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
@@ -150,14 +146,13 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Reads a state file. The error has the line that it is about, if it is about one.
-fn parse(text: &str) -> Result<Contents, (Option<usize>, String)> {
+fn parse(file: &Path, text: &str) -> Result<Contents, BadFile> {
     let broken = |error: serde_json::Error| {
         let what = format!(
             "not a state file, or a broken one: {}; it is left untouched: mend it, or delete it to begin anew",
             without_place(&error)
         );
-        (Some(error.line()), what)
+        BadFile::new(file, Some(error.line()), what)
     };
     #[derive(Deserialize)]
     struct Version {
@@ -168,7 +163,7 @@ fn parse(text: &str) -> Result<Contents, (Option<usize>, String)> {
         let what = format!(
             "a newer version wrote it: it needs format {reads_from}, and this version reads {FORMAT}; it is left untouched: use that version, or another file"
         );
-        return Err((None, what));
+        return Err(BadFile::new(file, None, what));
     }
     serde_json::from_str(text).map_err(broken)
 }

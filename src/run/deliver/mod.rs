@@ -9,9 +9,8 @@
 //! All else saves work or time: digests; what is bad goes first; topics and jobs side by side; a topic that throttles is
 //! left alone; claims to what could not be published are released, where they would end by themselves.
 
-mod claim;
+mod batch;
 mod order;
-mod publish;
 mod render;
 
 use std::collections::BTreeSet;

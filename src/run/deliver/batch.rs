@@ -4,11 +4,14 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::order::describe_one;
+use super::order::{by_order_key, describe_one};
 use super::{Batch, CALLS, Delivery, describe};
 use crate::message::Message;
-use crate::ports::{PublishError, Store, Topic, World};
-use crate::run::deadline::bounded;
+use crate::ports::{Claimed, Pending, PublishError, Store, StoreError, Topic, World};
+use crate::run::deadline::{bounded, claim_until};
+
+/// What became of a claim; `None` if the time was spent, or if one that goes before it is not to be had.
+type Claim = Option<Result<Claimed, StoreError>>;
 
 impl<W: World> Delivery<'_, '_, W> {
     pub(super) async fn deliver(&mut self, batch: Batch) {
@@ -30,6 +33,51 @@ impl<W: World> Delivery<'_, '_, W> {
             // It may be out: its claim keeps other runs from it for as long as nobody knows.
             None => self.delivered.hold(mine),
         }
+    }
+
+    /// Claims what is pending: job beside job, and of each one notice after the other, up to the first that is not to
+    /// be had.
+    async fn claim(&mut self, batch: Batch, publish_until: Instant) -> Batch {
+        let claims: Vec<_> = stream::iter(by_order_key(batch).into_values())
+            .map(|of_job| self.claim_in_order(of_job, publish_until))
+            .buffered(CALLS)
+            .collect()
+            .await;
+        let mut mine = Vec::new();
+        for (pending, claim) in claims.into_iter().flatten() {
+            match claim {
+                Some(Ok(Claimed::Mine)) => mine.push(pending),
+                Some(Ok(Claimed::Gone)) => {}
+                Some(Ok(Claimed::Held)) | None => self.delivered.hold(vec![pending]),
+                Some(Err(error)) => {
+                    let what = describe_one(&pending);
+                    let why = format!("the {what} not claimed: {error}");
+                    self.delivered.fail(why);
+                    self.delivered.hold(vec![pending]);
+                }
+            }
+        }
+        mine
+    }
+
+    async fn claim_in_order(
+        &self,
+        of_job: Vec<Pending>,
+        publish_until: Instant,
+    ) -> Vec<(Pending, Claim)> {
+        let (world, run) = (self.run.world, self.run.input.run_id);
+        let (mut claims, mut goes_on) = (Vec::new(), true);
+        for pending in of_job {
+            let mut claim = None;
+            if goes_on {
+                let (now, ends) = (world.now(), claim_until(publish_until, world.now()));
+                let claimed = world.store().claim(&pending, run, ends, now);
+                claim = bounded(Some(publish_until), claimed).await;
+            }
+            goes_on = matches!(claim, Some(Ok(Claimed::Mine | Claimed::Gone)));
+            claims.push((pending, claim));
+        }
+        claims
     }
 
     /// Publishes a message, or its smallest form if it is refused.
@@ -66,6 +114,17 @@ impl<W: World> Delivery<'_, '_, W> {
                 delivered.hold(batch);
             }
         }
+    }
+
+    /// Ends the claims. If that fails they end by themselves.
+    async fn release(&self, batch: &Batch) {
+        let (world, run) = (self.run.world, self.run.input.run_id);
+        let (now, until) = (world.now(), self.run.deadlines.work_until());
+        stream::iter(batch)
+            .map(|pending| bounded(until, world.store().claim(pending, run, now, now)))
+            .buffer_unordered(CALLS)
+            .for_each(async |_| {})
+            .await;
     }
 
     /// Settles what was published. What cannot be settled stays pending, and is repeated.
