@@ -8,7 +8,7 @@ use tracing::debug;
 use super::commit::{CommitOutcome, commit};
 use super::deadline::bounded;
 use super::{Failure, RunInput};
-use crate::ports::{Pending, State, Store, StoreError, UnreadableItem, World};
+use crate::ports::{Pending, Store, StoreError, UnreadableItem, World};
 use crate::watch::judge::first_baseline;
 use crate::watch::{Baseline, Change, Item, JobId, Record};
 
@@ -31,28 +31,19 @@ pub(super) async fn load<W: World>(
     input: &RunInput<'_>,
     until: Option<Instant>,
 ) -> Result<Known, Failure> {
-    let State {
-        baseline,
-        records,
-        outbox,
-        unreadable,
-    } = match bounded(until, world.store().load(world.now())).await {
-        Some(state) => state.map_err(Failure::load)?,
-        None => {
-            let why = "time was spent before it was there".to_owned();
-            return Err(Failure::StateUnreadable(why));
-        }
-    };
-    let baseline = match baseline {
+    let spent = || Failure::StateUnreadable("time was spent before it was there".to_owned());
+    let loaded = bounded(until, world.store().load(world.now())).await;
+    let state = loaded.ok_or_else(spent)?.map_err(Failure::load)?;
+    let baseline = match state.baseline {
         Some(baseline) => baseline,
         None => begin_to_watch(world, input, until).await?,
     };
     let of_job = |record: Record| (record.job.id.clone(), record);
     Ok(Known {
         baseline,
-        records: records.into_iter().map(of_job).collect(),
-        outbox,
-        unreadable,
+        records: state.records.into_iter().map(of_job).collect(),
+        outbox: state.outbox,
+        unreadable: state.unreadable,
         overtaken: BTreeSet::new(),
     })
 }

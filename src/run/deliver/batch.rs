@@ -51,8 +51,7 @@ impl<W: World> Delivery<'_, '_, W> {
                 Some(Ok(Claimed::Held)) | None => self.delivered.hold(vec![pending]),
                 Some(Err(error)) => {
                     let what = describe_one(&pending);
-                    let why = format!("the {what} not claimed: {error}");
-                    self.delivered.fail(why);
+                    self.delivered.fail(format!("{what} not claimed: {error}"));
                     self.delivered.hold(vec![pending]);
                 }
             }
@@ -145,7 +144,7 @@ impl<W: World> Delivery<'_, '_, W> {
                 Some(Err(error)) => {
                     let what = describe_one(&pending);
                     self.delivered.fail(format!(
-                        "the {what} published, but not settled, so it is repeated: {error}"
+                        "{what} published, but not settled, so it is repeated: {error}"
                     ));
                 }
                 None => {}

@@ -100,7 +100,7 @@ impl<W: World> Run<'_, W> {
     /// Forgets what is for a topic that is no longer configured, while another one has it.
     async fn drop_unconfigured(&mut self, pending: Pending) {
         let (what, topic) = (order::describe_one(&pending), &pending.topic);
-        warn!("the {what} is not delivered to {topic}: that topic is no longer configured");
+        warn!("{what} is not delivered to {topic}: that topic is no longer configured");
         let settle = self.world.store().settle(&pending);
         let settled = bounded(self.deadlines.work_until(), settle).await;
         if !matches!(settled, Some(Ok(()))) {

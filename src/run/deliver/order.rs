@@ -44,7 +44,7 @@ pub(super) fn in_order(pending: Vec<Pending>) -> Vec<Pending> {
 /// What a failure calls a message.
 pub(super) fn describe(batch: &[Pending]) -> String {
     match batch {
-        [one] => format!("the {}", describe_one(one)),
+        [one] => describe_one(one),
         many => {
             let ids: BTreeSet<_> = many.iter().filter_map(order_key).collect();
             let jobs: Vec<_> = ids.iter().map(JobId::as_str).take(JOBS_LISTED).collect();
@@ -60,7 +60,7 @@ pub(super) fn describe(batch: &[Pending]) -> String {
 pub(super) fn describe_one(pending: &Pending) -> String {
     let notice = &pending.notice;
     match &notice.job {
-        Some(job) => format!("{} notice of job {:?}", notice.kind, job.id.as_str()),
-        None => format!("{} notice", notice.kind),
+        Some(job) => format!("the {} notice of job {:?}", notice.kind, job.id.as_str()),
+        None => format!("the {} notice", notice.kind),
     }
 }
