@@ -113,7 +113,6 @@ impl Metrics<'_> {
     }
 }
 
-/// Name, unit and value.
 type Metric = (String, &'static str, u64);
 
 /// What alarms need.

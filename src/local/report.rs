@@ -1,5 +1,6 @@
 //! What one run over a listing did.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -117,12 +118,9 @@ pub fn seen(
             Seen::of(job, memory, now, events.unwrap_or_default())
         })
         .collect();
-    seen.sort_by(|a, b| {
-        let rank = |seen: &Seen| {
-            let when = seen.job.started_at.max(seen.last_sign_at);
-            (seen.job.end().is_none(), !seen.reported.is_empty(), when)
-        };
-        rank(b).cmp(&rank(a))
+    seen.sort_by_key(|seen| {
+        let when = seen.job.started_at.max(seen.last_sign_at);
+        Reverse((seen.job.end().is_none(), !seen.reported.is_empty(), when))
     });
     seen
 }

@@ -12,10 +12,8 @@ use super::text::WatchName;
 use crate::watch::notice::{Found, Silence};
 use crate::watch::{IncidentState, Job, Kind, Notice, NoticeId, Severity, Source};
 
-/// The kind of a digest.
 pub(super) const DIGEST: &str = "digest";
 
-/// The type of an event of that kind.
 pub(super) fn type_of(kind: &str) -> String {
     format!("fraud-job-watch.batch-prediction.{kind}.v1")
 }
@@ -145,7 +143,6 @@ pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeDa
     }
 }
 
-/// The event of a digest.
 pub(super) fn event_of_digest(digest: &Digest<'_>) -> Event<DigestData> {
     let mut counts = BTreeMap::new();
     for notice in digest.notices {

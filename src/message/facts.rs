@@ -21,6 +21,7 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
         Some(IncidentState::Resolved) => "Was silent from",
         Some(IncidentState::Open) | None => "Silent since",
     };
+    let [account, console] = whose(&notice.source);
     let last_recorded = notice.job_seen_at.filter(|_| notice.kind == Kind::Vanished);
     vec![
         ("Status", status),
@@ -32,12 +33,11 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
         ("Last recorded", time(last_recorded)),
         ("Jobs", notice.found.as_ref().map(jobs_by_status)),
         ("Detector", job.and_then(detector)),
-        ("Account", Some(account(&notice.source))),
-        ("Console", console(&notice.source)),
+        account,
+        console,
     ]
 }
 
-/// The rest.
 pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp) -> Vec<Fact> {
     let (job, silence) = (notice.job.as_ref(), notice.silence.as_ref());
     let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
@@ -60,23 +60,21 @@ pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp)
     ]
 }
 
-/// Whose jobs: the account and the region.
-pub(super) fn account(source: &Source) -> Text {
-    Text::untrusted(source.account())
-        .and(", ")
-        .and_untrusted(source.region())
-}
-
-/// The console's address, where its form is known: in AWS's standard partition. None is known for a single job.
-pub(super) fn console(source: &Source) -> Option<Text> {
+/// Whose jobs, and where to click: the console's address is known in AWS's standard partition, and of no single job.
+pub(super) fn whose(source: &Source) -> [Fact; 2] {
     let region = source.region();
+    let account = Text::untrusted(source.account());
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let known = source.to_string().starts_with("arn:aws:") && region.chars().all(is_plain);
-    known.then(|| {
+    let console = known.then(|| {
         Text::ours(format!(
             "https://{region}.console.aws.amazon.com/frauddetector/home?region={region}"
         ))
-    })
+    });
+    [
+        ("Account", Some(account.and(", ").and_untrusted(region))),
+        ("Console", console),
+    ]
 }
 
 fn detector(job: &Job) -> Option<Text> {
@@ -94,10 +92,7 @@ fn jobs_by_status(found: &Found) -> Text {
     let counts = statuses.into_iter().take(20).map(|(status, count)| {
         Text::ours(format!("{count} ")).and_text(Text::untrusted_brief(status))
     });
-    match found.by_status.is_empty() {
-        true => Text::ours("none"),
-        false => Text::join(counts, ", ").unwrap_or_default(),
-    }
+    Text::join(counts, ", ").unwrap_or_else(|| Text::ours("none"))
 }
 
 /// How long a job took that has ended, from its start to what is reported.

@@ -190,14 +190,11 @@ pub fn in_words(duration: SignedDuration) -> String {
         0 => format!("{large} {large_unit}"),
         _ => format!("{large} {large_unit} {small} {small_unit}"),
     };
-    if days > 0 {
-        join(days, "d", hours, "h")
-    } else if hours > 0 {
-        join(hours, "h", minutes, "min")
-    } else if minutes > 0 {
-        join(minutes, "min", seconds % 60, "s")
-    } else {
-        format!("{seconds} s")
+    match (days, hours, minutes) {
+        (1.., _, _) => join(days, "d", hours, "h"),
+        (_, 1.., _) => join(hours, "h", minutes, "min"),
+        (_, _, 1..) => join(minutes, "min", seconds % 60, "s"),
+        _ => format!("{seconds} s"),
     }
 }
 

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 /// The listing leaves a third of the time given to what follows, and no more than this.
 const MOST_TIME_AFTER_LISTING: Duration = Duration::from_secs(60);
-/// How long the number of subscribers may take.
 const SUBSCRIBERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is kept of the time given, to answer in.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -35,7 +34,6 @@ impl Deadlines {
         }
     }
 
-    /// How long the run has taken, in whole milliseconds.
     pub(crate) fn took_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

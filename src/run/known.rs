@@ -12,13 +12,10 @@ use crate::ports::{Pending, Store, StoreError, UnreadableItem, World};
 use crate::watch::judge::first_baseline;
 use crate::watch::{Baseline, Change, Item, JobId, Record};
 
-/// What is stored, as far as this run knows.
 pub(super) struct Known {
-    /// What the watch remembers of itself.
     pub(super) baseline: Baseline,
     pub(super) records: BTreeMap<JobId, Record>,
     pub(super) outbox: Vec<Pending>,
-    /// What cannot be understood.
     pub(super) unreadable: Vec<UnreadableItem>,
     /// The jobs of which another run recorded something meanwhile, so that this one may not know all that is pending of
     /// them.
@@ -48,7 +45,6 @@ pub(super) async fn load<W: World>(
     })
 }
 
-/// Writes the first item of a new watch.
 async fn begin_to_watch<W: World>(
     world: &W,
     input: &RunInput<'_>,
@@ -81,7 +77,6 @@ impl Known {
         unreadable.all(|item| item.job.as_ref() != Some(id))
     }
 
-    /// Takes in a change that this run recorded.
     pub(super) fn apply(&mut self, change: Change) {
         let rev = change.item.rev();
         for notice in &change.notices {

@@ -97,7 +97,6 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     outcome
 }
 
-/// A run whose state is loaded.
 struct Run<'a, W: World> {
     world: &'a W,
     input: &'a RunInput<'a>,

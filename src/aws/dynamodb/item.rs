@@ -26,7 +26,6 @@ pub(super) const WATCH: &str = "watch";
 pub(super) const JOB: &str = "job#";
 const OUTBOX: &str = "outbox#";
 
-/// An item of the table.
 pub(super) enum Stored {
     Item(Item),
     Pending(Box<Pending>),

@@ -167,7 +167,6 @@ impl Table {
     }
 }
 
-/// Adds an item as it was read.
 fn add(state: &mut State, attributes: Attributes, now: Timestamp) -> Result<(), StoreError> {
     let name = item::name_of(&attributes).unwrap_or_default().to_owned();
     match item::decode(attributes) {

@@ -47,6 +47,7 @@ impl Listing for FraudDetector {
 
     async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
+        let is_not_found = GetBatchPredictionJobsError::is_resource_not_found_exception;
         match send(request).await {
             Ok(answer) => {
                 let (jobs, _) = answer.into_jobs();
@@ -56,13 +57,7 @@ impl Listing for FraudDetector {
                 Ok(jobs.into_iter().nth(place))
             }
             // Whether a job that is gone is an error or an empty list is documented nowhere.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_resource_not_found_exception()) =>
-            {
-                Ok(None)
-            }
+            Err(error) if error.as_service_error().is_some_and(is_not_found) => Ok(None),
             Err(error) => {
                 let doing = format!("GetBatchPredictionJobs of {:?}", id.as_str());
                 Err(listing_error(&doing, &error))

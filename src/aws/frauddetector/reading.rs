@@ -22,7 +22,6 @@ use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponse
 use crate::watch::ListedJob;
 use crate::watch::listed::Object;
 
-/// An answer to `GetBatchPredictionJobs`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListedPage {
@@ -39,7 +38,6 @@ impl ListedPage {
     }
 }
 
-/// Sends a request, and reads the answer here.
 pub(super) async fn send(
     request: GetBatchPredictionJobsFluentBuilder,
 ) -> Result<ListedPage, SdkError<GetBatchPredictionJobsError, HttpResponse>> {
@@ -54,7 +52,6 @@ pub(super) async fn send(
     answer.ok_or_else(|| SdkError::construction_failure("the SDK read the answer itself"))
 }
 
-/// Reads the answer to one request.
 #[derive(Clone, Debug, Default)]
 struct Reading {
     answer: Arc<Mutex<Option<ListedPage>>>,

@@ -25,7 +25,6 @@ pub(crate) struct WatchArgs {
 }
 
 impl WatchArgs {
-    /// Opens the state, if it is kept.
     pub(crate) fn open_state(&self) -> Result<StateFile, BadInput> {
         match &self.state {
             None => Ok(StateFile::default()),

@@ -62,17 +62,17 @@ async fn list(service: &FraudDetector) -> anyhow::Result<SavedListing> {
         }
     };
     progress("listing".to_owned());
-    let (mut pages, mut jobs) = (0, 0);
+    let (mut pages, mut jobs) = (Vec::new(), 0);
     let listed = list_all(service, |page| {
-        (pages, jobs) = (pages + 1, jobs + page.jobs.len());
+        jobs += page.jobs.len();
+        pages.push(page.jobs);
+        let pages = pages.len();
         progress(format!("listing: {jobs} jobs on {pages} pages so far"));
     });
     let listed = listed.await;
     progress(String::new());
     match listed {
-        Ok(pages) => Ok(SavedListing::of_pages(
-            pages.into_iter().map(|page| page.jobs),
-        )),
+        Ok(()) => Ok(SavedListing::of_pages(pages)),
         Err(Failure::ListingFailed(why)) => bail!("nothing is shown; try again: {why}"),
         Err(Failure::ListingLooped(number)) => {
             bail!("nothing is shown; try again: the listing repeats itself at page {number}")

@@ -38,7 +38,6 @@ pub(crate) fn source_of(
     Ok(Source::of_arn(&arn)?)
 }
 
-/// Runs on each listing and shows it.
 pub(crate) async fn show(
     views: Vec<View>,
     source: Source,
@@ -93,7 +92,6 @@ pub(crate) async fn run_on_each(
     Ok(code)
 }
 
-/// The topic that stands for what is shown.
 const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
 
 /// What time it is, in whole seconds as the service's times are.
@@ -102,7 +100,6 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// A listing and the time it was.
 pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) listing: SavedListing,
@@ -125,7 +122,6 @@ impl Listing for View {
     }
 }
 
-/// One run over one listing.
 async fn look(
     view: View,
     source: &Source,

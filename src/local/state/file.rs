@@ -35,7 +35,6 @@ pub struct StateFile {
 #[derive(Debug)]
 struct OpenFile {
     path: PathBuf,
-    /// What the file holds.
     text: String,
     /// Locked until this is dropped.
     _lock: File,

@@ -21,15 +21,12 @@ use self::order::{Batch, OrderKey, describe, order_key};
 use super::{Failure, Run, bounded};
 use crate::ports::{Pending, Store, World};
 
-/// Calls to the table at once.
 const CALLS: usize = 16;
 
 /// What became of what was pending for one topic.
 #[derive(Default)]
 struct Delivered {
-    /// How many notices were published.
     published: u64,
-    /// What is still pending.
     pending: Vec<Pending>,
     /// The jobs whose next notice could not go out: what follows must wait.
     held: BTreeSet<OrderKey>,
@@ -50,7 +47,6 @@ impl Delivered {
     }
 }
 
-/// The delivery to one topic.
 struct Delivery<'r, 'a, W: World> {
     run: &'r Run<'a, W>,
     topic: &'r W::Topic,

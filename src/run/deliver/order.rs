@@ -8,7 +8,6 @@ use crate::watch::{JobId, Severity};
 /// At most this many jobs are listed of a digest that did not go out.
 const JOBS_LISTED: usize = 5;
 
-/// Notices that go out in one message.
 pub(super) type Batch = Vec<Pending>;
 
 /// Notices with the same one go out in the order in which they were recorded: those of one job, and those of none.
@@ -18,7 +17,6 @@ pub(super) fn order_key(pending: &Pending) -> OrderKey {
     pending.notice.job.as_ref().map(|job| job.id.clone())
 }
 
-/// What is pending, apart for each job.
 pub(super) fn by_order_key(pending: Vec<Pending>) -> BTreeMap<OrderKey, Vec<Pending>> {
     let mut by_key: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for pending in pending {

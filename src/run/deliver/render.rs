@@ -17,7 +17,6 @@ impl<W: World> Run<'_, W> {
         Message::of_batch(&self.outgoing(batch), &self.render_context())
     }
 
-    /// The smallest form of a batch's message.
     pub(super) fn smallest(&self, message: Message, batch: &Batch) -> Message {
         message.smallest(&self.outgoing(batch), self.input.settings.name.as_ref())
     }
