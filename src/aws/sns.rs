@@ -9,7 +9,7 @@ use aws_sdk_sns::config::http::HttpResponse;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError as SnsError;
 use aws_sdk_sns::types::MessageAttributeValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -82,13 +82,8 @@ impl Topic for SnsTopic {
         request = match &message.body {
             Body::Plain(text) => request.message(text),
             Body::PerProtocol(forms) => {
-                let forms: Map<String, Value> = forms
-                    .iter()
-                    .map(|(protocol, form)| ((*protocol).to_owned(), Value::from(form.as_str())))
-                    .collect();
-                request
-                    .message(Value::Object(forms).to_string())
-                    .message_structure("json")
+                let forms: Value = forms.iter().cloned().collect();
+                request.message(forms.to_string()).message_structure("json")
             }
         };
         request = request.set_subject(message.subject.as_ref().map(ToString::to_string));

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -31,9 +30,9 @@ pub enum ClockFrom {
     Live,
 }
 
-impl fmt::Display for ClockFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ClockFrom {
+    pub(super) fn in_words(self) -> &'static str {
+        match self {
             Self::Given => "as given",
             Self::LatestTime => {
                 "the latest time in the file; FILE@TIME, or --now for the last, changes it"
@@ -42,7 +41,7 @@ impl fmt::Display for ClockFrom {
                 "the computer's, as the file has no time; FILE@TIME, or --now for the last, changes it"
             }
             Self::Live => "when the listing began",
-        })
+        }
     }
 }
 

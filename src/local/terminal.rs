@@ -70,7 +70,7 @@ impl Report {
     pub fn text(&self, screen: Screen) -> String {
         let mut lines = vec![
             format!("== {}", one_line(&self.listing)),
-            format!("clock: {} ({})", self.clock, self.clock_from),
+            format!("clock: {} ({})", self.clock, self.clock_from.in_words()),
             self.counts(),
         ];
         if !self.jobs.is_empty() {

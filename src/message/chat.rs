@@ -122,11 +122,8 @@ struct Parts<'a> {
 }
 
 fn document(parts: Parts<'_>) -> Value {
-    let context: serde_json::Map<_, _> = parts
-        .context
-        .iter()
-        .filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?.into())))
-        .collect();
+    let known = |(key, value): &Context| Some((*key, value.clone()?));
+    let context: Value = parts.context.iter().filter_map(known).collect();
     let mut metadata = json!({
         "summary": parts.title,
         "eventType": event::type_of(parts.kind),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// The listing leaves a third of the time given to what follows, and no more than this.
@@ -83,10 +83,7 @@ impl Deadlines {
 /// When a claim ends under which something is published until then.
 pub(super) fn claim_until(publish_until: Instant, now: Timestamp) -> Timestamp {
     let lasts = publish_until.saturating_duration_since(Instant::now()) + CLAIM_MARGIN;
-    SignedDuration::try_from(lasts)
-        .ok()
-        .and_then(|lasts| now.saturating_add(lasts).ok())
-        .unwrap_or(now)
+    now.saturating_add(lasts).unwrap_or(now)
 }
 
 /// What the future gives, or `None` if it takes longer than until then.

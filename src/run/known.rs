@@ -1,4 +1,5 @@
-//! What is stored of the watch: loaded when a run starts, and kept up to date with what it records.
+//! What is stored of the watch: loaded when a run starts, and kept up to date with what it records. Its own item is
+//! written twice: by the first run, and once a listing was complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +8,9 @@ use tracing::debug;
 
 use super::commit::{CommitOutcome, commit};
 use super::deadline::bounded;
-use super::{Failure, RunInput};
+use super::{Failure, Run, RunInput};
 use crate::ports::{Pending, Store, StoreError, UnreadableItem, World};
-use crate::watch::judge::first_baseline;
+use crate::watch::judge::{began, first_baseline};
 use crate::watch::{Baseline, Change, Item, JobId, Record};
 
 pub(super) struct Known {
@@ -89,6 +90,38 @@ impl Known {
                 debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
                 self.records.insert(record.job.id.clone(), *record);
             }
+        }
+    }
+}
+
+impl<W: World> Run<'_, W> {
+    /// Records that the watch began, if it had not and nothing is missing that a later run would take for news.
+    pub(super) async fn begin(&mut self) {
+        let has_begun = |baseline: &Baseline| baseline.began_at.is_some();
+        // An incomplete listing has either.
+        let is_missing_something = self.has_timed_out || !self.outcome.failures.is_empty();
+        if has_begun(self.context.baseline) || is_missing_something {
+            return;
+        }
+        let change = |now| {
+            let jobs = self.outcome.answer.jobs;
+            began(&self.context.at(now), jobs, &self.observed.statuses)
+        };
+        let rebase = |item: Option<&Item>, now| match item {
+            Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(now)),
+            Some(_) | None => None,
+        };
+        let first = change(self.world.now());
+        match commit(self.world, self.deadlines.work_until(), first, rebase).await {
+            CommitOutcome::Recorded { change, .. } => {
+                self.apply(change);
+                self.outcome.answer.began = true;
+            }
+            CommitOutcome::Superseded(_) => {}
+            CommitOutcome::TimedOut => self.has_timed_out = true,
+            CommitOutcome::Failed(error) => self
+                .outcome
+                .fail(Failure::RecordFailed(format!("the watch: {error}"))),
         }
     }
 }

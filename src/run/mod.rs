@@ -4,7 +4,6 @@
 //! by id for known active jobs that were not listed; detect silences; deliver all that is pending, by this run or an
 //! earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
 
-mod begin;
 mod commit;
 mod deadline;
 mod deliver;
