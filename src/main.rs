@@ -20,9 +20,8 @@ use uuid::Uuid;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let lookup = |name: &str| std::env::var(name).ok();
-    if let Err(failed) =
-        tracing::subscriber::set_global_default(telemetry::subscriber(lookup, std::io::stdout))
-    {
+    let log = telemetry::subscriber(lookup, std::io::stdout);
+    if let Err(failed) = tracing::subscriber::set_global_default(log) {
         eprintln!("no log: {failed}");
     }
     let settings = match LambdaSettings::read(lookup) {

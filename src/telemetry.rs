@@ -130,10 +130,8 @@ fn health(outcome: &Outcome) -> Vec<Metric> {
         ("OldestSignOfLife", "Seconds", oldest_sign),
         ("ConfirmedSubscribers", "Count", gauges.subscribers),
     ];
-    known
-        .into_iter()
-        .filter_map(|(name, unit, value)| Some((name.to_owned(), unit, value?)))
-        .collect()
+    let metric = |(name, unit, value)| Some((String::from(name), unit, value?));
+    known.into_iter().filter_map(metric).collect()
 }
 
 /// What is good to know: each is paid for.
@@ -148,13 +146,9 @@ fn details(outcome: &Outcome) -> Vec<Metric> {
         ("JobsFailed", Status::Failed),
     ];
     let count = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
-    let mut metrics: Vec<Metric> = statuses
-        .iter()
-        .map(|(name, status)| {
-            let jobs = count(&answer.by_status, status.as_str());
-            ((*name).to_owned(), "Count", jobs)
-        })
-        .collect();
+    let jobs = |status: &Status| count(&answer.by_status, status.as_str());
+    let with_jobs = statuses.map(|(name, status)| (name.to_owned(), "Count", jobs(&status)));
+    let mut metrics = Vec::from(with_jobs);
     let known: u64 = metrics.iter().map(|(_, _, jobs)| jobs).sum();
     let all: u64 = answer.by_status.values().sum();
     metrics.push(("JobsOther".to_owned(), "Count", all.saturating_sub(known)));

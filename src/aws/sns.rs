@@ -63,18 +63,10 @@ impl Topic for SnsTopic {
             .client
             .get_topic_attributes()
             .topic_arn(self.topic.as_str());
-        match request.send().await {
-            Ok(answer) => answer
-                .attributes?
-                .get("SubscriptionsConfirmed")?
-                .parse()
-                .ok(),
-            Err(error) => {
-                // A topic of somebody else may be published to and still tell nothing of itself.
-                debug!("{}", explain("GetTopicAttributes", &error));
-                None
-            }
-        }
+        // A topic of somebody else may be published to and still tell nothing of itself.
+        let untold = |error| debug!("{}", explain("GetTopicAttributes", &error));
+        let attributes = request.send().await.map_err(untold).ok()?.attributes?;
+        attributes.get("SubscriptionsConfirmed")?.parse().ok()
     }
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {
@@ -95,43 +87,37 @@ impl Topic for SnsTopic {
             let value = value.map_err(|error| PublishError::Refused(error.to_string()))?;
             request = request.message_attributes(*name, value);
         }
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let why = explain("Publish", &error);
-                Err(if is_throttled(&error) {
-                    PublishError::Throttled(why)
-                } else if is_about_the_message(&error) {
-                    PublishError::Refused(why)
-                } else {
-                    PublishError::Failed(why)
-                })
-            }
-        }
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let why = explain("Publish", &error);
+        Err(if is_throttled(&error) {
+            PublishError::Throttled(why)
+        } else if is_about_the_message(&error) {
+            PublishError::Refused(why)
+        } else {
+            PublishError::Failed(why)
+        })
     }
 }
 
 /// Whether SNS will never take this message, whenever it is sent. Its codes for that are also those of a topic's ARN
 /// that it does not like, such as one of another region, of which only its words tell.
 fn is_about_the_message(error: &SdkError<SnsError, HttpResponse>) -> bool {
-    let is_of_parameter = matches!(
-        error.code(),
-        Some(
-            "InvalidParameter"
-                | "InvalidParameterValue"
-                | "ParameterValueInvalid"
-                | "ValidationError"
-                | "ValidationException"
-        )
-    );
-    let words = error.message().unwrap_or_default();
-    let is_of_topic = [
+    const CODES: [&str; 5] = [
+        "InvalidParameter",
+        "InvalidParameterValue",
+        "ParameterValueInvalid",
+        "ValidationError",
+        "ValidationException",
+    ];
+    const OF_TOPIC: [&str; 4] = [
         "parameter: TopicArn",
         "parameter: TargetArn",
         "at 'topicArn'",
         "at 'targetArn'",
-    ]
-    .iter()
-    .any(|of| words.contains(of));
-    is_of_parameter && !is_of_topic
+    ];
+    let words = error.message().unwrap_or_default();
+    error.code().is_some_and(|code| CODES.contains(&code))
+        && !OF_TOPIC.iter().any(|of| words.contains(of))
 }

@@ -113,20 +113,15 @@ impl Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchName(String);
 
-/// A name that does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("1 to 40 printable ASCII characters without [ and ]")]
-pub struct BadName;
-
 impl FromStr for WatchName {
-    type Err = BadName;
+    type Err = &'static str;
 
-    fn from_str(name: &str) -> Result<Self, BadName> {
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
         let fits = |c: char| (c.is_ascii_graphic() || c == ' ') && c != '[' && c != ']';
         if (1..=40).contains(&name.len()) && name.chars().all(fits) {
             Ok(Self(name.to_owned()))
         } else {
-            Err(BadName)
+            Err("1 to 40 printable ASCII characters without [ and ]")
         }
     }
 }

@@ -77,21 +77,6 @@ impl Known {
         let mut unreadable = self.unreadable.iter();
         unreadable.all(|item| item.job.as_ref() != Some(id))
     }
-
-    pub(super) fn apply(&mut self, change: Change) {
-        let rev = change.item.rev();
-        for notice in &change.notices {
-            debug!(kind = %notice.kind, event_id = %notice.id, "recorded");
-        }
-        self.outbox.extend(change.pending());
-        match change.item {
-            Item::Watch(baseline) => self.baseline = baseline,
-            Item::Job(record) => {
-                debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
-                self.records.insert(record.job.id.clone(), *record);
-            }
-        }
-    }
 }
 
 impl<W: World> Run<'_, W> {
@@ -122,6 +107,24 @@ impl<W: World> Run<'_, W> {
             CommitOutcome::Failed(error) => self
                 .outcome
                 .fail(Failure::RecordFailed(format!("the watch: {error}"))),
+        }
+    }
+
+    /// Takes in a change that this run recorded.
+    pub(super) fn apply(&mut self, change: Change) {
+        for notice in &change.notices {
+            debug!(kind = %notice.kind, event_id = %notice.id, "recorded");
+            let by_kind = &mut self.outcome.answer.notices;
+            *by_kind.entry(notice.kind.to_string()).or_default() += 1;
+        }
+        self.known.outbox.extend(change.pending());
+        let rev = change.item.rev();
+        match change.item {
+            Item::Watch(baseline) => self.known.baseline = baseline,
+            Item::Job(record) => {
+                debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
+                self.known.records.insert(record.job.id.clone(), *record);
+            }
         }
     }
 }

@@ -84,12 +84,4 @@ impl<W: World> Run<'_, W> {
             ))),
         }
     }
-
-    pub(super) fn apply(&mut self, change: Change) {
-        let by_kind = &mut self.outcome.answer.notices;
-        for notice in &change.notices {
-            *by_kind.entry(notice.kind.to_string()).or_default() += 1;
-        }
-        self.known.apply(change);
-    }
 }

@@ -24,7 +24,8 @@ impl<W: World> Delivery<'_, '_, W> {
         if Instant::now() >= until {
             return self.delivered.hold(mine);
         }
-        let Some(message) = self.run.message(&mine) else {
+        let (outgoing, context) = (self.run.outgoing(&mine), self.run.render_context());
+        let Some(message) = Message::of_batch(&outgoing, &context) else {
             return;
         };
         match bounded(Some(until), self.publish(message, &mine)).await {
@@ -87,7 +88,9 @@ impl<W: World> Delivery<'_, '_, W> {
                 let what = describe(batch);
                 warn!("{what} refused, so its smallest form goes out instead: {why}");
                 self.topic.ready().await;
-                self.topic.publish(&self.run.smallest(message, batch)).await
+                let name = self.run.input.settings.name.as_ref();
+                let smallest = message.smallest(&self.run.outgoing(batch), name);
+                self.topic.publish(&smallest).await
             }
             published => published,
         }

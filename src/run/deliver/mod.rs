@@ -19,6 +19,7 @@ use tracing::warn;
 
 use self::order::{Batch, OrderKey, describe, order_key};
 use super::{Failure, Run, bounded};
+use crate::message::digest_sizes;
 use crate::ports::{Pending, Store, World};
 
 const CALLS: usize = 16;
@@ -125,7 +126,7 @@ impl<W: World> Run<'_, W> {
     fn batches(&self, pending: Vec<Pending>) -> Vec<Batch> {
         let sizes = match pending.len() <= self.input.settings.digest_above {
             true => vec![1; pending.len()],
-            false => self.digest_sizes(&pending),
+            false => digest_sizes(&self.outgoing(&pending), &self.render_context()),
         };
         let mut pending = pending.into_iter();
         let batch = |size| pending.by_ref().take(size).collect();

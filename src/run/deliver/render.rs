@@ -1,27 +1,13 @@
-//! The messages for what is pending.
+//! What the messages for what is pending are rendered from.
 
-use super::{Batch, order_key};
-use crate::message::{JobNow, Message, Outgoing, RenderContext, digest_sizes};
+use super::order_key;
+use crate::message::{JobNow, Outgoing, RenderContext};
 use crate::ports::{Pending, World};
 use crate::run::Run;
 use crate::watch::notice::thread;
 
 impl<W: World> Run<'_, W> {
-    /// How many notices go into each digest, one after the other.
-    pub(super) fn digest_sizes(&self, pending: &[Pending]) -> Vec<usize> {
-        digest_sizes(&self.outgoing(pending), &self.render_context())
-    }
-
-    /// One message for all of them; `None` of nothing.
-    pub(super) fn message(&self, batch: &Batch) -> Option<Message> {
-        Message::of_batch(&self.outgoing(batch), &self.render_context())
-    }
-
-    pub(super) fn smallest(&self, message: Message, batch: &Batch) -> Message {
-        message.smallest(&self.outgoing(batch), self.input.settings.name.as_ref())
-    }
-
-    fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Outgoing<'b>> {
+    pub(super) fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Outgoing<'b>> {
         let outgoing = |pending: &'b Pending| Outgoing {
             notice: &pending.notice,
             job_now: self.job_since(pending),
@@ -41,7 +27,7 @@ impl<W: World> Run<'_, W> {
         })
     }
 
-    fn render_context(&self) -> RenderContext<'_> {
+    pub(super) fn render_context(&self) -> RenderContext<'_> {
         RenderContext {
             name: self.input.settings.name.as_ref(),
             now: self.world.now(),
