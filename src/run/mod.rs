@@ -7,7 +7,6 @@
 mod commit;
 mod deadline;
 mod deliver;
-mod failure;
 mod known;
 mod list;
 mod observe;
@@ -24,12 +23,11 @@ use tokio::sync::mpsc;
 
 pub use deadline::time_given;
 pub(crate) use deadline::{Deadlines, bounded};
-pub use failure::Failure;
 use known::{Known, load};
 #[cfg(feature = "preview")]
 pub use list::list_all;
 use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
-pub use outcome::{Answer, Gauges, Outcome};
+pub use outcome::{Answer, Failure, Gauges, Outcome};
 use pace::Pace;
 use writes::Writes;
 

@@ -12,7 +12,7 @@ use fraud_job_watch::run::{Failure, list_all};
 
 use crate::BadInput;
 use crate::args::WatchArgs;
-use crate::view::{View, now, show, source_of};
+use crate::view::{View, now, show};
 
 /// Lists the jobs of an account, and shows them and what would be reported.
 ///
@@ -41,15 +41,15 @@ pub(crate) async fn live(args: &Live) -> anyhow::Result<ExitCode> {
     let state = args.watch.open_state()?;
     let clock = now();
     let listing = list(&service).await?;
-    let views = vec![View {
+    let view = View {
         name: format!("live, {region}"),
         listing,
         service: Some(service),
+        region: Some(region),
         clock,
         clock_from: ClockFrom::Live,
-    }];
-    let source = source_of(&views, &state, Some(&region))?;
-    show(views, source, state, &settings, args.watch.json).await
+    };
+    show(vec![view], state, &settings, args.watch.json).await
 }
 
 /// Every page. Without all of them nothing is shown.

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::args::SettingsArgs;
 use crate::replay::views;
-use crate::view::{run_on_each, source_of};
+use crate::view::run_on_each;
 use crate::{BadInput, complain};
 
 /// Shows notices in the form that a subscriber gets.
@@ -97,8 +97,7 @@ async fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     }
     let views = views(&listings, None).map_err(BadInput)?;
     let mut state = StateFile::default();
-    let source = source_of(&views, &state, None)?;
-    let code = run_on_each(views, source, &mut state, &settings, |report, _| {
+    let code = run_on_each(views, &mut state, &settings, |report, _| {
         messages.extend(report.messages);
         Ok(())
     })

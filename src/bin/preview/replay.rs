@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::BadInput;
 use crate::args::WatchArgs;
-use crate::view::{View, now, show, source_of};
+use crate::view::{View, now, show};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -56,8 +56,7 @@ pub(crate) async fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
         }
     };
     let state = args.watch.open_state()?;
-    let source = source_of(&views, &state, None)?;
-    show(views, source, state, &settings, args.watch.json).await
+    show(views, state, &settings, args.watch.json).await
 }
 
 /// Reads listings, the last of them as it was at `now`, or says all that is wrong with them.
@@ -110,6 +109,7 @@ fn view(argument: &str, now: Option<Timestamp>) -> Result<View, String> {
         name: file.to_owned(),
         listing,
         service: None,
+        region: None,
         clock,
         clock_from,
     })

@@ -22,11 +22,8 @@ use crate::complain;
 
 /// Whose jobs they are: as one of them says, or as the state does, unless they are known to be of another `region`. A
 /// job that has no ARN in one listing may have one in another.
-pub(crate) fn source_of(
-    views: &[View],
-    state: &StateFile,
-    region: Option<&str>,
-) -> anyhow::Result<Source> {
+fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Source> {
+    let region = views.iter().find_map(|view| view.region.as_deref());
     let said = views.iter().find_map(|view| view.listing.source());
     let is_there = |source: &&Source| region.is_none_or(|region| source.region() == region);
     if let Some(source) = said.or_else(|| state.only_source().filter(is_there).cloned()) {
@@ -40,13 +37,12 @@ pub(crate) fn source_of(
 
 pub(crate) async fn show(
     views: Vec<View>,
-    source: Source,
     mut state: StateFile,
     settings: &WatchSettings,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let screen = Screen::of_stdout(|name| std::env::var(name).ok());
-    run_on_each(views, source, &mut state, settings, |report, state| {
+    run_on_each(views, &mut state, settings, |report, state| {
         let text = if json {
             report.json()?
         } else {
@@ -67,11 +63,11 @@ pub(crate) async fn show(
 /// Runs on one listing after the other. `take` gets what each run did; what failed is complained of here.
 pub(crate) async fn run_on_each(
     views: Vec<View>,
-    mut source: Source,
     state: &mut StateFile,
     settings: &WatchSettings,
     mut take: impl FnMut(Report, &mut StateFile) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
+    let mut source = source_of(&views, state)?;
     let (mut clock, mut code) = (None, ExitCode::SUCCESS);
     for view in views {
         let name = one_line(&view.name);
@@ -105,6 +101,8 @@ pub(crate) struct View {
     pub(crate) listing: SavedListing,
     /// Who is asked for jobs that are not in it, if not the listing itself.
     pub(crate) service: Option<FraudDetector>,
+    /// Where all jobs are, if that is known without them.
+    pub(crate) region: Option<String>,
     pub(crate) clock: Timestamp,
     pub(crate) clock_from: ClockFrom,
 }
