@@ -12,9 +12,9 @@ use super::state::Memory;
 use super::terminal::in_ascii;
 use crate::message::Message;
 use crate::run::Answer;
+use crate::watch::Job;
 use crate::watch::job::End;
 use crate::watch::life::{first_sign, sign_of_life};
-use crate::watch::{Job, ListedJob};
 
 /// Where a run's clock came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,23 +100,14 @@ pub fn seen(
             reported.entry(id).or_default().push(event);
         }
     }
-    let read = |listed: &ListedJob| {
-        Job::from_listed(listed.clone())
-            .ok()
-            .map(|job| job.plausible_at(now))
-    };
-    let jobs: BTreeMap<_, _> = listing
-        .jobs()
-        .filter_map(read)
-        .map(|job| (job.id.clone(), job))
-        .collect();
-    let mut seen: Vec<_> = jobs
-        .into_values()
-        .map(|job| {
-            let events = reported.get(job.id.as_str()).map(Vec::as_slice);
-            Seen::of(job, memory, now, events.unwrap_or_default())
-        })
-        .collect();
+    let mut seen = BTreeMap::new();
+    let jobs = listing.jobs().cloned().map(Job::from_listed);
+    for job in jobs.flatten().map(|job| job.plausible_at(now)) {
+        let events = reported.get(job.id.as_str()).map(Vec::as_slice);
+        let events = events.unwrap_or_default();
+        seen.insert(job.id.clone(), Seen::of(job, memory, now, events));
+    }
+    let mut seen: Vec<_> = seen.into_values().collect();
     seen.sort_by_key(|seen| {
         let when = seen.job.started_at.max(seen.last_sign_at);
         Reverse((seen.job.end().is_none(), !seen.reported.is_empty(), when))

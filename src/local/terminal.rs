@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::report::{Report, Seen, events};
 use crate::message::{counted, in_words, one_line};
-use crate::run::Answer;
 
 /// As many jobs that ended, and of which nothing is reported, are shown.
 const ENDED_ROWS: usize = 10;
@@ -101,23 +100,18 @@ impl Report {
     }
 
     fn counts(&self) -> String {
-        let Answer {
-            jobs,
-            pages,
-            unreadable,
-            complete,
-            ..
-        } = self.answer;
-        let mut counts = format!("{} on {}", counted(jobs, "job"), counted(pages, "page"));
+        let answer = &self.answer;
+        let (jobs, pages) = (counted(answer.jobs, "job"), counted(answer.pages, "page"));
+        let mut counts = format!("{jobs} on {pages}");
         let mut mark = ": ";
-        for (status, n) in &self.answer.by_status {
+        for (status, n) in &answer.by_status {
             counts += &format!("{mark}{n} {}", one_line(status));
             mark = ", ";
         }
-        if unreadable > 0 {
-            counts += &format!("{mark}{unreadable} unreadable");
+        if answer.unreadable > 0 {
+            counts += &format!("{mark}{} unreadable", answer.unreadable);
         }
-        if !complete {
+        if !answer.complete {
             counts += "; INCOMPLETE, so nothing is concluded of jobs that are not in it";
         }
         counts
@@ -161,20 +155,15 @@ impl Report {
 
     fn row(&self, seen: &Seen) -> [String; 5] {
         let absent = || "-".to_owned();
-        let Seen {
-            job,
-            last_sign_at,
-            reported,
-            ..
-        } = seen;
+        let job = &seen.job;
         let progress = match (job.processed_records, job.total_records) {
             (Some(processed), Some(total)) => format!("{processed}/{total}"),
             (Some(processed), None) => processed.to_string(),
             (None, _) => absent(),
         };
         let ended = if job.end().is_some() { "ended " } else { "" };
-        let age = last_sign_at.map(|at| self.clock.duration_since(at));
-        let reported: BTreeSet<_> = reported.iter().map(String::as_str).collect();
+        let age = seen.last_sign_at.map(|at| self.clock.duration_since(at));
+        let reported: BTreeSet<_> = seen.reported.iter().map(String::as_str).collect();
         let reported: Vec<_> = reported.into_iter().collect();
         [
             one_line(job.id.as_str()),
