@@ -1,7 +1,5 @@
 //! How each form escapes untrusted text, and cuts it to its room.
 
-use std::fmt::Write as _;
-
 /// How a form escapes.
 pub(super) trait Escape {
     /// What stands between the ends of an id that is cut.
@@ -121,20 +119,15 @@ pub fn one_line(text: &str) -> String {
 /// Adds an untrusted character to a line, as [`one_line`] does.
 fn write_visible(c: char, line: &mut String) {
     match c {
-        c if c.is_control() => write_escaped(c, line),
+        c if c.is_control() => line.extend(c.escape_unicode()),
         // What breaks lines, changes the direction of text, or cannot be seen.
         '\u{61c}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => write_escaped(c, line),
+        | '\u{feff}' => line.extend(c.escape_unicode()),
         c => line.push(c),
     }
-}
-
-fn write_escaped(c: char, line: &mut String) {
-    // Writing to a String cannot fail.
-    let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
 }
 
 /// As much of `text` as takes at most `max` characters when `write` has written each; the second value tells

@@ -125,16 +125,12 @@ impl Failure {
 
     /// What to say of stored items that were passed over: each is named, up to a bound.
     pub(super) fn unreadable(items: Vec<UnreadableItem>) -> impl Iterator<Item = Self> {
-        let (mut broken, mut newer) = (Vec::new(), Vec::new());
-        for item in items {
-            match item.error {
-                StoreError::Failed(text) => broken.push(text),
-                StoreError::TooNew(text) => newer.push(text),
-            }
-        }
-        let listed = |mut texts: Vec<String>| {
-            let more = texts.len().saturating_sub(ITEMS_LISTED);
-            texts.truncate(ITEMS_LISTED);
+        let errors = items.into_iter().map(|item| item.error);
+        let (newer, broken) = errors.partition(|error| matches!(error, StoreError::TooNew(_)));
+        let listed = |errors: Vec<StoreError>| {
+            let listed = errors.iter().take(ITEMS_LISTED);
+            let mut texts: Vec<_> = listed.map(ToString::to_string).collect();
+            let more = errors.len() - texts.len();
             texts.extend((more > 0).then(|| format!("and {more} more")));
             (!texts.is_empty()).then(|| texts.join("; "))
         };

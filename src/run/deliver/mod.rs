@@ -11,7 +11,6 @@
 
 mod batch;
 mod order;
-mod render;
 
 use std::collections::BTreeSet;
 
@@ -19,8 +18,9 @@ use tracing::warn;
 
 use self::order::{Batch, OrderKey, describe, order_key};
 use super::{Failure, Run, bounded};
-use crate::message::digest_sizes;
+use crate::message::{JobNow, Outgoing, RenderContext, digest_sizes};
 use crate::ports::{Pending, Store, World};
+use crate::watch::notice::thread;
 
 const CALLS: usize = 16;
 
@@ -131,5 +131,32 @@ impl<W: World> Run<'_, W> {
         let mut pending = pending.into_iter();
         let batch = |size| pending.by_ref().take(size).collect();
         sizes.into_iter().map(batch).collect()
+    }
+
+    fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Outgoing<'b>> {
+        let outgoing = |pending: &'b Pending| Outgoing {
+            notice: &pending.notice,
+            job_now: self.job_since(pending),
+        };
+        pending.iter().map(outgoing).collect()
+    }
+
+    /// What was recorded under the job's id since the notice was.
+    fn job_since(&self, pending: &Pending) -> Option<JobNow<'_>> {
+        let id = order_key(pending)?;
+        let record = self.known.records.get(&id)?;
+        let (rev, _) = pending.order;
+        let is_same = pending.notice.thread == Some(thread(self.context.source, &id, record.key));
+        (record.rev > rev).then_some(match is_same {
+            true => JobNow::Same(&record.job),
+            false => JobNow::Another(&record.job),
+        })
+    }
+
+    fn render_context(&self) -> RenderContext<'_> {
+        RenderContext {
+            name: self.input.settings.name.as_ref(),
+            now: self.world.now(),
+        }
     }
 }
