@@ -168,10 +168,8 @@ fn expected_end(notice: &Notice, now: Timestamp) -> Option<String> {
     }
     let left = job.total_records?.checked_sub(job.processed_records?)?;
     let seconds = left as f64 / pace(notice)?;
-    let end = notice
-        .job_seen_at?
-        .checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
-        .ok()?;
+    let lasts = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    let end = notice.job_seen_at?.checked_add(lasts).ok()?;
     (left > 0 && end > now).then(|| {
         let end = end.strftime("%Y-%m-%d %H:%M UTC");
         format!("about {end}, at its average pace so far")

@@ -38,19 +38,15 @@ impl Listing for FraudDetector {
             .get_batch_prediction_jobs()
             .max_results(PAGE_SIZE)
             .set_next_token(token.map(str::to_owned));
-        let answer = send(request)
-            .await
-            .map_err(|error| listing_error("GetBatchPredictionJobs", &error))?;
-        let (jobs, next) = answer.into_jobs();
-        Ok(Page { jobs, next })
+        let page = send(request).await;
+        page.map_err(|error| listing_error("GetBatchPredictionJobs", &error))
     }
 
     async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
         let is_not_found = GetBatchPredictionJobsError::is_resource_not_found_exception;
         match send(request).await {
-            Ok(answer) => {
-                let (jobs, _) = answer.into_jobs();
+            Ok(Page { jobs, .. }) => {
                 let is_it = |job: &ListedJob| job.job_id.as_deref() == Some(id.as_str());
                 // An answer about another job does not say that this one is gone.
                 let place = jobs.iter().position(is_it).unwrap_or(0);
