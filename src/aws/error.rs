@@ -39,9 +39,8 @@ pub(super) fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
         "SlowDown",
         "TooManyRequestsException",
     ];
-    const TOO_MANY_REQUESTS: u16 = 429;
-    let status = error.raw_response().map(|it| it.status().as_u16());
-    status == Some(TOO_MANY_REQUESTS)
+    let is_too_many = |answer: &HttpResponse| answer.status().as_u16() == 429;
+    error.raw_response().is_some_and(is_too_many)
         || error
             .code()
             .is_some_and(|code| code.contains("Throttl") || OTHERS.contains(&code))

@@ -174,10 +174,9 @@ impl Report {
                 0 => format!("{ended}now"),
                 _ => format!("{ended}in {}", in_words(-age)),
             }),
-            if reported.is_empty() {
-                absent()
-            } else {
-                reported.join(", ")
+            match reported.is_empty() {
+                true => absent(),
+                false => reported.join(", "),
             },
         ]
     }

@@ -1,12 +1,13 @@
 //! How each form escapes untrusted text, and cuts it to its room.
 
-/// How a form escapes.
 pub(super) trait Escape {
     /// What stands between the ends of an id that is cut.
     const GAP: &'static str = "…";
 
     /// Adds an untrusted character to a line.
-    fn write(c: char, line: &mut String);
+    fn write(c: char, line: &mut String) {
+        write_visible(c, line);
+    }
 
     /// Untrusted text, escaped, in at most `max` characters; and whether that is all of it.
     fn untrusted(&self, text: &str, max: usize) -> (String, bool) {
@@ -22,11 +23,7 @@ pub(super) trait Escape {
 /// Plain text.
 pub(super) struct Email;
 
-impl Escape for Email {
-    fn write(c: char, line: &mut String) {
-        write_visible(c, line);
-    }
-}
+impl Escape for Email {}
 
 /// The channel's own markdown. Untrusted text stands in code spans, where no markdown, link or mention is read, with `&`,
 /// `<` and `>` written as Slack asks for, and an apostrophe for each backtick. A name of letters, digits, `-` and inner
@@ -83,7 +80,6 @@ pub(super) fn write_markdown(c: char, line: &mut String) {
     }
 }
 
-/// A text message.
 pub(super) struct Sms;
 
 impl Escape for Sms {
@@ -116,7 +112,6 @@ pub fn one_line(text: &str) -> String {
     fit(text, usize::MAX, write_visible).0
 }
 
-/// Adds an untrusted character to a line, as [`one_line`] does.
 fn write_visible(c: char, line: &mut String) {
     match c {
         c if c.is_control() => line.extend(c.escape_unicode()),

@@ -189,7 +189,7 @@ pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), 
         let event = PublishedEvent::deserialize(event)
             .map_err(|error| format!("not an event of fraud-job-watch: {error}"))?;
         name = event.data.watch.as_deref().and_then(|it| it.parse().ok());
-        Ok(event.into())
+        Ok(notice_of(event))
     };
     let notices = events
         .into_iter()
@@ -207,22 +207,20 @@ struct PublishedEvent {
     data: NoticeData,
 }
 
-impl From<PublishedEvent> for Notice {
-    fn from(event: PublishedEvent) -> Self {
-        let data = event.data;
-        Self {
-            id: event.id,
-            kind: data.kind,
-            source: event.source,
-            happened_at: event.time,
-            recorded_at: data.recorded_at,
-            job: data.job,
-            job_seen_at: data.job_seen_at,
-            incident: data.incident,
-            thread: data.thread,
-            topics: BTreeSet::new(),
-            silence: data.silence,
-            found: data.found,
-        }
+fn notice_of(event: PublishedEvent) -> Notice {
+    let data = event.data;
+    Notice {
+        id: event.id,
+        kind: data.kind,
+        source: event.source,
+        happened_at: event.time,
+        recorded_at: data.recorded_at,
+        job: data.job,
+        job_seen_at: data.job_seen_at,
+        incident: data.incident,
+        thread: data.thread,
+        topics: BTreeSet::new(),
+        silence: data.silence,
+        found: data.found,
     }
 }

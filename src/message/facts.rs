@@ -125,13 +125,11 @@ pub(super) fn count(job: &Job) -> Option<String> {
 
 /// `1234 of 5000 records (24%)`.
 pub(super) fn progress(job: &Job) -> Option<String> {
-    let percent = match (job.processed_records, job.total_records) {
-        (Some(processed), Some(total @ 1..)) => {
-            format!(" ({}%)", u128::from(processed) * 100 / u128::from(total))
-        }
-        (Some(_) | None, Some(_) | None) => String::new(),
-    };
-    Some(format!("{}{percent}", count(job)?))
+    let (count, processed) = (count(job)?, u128::from(job.processed_records?));
+    Some(match job.total_records.map(u128::from) {
+        Some(total @ 1..) => format!("{count} ({}%)", processed * 100 / total),
+        Some(0) | None => count,
+    })
 }
 
 fn progress_and_pace(notice: &Notice) -> Option<Text> {

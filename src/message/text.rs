@@ -48,7 +48,6 @@ impl Text {
         Self(vec![Piece::Id(id.as_str().to_owned())])
     }
 
-    /// AWS's reason for a failure.
     pub(super) fn reason(job: &Job) -> Self {
         let text = job.failure_reason.clone().unwrap_or_default();
         let bytes = job.failure_reason_bytes.unwrap_or(text.len() as u64);
@@ -118,10 +117,9 @@ impl FromStr for WatchName {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let fits = |c: char| (c.is_ascii_graphic() || c == ' ') && c != '[' && c != ']';
-        if (1..=40).contains(&name.len()) && name.chars().all(fits) {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err("1 to 40 printable ASCII characters without [ and ]")
+        match (1..=40).contains(&name.len()) && name.chars().all(fits) {
+            true => Ok(Self(name.to_owned())),
+            false => Err("1 to 40 printable ASCII characters without [ and ]"),
         }
     }
 }
@@ -193,7 +191,6 @@ pub fn in_words(duration: SignedDuration) -> String {
     }
 }
 
-/// A time, to the second.
 pub(super) fn at(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -26,7 +26,6 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Those of a run that starts now.
     pub(crate) fn start(time_given: Option<Duration>) -> Self {
         Self {
             started: Instant::now(),

@@ -88,10 +88,8 @@ impl<W: World> Run<'_, W> {
         if has_begun(self.context.baseline) || is_missing_something {
             return;
         }
-        let change = |now| {
-            let jobs = self.outcome.answer.jobs;
-            began(&self.context.at(now), jobs, &self.observed.statuses)
-        };
+        let (jobs, statuses) = (self.outcome.answer.jobs, &self.observed.statuses);
+        let change = |now| began(&self.context.at(now), jobs, statuses);
         let rebase = |item: Option<&Item>, now| match item {
             Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(now)),
             Some(_) | None => None,

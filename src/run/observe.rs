@@ -116,7 +116,6 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    /// Records the silences of active jobs.
     pub(super) async fn detect_silences(&mut self) {
         let context = self.context.at(self.world.now());
         let silences = detect_silences(&self.observed, &self.known.records, &context);

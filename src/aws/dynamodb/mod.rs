@@ -80,9 +80,8 @@ impl Table {
                 .expression_attribute_names("#rev", "rev")
                 .expression_attribute_values(":expected", number(&rev)),
         };
-        update
-            .build()
-            .map_err(|error| StoreError::Failed(error.to_string()))
+        let update = update.build();
+        update.map_err(|error| StoreError::Failed(error.to_string()))
     }
 
     fn put(&self, pending: &Pending) -> Result<Put, StoreError> {
@@ -283,10 +282,7 @@ impl Store for Table {
             .table_name(&self.table)
             .set_key(Some(self.key(&key)));
         let doing = format!("DeleteItem of {key:?}");
-        request
-            .send()
-            .await
-            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
-        Ok(())
+        let settled = request.send().await.map(drop);
+        settled.map_err(|error| StoreError::Failed(explain(&doing, &error)))
     }
 }

@@ -49,10 +49,9 @@ async fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("error: {error:#}"));
-            if error.is::<BadInput>() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::FAILURE
+            match error.is::<BadInput>() {
+                true => ExitCode::from(2),
+                false => ExitCode::FAILURE,
             }
         }
     }

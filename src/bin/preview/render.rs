@@ -115,8 +115,8 @@ fn events_of(file: &str) -> Result<Option<Vec<Message>>, BadFile> {
     let name = Path::new("standard input");
     let text = io::read_to_string(io::stdin())
         .map_err(|error| BadFile::new(name, None, error.to_string()))?;
-    match saved_events::messages(&text, name)? {
-        Some(messages) => Ok(Some(messages)),
-        None => Err(saved_events::nothing(name)),
-    }
+    let messages = saved_events::messages(&text, name)?;
+    messages
+        .ok_or_else(|| saved_events::nothing(name))
+        .map(Some)
 }

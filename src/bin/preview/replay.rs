@@ -76,10 +76,9 @@ pub(crate) fn views(listings: &[String], now: Option<&str>) -> Result<Vec<View>,
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() {
-        Ok(views)
-    } else {
-        Err(faults)
+    match faults.is_empty() {
+        true => Ok(views),
+        false => Err(faults),
     }
 }
 

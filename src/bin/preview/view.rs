@@ -43,10 +43,9 @@ pub(crate) async fn show(
 ) -> anyhow::Result<ExitCode> {
     let screen = Screen::of_stdout(|name| std::env::var(name).ok());
     run_on_each(views, &mut state, settings, |report, state| {
-        let text = if json {
-            report.json()?
-        } else {
-            report.text(screen)
+        let text = match json {
+            true => report.json()?,
+            false => report.text(screen),
         };
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;

@@ -17,7 +17,6 @@ use crate::watch::Source;
 /// The format version that this one writes, and the newest that it reads.
 const FORMAT: u64 = 1;
 
-/// The state of all watches.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Contents {
     /// The oldest format version that can read it.

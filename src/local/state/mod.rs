@@ -77,10 +77,8 @@ impl Items {
 impl Memory {
     /// Forgets the records that count as absent: a table does so by itself.
     pub fn forget_expired(&self, now: Timestamp) {
-        self.0
-            .borrow_mut()
-            .jobs
-            .retain(|_, record| !record.has_expired(now));
+        let mut items = self.0.borrow_mut();
+        items.jobs.retain(|_, record| !record.has_expired(now));
     }
 
     /// What is known of a job.
@@ -92,14 +90,12 @@ impl Memory {
 impl Store for Memory {
     async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
         let items = self.0.borrow();
-        let records = items.jobs.values();
+        let is_kept = |record: &&Record| !record.has_expired(now);
+        let records = items.jobs.values().filter(is_kept).cloned();
         let outbox = items.outbox.values().map(|entry| entry.pending.clone());
         Ok(State {
             baseline: items.watch.clone(),
-            records: records
-                .filter(|record| !record.has_expired(now))
-                .cloned()
-                .collect(),
+            records: records.collect(),
             outbox: outbox.collect(),
             unreadable: Vec::new(),
         })
@@ -148,10 +144,8 @@ impl Store for Memory {
         if entry.claim.as_ref().is_some_and(is_held) {
             return Ok(Claimed::Held);
         }
-        entry.claim = Some(Claim {
-            by: by.to_owned(),
-            until,
-        });
+        let by = by.to_owned();
+        entry.claim = Some(Claim { by, until });
         Ok(Claimed::Mine)
     }
 

@@ -24,7 +24,6 @@ use crate::watch::notice::thread;
 
 const CALLS: usize = 16;
 
-/// What became of what was pending for one topic.
 #[derive(Default)]
 struct Delivered {
     published: u64,
