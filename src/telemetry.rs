@@ -106,8 +106,9 @@ impl Metrics<'_> {
             "level": self.level,
             "timestamp": now,
         });
-        for (name, _, value) in metrics {
-            line[name] = value.into();
+        if let Some(line) = line.as_object_mut() {
+            let values = metrics.into_iter();
+            line.extend(values.map(|(name, _, value)| (name, value.into())));
         }
         line
     }

@@ -148,6 +148,7 @@ pub(super) fn event_of_digest(digest: &Digest<'_>) -> Event<DigestData> {
     for notice in digest.notices {
         *counts.entry(notice.kind.as_str()).or_default() += 1;
     }
+    let events = digest.notices.iter();
     let times = digest.notices.iter().map(|notice| notice.happened_at);
     Event {
         specversion: "1.0",
@@ -164,11 +165,7 @@ pub(super) fn event_of_digest(digest: &Digest<'_>) -> Event<DigestData> {
             region: digest.source.region().to_owned(),
             watch: digest.name.map(ToString::to_string),
             counts,
-            events: digest
-                .notices
-                .iter()
-                .map(|notice| event(notice, digest.name))
-                .collect(),
+            events: events.map(|it| event(it, digest.name)).collect(),
         },
     }
 }
@@ -191,11 +188,8 @@ pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), 
         name = event.data.watch.as_deref().and_then(|it| it.parse().ok());
         Ok(notice_of(event))
     };
-    let notices = events
-        .into_iter()
-        .map(read)
-        .collect::<Result<_, String>>()?;
-    Ok((notices, name))
+    let notices: Result<_, String> = events.into_iter().map(read).collect();
+    Ok((notices?, name))
 }
 
 /// What is read of an event.

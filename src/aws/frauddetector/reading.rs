@@ -36,13 +36,12 @@ pub(super) async fn send(
     let reading = Reading::default();
     let customized = request.customize().interceptor(reading.clone());
     customized.send().await?;
-    let answer = reading
+    let mut answer = reading
         .answer
         .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+        .unwrap_or_else(PoisonError::into_inner);
     let unread = || SdkError::construction_failure("the SDK read the answer itself");
-    let answer = answer.ok_or_else(unread)?;
+    let answer = answer.take().ok_or_else(unread)?;
     let listed = answer.batch_predictions.unwrap_or_default();
     let jobs = listed.into_iter().flatten().map(|Object(job)| job);
     Ok(Page {
@@ -95,9 +94,8 @@ impl DeserializeResponse for Reading {
         let body = response.body().bytes().unwrap_or_default();
         let answer = read(body).map_err(OrchestratorError::other)?;
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-        Ok(Output::erase(
-            GetBatchPredictionJobsOutput::builder().build(),
-        ))
+        let unread = GetBatchPredictionJobsOutput::builder().build();
+        Ok(Output::erase(unread))
     }
 }
 

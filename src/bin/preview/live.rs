@@ -71,12 +71,11 @@ async fn list(service: &FraudDetector) -> anyhow::Result<SavedListing> {
     });
     let listed = listed.await;
     progress(String::new());
-    match listed {
-        Ok(()) => Ok(SavedListing::of_pages(pages)),
-        Err(Failure::ListingFailed(why)) => bail!("nothing is shown; try again: {why}"),
-        Err(Failure::ListingLooped(number)) => {
-            bail!("nothing is shown; try again: the listing repeats itself at page {number}")
-        }
-        Err(failure) => bail!("nothing is shown; try again: {failure}"),
-    }
+    let why = match listed {
+        Ok(()) => return Ok(SavedListing::of_pages(pages)),
+        Err(Failure::ListingFailed(why)) => why,
+        Err(Failure::ListingLooped(page)) => format!("the listing repeats itself at page {page}"),
+        Err(failure) => failure.to_string(),
+    };
+    bail!("nothing is shown; try again: {why}")
 }

@@ -144,7 +144,7 @@ async fn look(
     let is_expected = |failure: &Failure| {
         view.listing.is_incomplete() && matches!(failure, Failure::ListingFailed(_))
     };
-    let failures = outcome.failures.iter();
+    let failures = outcome.failures.iter().filter(|it| !is_expected(it));
     let report = Report {
         listing: view.name.clone(),
         clock: view.clock,
@@ -152,10 +152,7 @@ async fn look(
         answer: outcome.answer,
         jobs: seen(&view.listing, &ports.store, view.clock, &messages),
         messages,
-        failures: failures
-            .filter(|failure| !is_expected(failure))
-            .map(ToString::to_string)
-            .collect(),
+        failures: failures.map(ToString::to_string).collect(),
     };
     ports.store.forget_expired(view.clock);
     Ok(report)
