@@ -1,7 +1,7 @@
 //! A run that neither writes nor publishes: its store is only read, and its topic keeps what it is given.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -15,13 +15,12 @@ use crate::watch::{Change, Item, Key, TopicArn};
 
 /// Runs, and answers with what would have been published, notice by notice.
 pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
+    let topics = world.topics();
     let dry = Ports {
         listing: world.listing(),
         store: ReadOnly(world.store()),
-        topic: Collected::new(world.topic().arn().clone()),
-        urgent: world
-            .urgent()
-            .map(|topic| Collected::new(topic.arn().clone())),
+        topic: Collected::new(topics.main),
+        urgent: topics.urgent.map(Collected::new),
         clock: || world.now(),
     };
     let settings = WatchSettings {
@@ -81,7 +80,7 @@ impl<S: Store> Store for ReadOnly<'_, S> {
 #[derive(Debug)]
 pub struct Collected {
     topic: TopicArn,
-    messages: Mutex<Vec<Message>>,
+    messages: RefCell<Vec<Message>>,
 }
 
 impl Collected {
@@ -89,13 +88,13 @@ impl Collected {
     pub fn new(topic: TopicArn) -> Self {
         Self {
             topic,
-            messages: Mutex::default(),
+            messages: RefCell::default(),
         }
     }
 
     /// Takes what was published since the last time.
     pub fn take(&self) -> Vec<Message> {
-        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+        self.messages.take()
     }
 }
 
@@ -107,10 +106,7 @@ impl Topic for Collected {
     async fn ready(&self) {}
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {
-        self.messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(message.clone());
+        self.messages.borrow_mut().push(message.clone());
         Ok(())
     }
 }

@@ -84,7 +84,6 @@ fn summarize(answer: &Answer, failures: &[Failure]) {
     );
 }
 
-/// Publishes a sample to each topic.
 async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     let deadlines = Deadlines::start(input.time_given);
     let now = world.now();

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use fraud_job_watch::aws::Clients;
-use fraud_job_watch::invoke::{Failed, invoke};
+use fraud_job_watch::invoke::invoke;
 use fraud_job_watch::run::{Answer, Outcome, RunInput, time_given};
 use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry::{self, Metrics};
@@ -20,9 +20,8 @@ use uuid::Uuid;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let lookup = |name: &str| std::env::var(name).ok();
-    if let Err(failed) =
-        tracing::subscriber::set_global_default(telemetry::subscriber(lookup, std::io::stdout))
-    {
+    let log = telemetry::subscriber(lookup, std::io::stdout);
+    if let Err(failed) = tracing::subscriber::set_global_default(log) {
         eprintln!("no log: {failed}");
     }
     let settings = match LambdaSettings::read(lookup) {
@@ -67,16 +66,10 @@ async fn handle(
         level: telemetry::level_that_passes(|name| std::env::var(name).ok()),
     };
     let measure = |outcome: &Outcome| println!("{}", metrics.line(outcome, Timestamp::now()));
-    let answer = invoke(clients.ports(&source), &input, &payload, measure)
-        .instrument(span)
-        .await;
-    answer.map_err(
-        |Failed {
-             error_type,
-             message,
-         }| Diagnostic {
-            error_type: error_type.to_owned(),
-            error_message: message,
-        },
-    )
+    let answer = invoke(clients.ports(&source), &input, &payload, measure);
+    let answer = answer.instrument(span).await;
+    answer.map_err(|failed| Diagnostic {
+        error_type: failed.error_type.to_owned(),
+        error_message: failed.message,
+    })
 }

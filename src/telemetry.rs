@@ -26,7 +26,10 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let level = level(lookup("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    let level = match level(&lookup) {
+        "FATAL" => LevelFilter::ERROR,
+        level => level.parse().unwrap_or(LevelFilter::INFO),
+    };
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("fraud_job_watch", level);
@@ -46,26 +49,20 @@ where
     Registry::default().with(layer.with_filter(targets))
 }
 
-fn level(name: Option<&str>) -> LevelFilter {
-    match name.map(str::to_ascii_uppercase).as_deref() {
-        Some("TRACE") => LevelFilter::TRACE,
-        Some("DEBUG") => LevelFilter::DEBUG,
-        Some("WARN") => LevelFilter::WARN,
-        Some("ERROR" | "FATAL") => LevelFilter::ERROR,
-        Some(_) | None => LevelFilter::INFO,
-    }
+/// The level as Lambda writes it; INFO if it is none of Lambda's.
+fn level(lookup: impl Fn(&str) -> Option<String>) -> &'static str {
+    let name = lookup("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
+    ["TRACE", "DEBUG", "WARN", "ERROR", "FATAL"]
+        .into_iter()
+        .find(|level| level.eq_ignore_ascii_case(&name))
+        .unwrap_or("INFO")
 }
 
 /// The level of a line that is never to be lost: INFO, unless Lambda lets only worse ones pass.
 pub fn level_that_passes(lookup: impl Fn(&str) -> Option<String>) -> &'static str {
-    match lookup("AWS_LAMBDA_LOG_LEVEL")
-        .map(|name| name.to_ascii_uppercase())
-        .as_deref()
-    {
-        Some("WARN") => "WARN",
-        Some("ERROR") => "ERROR",
-        Some("FATAL") => "FATAL",
-        Some(_) | None => "INFO",
+    match level(lookup) {
+        "TRACE" | "DEBUG" => "INFO",
+        level => level,
     }
 }
 
@@ -117,7 +114,6 @@ impl Metrics<'_> {
     }
 }
 
-/// Name, unit and value.
 type Metric = (String, &'static str, u64);
 
 /// What alarms need.
@@ -135,10 +131,8 @@ fn health(outcome: &Outcome) -> Vec<Metric> {
         ("OldestSignOfLife", "Seconds", oldest_sign),
         ("ConfirmedSubscribers", "Count", gauges.subscribers),
     ];
-    known
-        .into_iter()
-        .filter_map(|(name, unit, value)| Some((name.to_owned(), unit, value?)))
-        .collect()
+    let metric = |(name, unit, value)| Some((String::from(name), unit, value?));
+    known.into_iter().filter_map(metric).collect()
 }
 
 /// What is good to know: each is paid for.
@@ -153,13 +147,9 @@ fn details(outcome: &Outcome) -> Vec<Metric> {
         ("JobsFailed", Status::Failed),
     ];
     let count = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
-    let mut metrics: Vec<Metric> = statuses
-        .iter()
-        .map(|(name, status)| {
-            let jobs = count(&answer.by_status, status.as_str());
-            ((*name).to_owned(), "Count", jobs)
-        })
-        .collect();
+    let jobs = |status: &Status| count(&answer.by_status, status.as_str());
+    let with_jobs = statuses.map(|(name, status)| (name.to_owned(), "Count", jobs(&status)));
+    let mut metrics = Vec::from(with_jobs);
     let known: u64 = metrics.iter().map(|(_, _, jobs)| jobs).sum();
     let all: u64 = answer.by_status.values().sum();
     metrics.push(("JobsOther".to_owned(), "Count", all.saturating_sub(known)));

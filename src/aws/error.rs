@@ -1,5 +1,7 @@
 //! What an error of the SDK says in one line, and whether it is a matter of rate.
 
+use std::iter;
+
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
@@ -37,9 +39,8 @@ pub(super) fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
         "SlowDown",
         "TooManyRequestsException",
     ];
-    const TOO_MANY_REQUESTS: u16 = 429;
-    let status = error.raw_response().map(|it| it.status().as_u16());
-    status == Some(TOO_MANY_REQUESTS)
+    let is_too_many = |answer: &HttpResponse| answer.status().as_u16() == 429;
+    error.raw_response().is_some_and(is_too_many)
         || error
             .code()
             .is_some_and(|code| code.contains("Throttl") || OTHERS.contains(&code))
@@ -61,14 +62,8 @@ fn is_quoted(code: &str) -> bool {
 
 /// An error and what caused it, without the answer that it may hold.
 pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut causes = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if causes.last() != Some(&cause_text) {
-            causes.push(cause_text);
-        }
-        source = cause.source();
-    }
+    let causes = iter::successors(Some(error), |error| error.source());
+    let mut causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.dedup();
     causes.join(": ")
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub use sns::SnsTopic;
 /// The clients, made once and used by every run.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    frauddetector: aws_sdk_frauddetector::Client,
+    listing: FraudDetector,
     dynamodb: aws_sdk_dynamodb::Client,
     topic: SnsTopic,
     urgent: Option<SnsTopic>,
@@ -42,9 +42,14 @@ impl Clients {
     /// Makes the clients, with credentials and region from the environment. No call is made yet.
     pub async fn connect(settings: &LambdaSettings) -> Self {
         let config = loader().load().await;
-        let topic = |arn: &TopicArn| SnsTopic::new(sns_client(&config, arn), arn.clone());
+        let topic = |arn: &TopicArn| {
+            // It is published to in the region that its ARN names.
+            let region = Region::new(arn.region().to_owned());
+            let config = aws_sdk_sns::config::Builder::from(&config).region(region);
+            SnsTopic::new(aws_sdk_sns::Client::from_conf(config.build()), arn.clone())
+        };
         Self {
-            frauddetector: aws_sdk_frauddetector::Client::new(&config),
+            listing: FraudDetector::new(aws_sdk_frauddetector::Client::new(&config)),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             topic: topic(&settings.topic),
             urgent: settings.urgent_topic.as_ref().map(topic),
@@ -58,7 +63,7 @@ impl Clients {
         source: &Source,
     ) -> Ports<FraudDetector, Table, SnsTopic, fn() -> Timestamp> {
         Ports {
-            listing: FraudDetector::new(self.frauddetector.clone()),
+            listing: self.listing.clone(),
             store: Table::new(self.dynamodb.clone(), self.table.clone(), source),
             topic: self.topic.clone(),
             urgent: self.urgent.clone(),
@@ -88,14 +93,4 @@ pub fn timeouts() -> TimeoutConfig {
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_secs(5))
         .build()
-}
-
-/// A topic is published to in the region that its ARN names.
-fn sns_client(config: &SdkConfig, topic: &TopicArn) -> aws_sdk_sns::Client {
-    let region = Region::new(topic.region().to_owned());
-    aws_sdk_sns::Client::from_conf(
-        aws_sdk_sns::config::Builder::from(config)
-            .region(region)
-            .build(),
-    )
 }

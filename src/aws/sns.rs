@@ -1,6 +1,7 @@
 //! The topic: one publish for all subscribers, at most five a second.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
@@ -8,7 +9,7 @@ use aws_sdk_sns::config::http::HttpResponse;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError as SnsError;
 use aws_sdk_sns::types::MessageAttributeValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -27,7 +28,7 @@ pub struct SnsTopic {
     client: Client,
     topic: TopicArn,
     /// When the next message may go out, whichever run it is from.
-    next: Arc<Mutex<Option<Instant>>>,
+    next: Rc<Cell<Option<Instant>>>,
 }
 
 impl SnsTopic {
@@ -36,7 +37,7 @@ impl SnsTopic {
         Self {
             client,
             topic,
-            next: Arc::default(),
+            next: Rc::default(),
         }
     }
 }
@@ -49,18 +50,11 @@ impl Topic for SnsTopic {
     async fn ready(&self) {
         // A turn is taken only when its time has come: who leaves the queue takes none.
         loop {
-            let next = {
-                let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                match *next {
-                    Some(next) if next > now => next,
-                    Some(_) | None => {
-                        *next = Some(now + PUBLISH_INTERVAL);
-                        return;
-                    }
-                }
-            };
-            sleep_until(next).await;
+            let now = Instant::now();
+            match self.next.get().filter(|next| *next > now) {
+                Some(next) => sleep_until(next).await,
+                None => return self.next.set(Some(now + PUBLISH_INTERVAL)),
+            }
         }
     }
 
@@ -69,18 +63,10 @@ impl Topic for SnsTopic {
             .client
             .get_topic_attributes()
             .topic_arn(self.topic.as_str());
-        match request.send().await {
-            Ok(answer) => answer
-                .attributes?
-                .get("SubscriptionsConfirmed")?
-                .parse()
-                .ok(),
-            Err(error) => {
-                // A topic of somebody else may be published to and still tell nothing of itself.
-                debug!("{}", explain("GetTopicAttributes", &error));
-                None
-            }
-        }
+        // A topic of somebody else may be published to and still tell nothing of itself.
+        let untold = |error| debug!("{}", explain("GetTopicAttributes", &error));
+        let attributes = request.send().await.map_err(untold).ok()?.attributes?;
+        attributes.get("SubscriptionsConfirmed")?.parse().ok()
     }
 
     async fn publish(&self, message: &Message) -> Result<(), PublishError> {
@@ -88,13 +74,8 @@ impl Topic for SnsTopic {
         request = match &message.body {
             Body::Plain(text) => request.message(text),
             Body::PerProtocol(forms) => {
-                let forms: Map<String, Value> = forms
-                    .iter()
-                    .map(|(protocol, form)| ((*protocol).to_owned(), Value::from(form.as_str())))
-                    .collect();
-                request
-                    .message(Value::Object(forms).to_string())
-                    .message_structure("json")
+                let forms: Value = forms.iter().cloned().collect();
+                request.message(forms.to_string()).message_structure("json")
             }
         };
         request = request.set_subject(message.subject.as_ref().map(ToString::to_string));
@@ -106,43 +87,37 @@ impl Topic for SnsTopic {
             let value = value.map_err(|error| PublishError::Refused(error.to_string()))?;
             request = request.message_attributes(*name, value);
         }
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let why = explain("Publish", &error);
-                Err(if is_throttled(&error) {
-                    PublishError::Throttled(why)
-                } else if is_about_the_message(&error) {
-                    PublishError::Refused(why)
-                } else {
-                    PublishError::Failed(why)
-                })
-            }
-        }
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let why = explain("Publish", &error);
+        Err(if is_throttled(&error) {
+            PublishError::Throttled(why)
+        } else if is_about_the_message(&error) {
+            PublishError::Refused(why)
+        } else {
+            PublishError::Failed(why)
+        })
     }
 }
 
 /// Whether SNS will never take this message, whenever it is sent. Its codes for that are also those of a topic's ARN
 /// that it does not like, such as one of another region, of which only its words tell.
 fn is_about_the_message(error: &SdkError<SnsError, HttpResponse>) -> bool {
-    let is_of_parameter = matches!(
-        error.code(),
-        Some(
-            "InvalidParameter"
-                | "InvalidParameterValue"
-                | "ParameterValueInvalid"
-                | "ValidationError"
-                | "ValidationException"
-        )
-    );
-    let words = error.message().unwrap_or_default();
-    let is_of_topic = [
+    const CODES: [&str; 5] = [
+        "InvalidParameter",
+        "InvalidParameterValue",
+        "ParameterValueInvalid",
+        "ValidationError",
+        "ValidationException",
+    ];
+    const OF_TOPIC: [&str; 4] = [
         "parameter: TopicArn",
         "parameter: TargetArn",
         "at 'topicArn'",
         "at 'targetArn'",
-    ]
-    .iter()
-    .any(|of| words.contains(of));
-    is_of_parameter && !is_of_topic
+    ];
+    let words = error.message().unwrap_or_default();
+    error.code().is_some_and(|code| CODES.contains(&code))
+        && !OF_TOPIC.iter().any(|of| words.contains(of))
 }

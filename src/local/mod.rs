@@ -1,6 +1,4 @@
 //! A world on a laptop: listing files for the service, a file or memory for the table.
-//!
-//! What is published is kept by [`crate::dry_run::Collected`] and shown by the [`terminal`].
 
 pub mod bad_file;
 mod documents;

@@ -1,7 +1,7 @@
 //! What one run over a listing did.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -12,9 +12,9 @@ use super::state::Memory;
 use super::terminal::in_ascii;
 use crate::message::Message;
 use crate::run::Answer;
+use crate::watch::Job;
 use crate::watch::job::End;
 use crate::watch::life::{first_sign, sign_of_life};
-use crate::watch::{Job, ListedJob};
 
 /// Where a run's clock came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -30,9 +30,9 @@ pub enum ClockFrom {
     Live,
 }
 
-impl fmt::Display for ClockFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ClockFrom {
+    pub(super) fn in_words(self) -> &'static str {
+        match self {
             Self::Given => "as given",
             Self::LatestTime => {
                 "the latest time in the file; FILE@TIME, or --now for the last, changes it"
@@ -41,7 +41,7 @@ impl fmt::Display for ClockFrom {
                 "the computer's, as the file has no time; FILE@TIME, or --now for the last, changes it"
             }
             Self::Live => "when the listing began",
-        })
+        }
     }
 }
 
@@ -100,29 +100,17 @@ pub fn seen(
             reported.entry(id).or_default().push(event);
         }
     }
-    let read = |listed: &ListedJob| {
-        Job::from_listed(listed.clone())
-            .ok()
-            .map(|job| job.plausible_at(now))
-    };
-    let jobs: BTreeMap<_, _> = listing
-        .jobs()
-        .filter_map(read)
-        .map(|job| (job.id.clone(), job))
-        .collect();
-    let mut seen: Vec<_> = jobs
-        .into_values()
-        .map(|job| {
-            let events = reported.get(job.id.as_str()).map(Vec::as_slice);
-            Seen::of(job, memory, now, events.unwrap_or_default())
-        })
-        .collect();
-    seen.sort_by(|a, b| {
-        let rank = |seen: &Seen| {
-            let when = seen.job.started_at.max(seen.last_sign_at);
-            (seen.job.end().is_none(), !seen.reported.is_empty(), when)
-        };
-        rank(b).cmp(&rank(a))
+    let mut seen = BTreeMap::new();
+    let jobs = listing.jobs().cloned().map(Job::from_listed);
+    for job in jobs.flatten().map(|job| job.plausible_at(now)) {
+        let events = reported.get(job.id.as_str()).map(Vec::as_slice);
+        let events = events.unwrap_or_default();
+        seen.insert(job.id.clone(), Seen::of(job, memory, now, events));
+    }
+    let mut seen: Vec<_> = seen.into_values().collect();
+    seen.sort_by_key(|seen| {
+        let when = seen.job.started_at.max(seen.last_sign_at);
+        Reverse((seen.job.end().is_none(), !seen.reported.is_empty(), when))
     });
     seen
 }

@@ -18,7 +18,6 @@ use crate::watch::job::time;
 use crate::watch::listed::Object;
 use crate::watch::{Job, JobId, ListedJob, Source};
 
-/// What a file should hold.
 const EXPECTED: &str = "expected what `aws frauddetector get-batch-prediction-jobs` prints: {\"batchPredictions\": [...]}";
 
 /// A listing that was read from a file.

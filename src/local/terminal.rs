@@ -11,8 +11,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::report::{Report, Seen, events};
-use crate::message::{in_words, one_line};
-use crate::run::Answer;
+use crate::message::{counted, in_words, one_line};
 
 /// As many jobs that ended, and of which nothing is reported, are shown.
 const ENDED_ROWS: usize = 10;
@@ -70,7 +69,7 @@ impl Report {
     pub fn text(&self, screen: Screen) -> String {
         let mut lines = vec![
             format!("== {}", one_line(&self.listing)),
-            format!("clock: {} ({})", self.clock, self.clock_from),
+            format!("clock: {} ({})", self.clock, self.clock_from.in_words()),
             self.counts(),
         ];
         if !self.jobs.is_empty() {
@@ -78,11 +77,7 @@ impl Report {
             lines.extend(self.table(screen));
         }
         lines.push(String::new());
-        let notices: usize = self
-            .messages
-            .iter()
-            .map(|message| events(message).len())
-            .sum();
+        let notices = self.messages.iter().flat_map(events).count();
         lines.push(match (notices, self.messages.len()) {
             (0, _) => "No notice would go out.".to_owned(),
             (1, _) => "1 notice would go out:".to_owned(),
@@ -105,24 +100,18 @@ impl Report {
     }
 
     fn counts(&self) -> String {
-        let Answer {
-            jobs,
-            pages,
-            unreadable,
-            complete,
-            ..
-        } = self.answer;
-        let many = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        let mut counts = format!("{} on {}", many(jobs, "job"), many(pages, "page"));
+        let answer = &self.answer;
+        let (jobs, pages) = (counted(answer.jobs, "job"), counted(answer.pages, "page"));
+        let mut counts = format!("{jobs} on {pages}");
         let mut mark = ": ";
-        for (status, n) in &self.answer.by_status {
+        for (status, n) in &answer.by_status {
             counts += &format!("{mark}{n} {}", one_line(status));
             mark = ", ";
         }
-        if unreadable > 0 {
-            counts += &format!("{mark}{unreadable} unreadable");
+        if answer.unreadable > 0 {
+            counts += &format!("{mark}{} unreadable", answer.unreadable);
         }
-        if !complete {
+        if !answer.complete {
             counts += "; INCOMPLETE, so nothing is concluded of jobs that are not in it";
         }
         counts
@@ -143,23 +132,15 @@ impl Report {
             table.force_no_tty();
         }
         table.set_header(["JOB", "STATUS", "PROGRESS", "LAST SIGN OF LIFE", "REPORTED"]);
-        let (mut ended, mut left_out) = (0, 0);
-        for seen in &self.jobs {
-            if seen.job.end().is_some() && seen.reported.is_empty() {
-                ended += 1;
-                if ended > ENDED_ROWS {
-                    left_out += 1;
-                    continue;
-                }
+        let is_old_news = |seen: &&Seen| seen.job.end().is_some() && seen.reported.is_empty();
+        let ended = self.jobs.iter().filter(is_old_news).count();
+        let left_out = ended.saturating_sub(ENDED_ROWS);
+        // They are the last.
+        for seen in self.jobs.iter().take(self.jobs.len() - left_out) {
+            let mut cells = self.row(seen).map(Cell::new);
+            if seen.is_bad {
+                cells = cells.map(|cell| cell.fg(Color::Red));
             }
-            let cells = self.row(seen).into_iter().map(|text| {
-                let cell = Cell::new(text);
-                if seen.is_bad {
-                    cell.fg(Color::Red)
-                } else {
-                    cell
-                }
-            });
             table.add_row(cells);
         }
         if let Some(first) = table.column_mut(0) {
@@ -174,20 +155,15 @@ impl Report {
 
     fn row(&self, seen: &Seen) -> [String; 5] {
         let absent = || "-".to_owned();
-        let Seen {
-            job,
-            last_sign_at,
-            reported,
-            ..
-        } = seen;
+        let job = &seen.job;
         let progress = match (job.processed_records, job.total_records) {
             (Some(processed), Some(total)) => format!("{processed}/{total}"),
             (Some(processed), None) => processed.to_string(),
             (None, _) => absent(),
         };
         let ended = if job.end().is_some() { "ended " } else { "" };
-        let age = last_sign_at.map(|at| self.clock.duration_since(at));
-        let reported: BTreeSet<_> = reported.iter().map(String::as_str).collect();
+        let age = seen.last_sign_at.map(|at| self.clock.duration_since(at));
+        let reported: BTreeSet<_> = seen.reported.iter().map(String::as_str).collect();
         let reported: Vec<_> = reported.into_iter().collect();
         [
             one_line(job.id.as_str()),
@@ -198,10 +174,9 @@ impl Report {
                 0 => format!("{ended}now"),
                 _ => format!("{ended}in {}", in_words(-age)),
             }),
-            if reported.is_empty() {
-                absent()
-            } else {
-                reported.join(", ")
+            match reported.is_empty() {
+                true => absent(),
+                false => reported.join(", "),
             },
         ]
     }

@@ -12,20 +12,16 @@ use super::words::{self, About};
 use super::{Content, WatchName, event};
 use crate::watch::Notice;
 
-/// A title has at most this many characters.
+/// The most characters in a title, and in a description.
 const TITLE: usize = 250;
-/// A description has at most this many characters.
 const DESCRIPTION: usize = 8_000;
-/// Of those, this many are kept for what follows the list of a digest.
+/// Of a description, this many are kept for what follows the list of a digest.
 const AFTER_LIST: usize = 500;
 
-/// A notice.
 pub(super) fn notification(content: &Content<'_>) -> Value {
     let notice = content.notice;
     let mut lines = content.first_lines(&Chat);
     lines.push(String::new());
-    let fact =
-        |(label, value): &Fact| Some(format!("*{label}:* {}", value.as_ref()?.escaped(&Chat)));
     lines.extend(content.key_facts.iter().filter_map(fact));
     document(Parts {
         id: notice.id.as_str(),
@@ -36,6 +32,10 @@ pub(super) fn notification(content: &Content<'_>) -> Value {
         thread: notice.thread.clone(),
         context: &context(notice),
     })
+}
+
+fn fact((label, value): &Fact) -> Option<String> {
+    Some(format!("*{label}:* {}", value.as_ref()?.escaped(&Chat)))
 }
 
 fn title_of_notice(notice: &Notice, name: Option<&WatchName>) -> String {
@@ -77,7 +77,6 @@ fn context(notice: &Notice) -> [Context; 7] {
     ]
 }
 
-/// A digest.
 pub(super) fn notification_of_digest(digest: &Digest<'_>, worst_first: &[Line]) -> Value {
     let mut description = String::new();
     let mut room = DESCRIPTION - AFTER_LIST;
@@ -96,10 +95,8 @@ pub(super) fn notification_of_digest(digest: &Digest<'_>, worst_first: &[Line]) 
             "… and {left_out} more: the email and the event have them all.\n"
         ));
     }
-    let account = facts::account(digest.source).escaped(&Chat);
-    description.push_str(&format!("\n*Account:* {account}"));
-    if let Some(console) = facts::console(digest.source) {
-        description.push_str(&format!("\n*Console:* {}", console.escaped(&Chat)));
+    for fact in facts::whose(digest.source).iter().filter_map(fact) {
+        description.push_str(&format!("\n{fact}"));
     }
     document(Parts {
         id: digest.id.as_str(),
@@ -127,11 +124,8 @@ struct Parts<'a> {
 }
 
 fn document(parts: Parts<'_>) -> Value {
-    let context: serde_json::Map<_, _> = parts
-        .context
-        .iter()
-        .filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?.into())))
-        .collect();
+    let known = |(key, value): &Context| Some((*key, value.clone()?));
+    let context: Value = parts.context.iter().filter_map(known).collect();
     let mut metadata = json!({
         "summary": parts.title,
         "eventType": event::type_of(parts.kind),

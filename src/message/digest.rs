@@ -86,7 +86,6 @@ impl<'a> Digest<'a> {
         format!("{} notices: {}", self.notices.len(), counts.join(", "))
     }
 
-    /// What to do about them.
     pub(super) fn steps(&self) -> Vec<String> {
         let is_partial = |notice: &&Notice| missing_records(notice).is_some();
         let any_partial = self.notices.iter().any(is_partial);

@@ -56,14 +56,11 @@ fn name_prefix(name: Option<&WatchName>) -> String {
     name.map(|name| format!("[{name}] ")).unwrap_or_default()
 }
 
-/// The body of a notice.
 pub(super) fn body(content: &Content<'_>) -> String {
     let mut lines = content.first_lines(&Email);
     lines.push(String::new());
     lines.extend(content.steps().iter().map(|step| format!("- {step}")));
     lines.push(String::new());
-    let fact =
-        |(label, value): &Fact| Some(format!("{label}: {}", value.as_ref()?.escaped(&Email)));
     for facts in [&content.key_facts, &content.details] {
         lines.extend(facts.iter().filter_map(fact));
         lines.push(String::new());
@@ -71,22 +68,21 @@ pub(super) fn body(content: &Content<'_>) -> String {
     lines.join("\n")
 }
 
-/// A notice in a digest.
+fn fact((label, value): &Fact) -> Option<String> {
+    Some(format!("{label}: {}", value.as_ref()?.escaped(&Email)))
+}
+
 pub(super) fn line(line: &Line) -> String {
     format!("{} {}", line.label, line.escaped(&Email))
 }
 
-/// The body of a digest.
 pub(super) fn body_of_digest(digest: &Digest<'_>, worst_first: &[Line]) -> String {
     let mut lines = vec![format!("{}.", digest.summary()), String::new()];
     lines.extend(digest.steps().iter().map(|step| format!("- {step}")));
     lines.push(String::new());
     lines.extend(worst_first.iter().map(line));
     lines.push(String::new());
-    let account = facts::account(digest.source).escaped(&Email);
-    lines.push(format!("Account: {account}"));
-    let console = facts::console(digest.source);
-    lines.extend(console.map(|console| format!("Console: {}", console.escaped(&Email))));
+    lines.extend(facts::whose(digest.source).iter().filter_map(fact));
     lines.extend(digest.name.map(|name| format!("Watch: {name}")));
     lines.push(format!("Digest id: {}", digest.id));
     lines.push(String::new());

@@ -1,28 +1,29 @@
 //! How each form escapes untrusted text, and cuts it to its room.
 
-use std::fmt::Write as _;
-
-/// How a form escapes.
 pub(super) trait Escape {
+    /// What stands between the ends of an id that is cut.
+    const GAP: &'static str = "…";
+
+    /// Adds an untrusted character to a line.
+    fn write(c: char, line: &mut String) {
+        write_visible(c, line);
+    }
+
     /// Untrusted text, escaped, in at most `max` characters; and whether that is all of it.
-    fn untrusted(&self, text: &str, max: usize) -> (String, bool);
+    fn untrusted(&self, text: &str, max: usize) -> (String, bool) {
+        fit(text, max, Self::write)
+    }
 
     /// A job's id, escaped, in at most `max` characters; both of its ends if it is cut.
-    fn id(&self, id: &str, max: usize) -> String;
+    fn id(&self, id: &str, max: usize) -> String {
+        fit_ends(id, max, Self::GAP, Self::write)
+    }
 }
 
 /// Plain text.
 pub(super) struct Email;
 
-impl Escape for Email {
-    fn untrusted(&self, text: &str, max: usize) -> (String, bool) {
-        fit(text, max, write_visible)
-    }
-
-    fn id(&self, id: &str, max: usize) -> String {
-        fit_ends(id, max, "…", write_visible)
-    }
-}
+impl Escape for Email {}
 
 /// The channel's own markdown. Untrusted text stands in code spans, where no markdown, link or mention is read, with `&`,
 /// `<` and `>` written as Slack asks for, and an apostrophe for each backtick. A name of letters, digits, `-` and inner
@@ -30,12 +31,19 @@ impl Escape for Email {
 pub(super) struct Chat;
 
 impl Escape for Chat {
+    fn write(c: char, line: &mut String) {
+        match c {
+            '`' => line.push('\''),
+            c => write_markdown(c, line),
+        }
+    }
+
     fn untrusted(&self, text: &str, max: usize) -> (String, bool) {
         if is_name(text) && text.len() <= max {
             return (text.to_owned(), true);
         }
         // Three are the two backticks and what tells that it is cut.
-        let (span, whole) = fit(text, max.saturating_sub(3), in_code);
+        let (span, whole) = fit(text, max.saturating_sub(3), Self::write);
         let span = match (span.trim().is_empty(), whole) {
             // A span must hold something.
             (true, true) => "`(empty)`".to_owned(),
@@ -48,7 +56,10 @@ impl Escape for Chat {
     fn id(&self, id: &str, max: usize) -> String {
         match self.untrusted(id, max) {
             (whole, true) => whole,
-            (_, false) => format!("`{}`", fit_ends(id, max.saturating_sub(2), "…", in_code)),
+            (_, false) => {
+                let ends = fit_ends(id, max.saturating_sub(2), Self::GAP, Self::write);
+                format!("`{ends}`")
+            }
         }
     }
 }
@@ -60,13 +71,6 @@ fn is_name(text: &str) -> bool {
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-fn in_code(c: char, line: &mut String) {
-    match c {
-        '`' => line.push('\''),
-        c => write_markdown(c, line),
-    }
-}
-
 pub(super) fn write_markdown(c: char, line: &mut String) {
     match c {
         '&' => line.push_str("&amp;"),
@@ -76,29 +80,22 @@ pub(super) fn write_markdown(c: char, line: &mut String) {
     }
 }
 
-/// A text message.
 pub(super) struct Sms;
 
 impl Escape for Sms {
-    fn untrusted(&self, text: &str, max: usize) -> (String, bool) {
-        fit(text, max, write_gsm)
-    }
+    const GAP: &'static str = "..";
 
-    fn id(&self, id: &str, max: usize) -> String {
-        fit_ends(id, max, "..", write_gsm)
+    /// What is not a single character in the alphabet of a text message becomes a `?`; brackets become round.
+    fn write(c: char, line: &mut String) {
+        line.push(match c {
+            c if c.is_ascii_alphanumeric() => c,
+            ' ' | '@' | '$' | '!' | '"' | '#' | '%' | '&' | '\'' | '(' | ')' | '*' | '+' | ','
+            | '-' | '.' | '/' | ':' | ';' | '<' | '=' | '>' | '?' | '_' => c,
+            '[' | '{' => '(',
+            ']' | '}' => ')',
+            _ => '?',
+        });
     }
-}
-
-/// What is not a single character in the alphabet of a text message becomes a `?`; brackets become round.
-pub(super) fn write_gsm(c: char, line: &mut String) {
-    line.push(match c {
-        c if c.is_ascii_alphanumeric() => c,
-        ' ' | '@' | '$' | '!' | '"' | '#' | '%' | '&' | '\'' | '(' | ')' | '*' | '+' | ','
-        | '-' | '.' | '/' | ':' | ';' | '<' | '=' | '>' | '?' | '_' => c,
-        '[' | '{' => '(',
-        ']' | '}' => ')',
-        _ => '?',
-    });
 }
 
 /// A character as it stands in a subject.
@@ -115,23 +112,17 @@ pub fn one_line(text: &str) -> String {
     fit(text, usize::MAX, write_visible).0
 }
 
-/// Adds an untrusted character to a line, as [`one_line`] does.
-pub(super) fn write_visible(c: char, line: &mut String) {
+fn write_visible(c: char, line: &mut String) {
     match c {
-        c if c.is_control() => write_escaped(c, line),
+        c if c.is_control() => line.extend(c.escape_unicode()),
         // What breaks lines, changes the direction of text, or cannot be seen.
         '\u{61c}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => write_escaped(c, line),
+        | '\u{feff}' => line.extend(c.escape_unicode()),
         c => line.push(c),
     }
-}
-
-fn write_escaped(c: char, line: &mut String) {
-    // Writing to a String cannot fail.
-    let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
 }
 
 /// As much of `text` as takes at most `max` characters when `write` has written each; the second value tells

@@ -12,10 +12,8 @@ use super::text::WatchName;
 use crate::watch::notice::{ExpectedJob, Found, Overdue, Silence};
 use crate::watch::{IncidentState, Job, Key, Kind, Notice, NoticeId, Severity, Source};
 
-/// The kind of a digest.
 pub(super) const DIGEST: &str = "digest";
 
-/// The type of an event of that kind.
 pub(super) fn type_of(kind: &str) -> String {
     format!("fraud-job-watch.batch-prediction.{kind}.v1")
 }
@@ -155,12 +153,12 @@ pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeDa
     }
 }
 
-/// The event of a digest.
 pub(super) fn event_of_digest(digest: &Digest<'_>) -> Event<DigestData> {
     let mut counts = BTreeMap::new();
     for notice in digest.notices {
         *counts.entry(notice.kind.as_str()).or_default() += 1;
     }
+    let events = digest.notices.iter();
     let times = digest.notices.iter().map(|notice| notice.happened_at);
     Event {
         specversion: "1.0",
@@ -177,11 +175,7 @@ pub(super) fn event_of_digest(digest: &Digest<'_>) -> Event<DigestData> {
             region: digest.source.region().to_owned(),
             watch: digest.name.map(ToString::to_string),
             counts,
-            events: digest
-                .notices
-                .iter()
-                .map(|notice| event(notice, digest.name))
-                .collect(),
+            events: events.map(|it| event(it, digest.name)).collect(),
         },
     }
 }
@@ -202,13 +196,10 @@ pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), 
         let event = PublishedEvent::deserialize(event)
             .map_err(|error| format!("not an event of fraud-job-watch: {error}"))?;
         name = event.data.watch.as_deref().and_then(|it| it.parse().ok());
-        Ok(event.into())
+        Ok(notice_of(event))
     };
-    let notices = events
-        .into_iter()
-        .map(read)
-        .collect::<Result<_, String>>()?;
-    Ok((notices, name))
+    let notices: Result<_, String> = events.into_iter().map(read).collect();
+    Ok((notices?, name))
 }
 
 /// What is read of an event.
@@ -220,24 +211,22 @@ struct PublishedEvent {
     data: NoticeData,
 }
 
-impl From<PublishedEvent> for Notice {
-    fn from(event: PublishedEvent) -> Self {
-        let data = event.data;
-        Self {
-            id: event.id,
-            kind: data.kind,
-            source: event.source,
-            happened_at: event.time,
-            recorded_at: data.recorded_at,
-            job: data.job,
-            job_seen_at: data.job_seen_at,
-            incident: data.incident,
-            thread: data.thread,
-            topics: BTreeSet::new(),
-            silence: data.silence,
-            overdue: data.overdue,
-            expected: data.expected,
-            found: data.found,
-        }
+fn notice_of(event: PublishedEvent) -> Notice {
+    let data = event.data;
+    Notice {
+        id: event.id,
+        kind: data.kind,
+        source: event.source,
+        happened_at: event.time,
+        recorded_at: data.recorded_at,
+        job: data.job,
+        job_seen_at: data.job_seen_at,
+        incident: data.incident,
+        thread: data.thread,
+        topics: BTreeSet::new(),
+        silence: data.silence,
+        overdue: data.overdue,
+        expected: data.expected,
+        found: data.found,
     }
 }

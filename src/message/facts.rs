@@ -24,6 +24,7 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
         Kind::Recovered => "Was silent from",
         _ => "Silent since",
     };
+    let [account, console] = whose(&notice.source);
     let last_recorded = notice.job_seen_at.filter(|_| notice.kind == Kind::Vanished);
     let (overdue, expected) = (notice.overdue.as_ref(), notice.expected.as_ref());
     let usual = overdue.and_then(|overdue| overdue.usual.as_ref());
@@ -54,12 +55,11 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
             job.and_then(detector)
                 .or(expected.map(|it| named(&it.detector))),
         ),
-        ("Account", Some(account(&notice.source))),
-        ("Console", console(&notice.source)),
+        account,
+        console,
     ]
 }
 
-/// The rest.
 pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp) -> Vec<Fact> {
     let (job, silence) = (notice.job.as_ref(), notice.silence.as_ref());
     let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
@@ -110,23 +110,21 @@ pub(super) fn usual_in_words(usual: &Usual) -> String {
     }
 }
 
-/// Whose jobs: the account and the region.
-pub(super) fn account(source: &Source) -> Text {
-    Text::untrusted(source.account())
-        .and(", ")
-        .and_untrusted(source.region())
-}
-
-/// The console's address, where its form is known: in AWS's standard partition. None is known for a single job.
-pub(super) fn console(source: &Source) -> Option<Text> {
+/// Whose jobs, and where to click: the console's address is known in AWS's standard partition, and of no single job.
+pub(super) fn whose(source: &Source) -> [Fact; 2] {
     let region = source.region();
+    let account = Text::untrusted(source.account());
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let known = source.to_string().starts_with("arn:aws:") && region.chars().all(is_plain);
-    known.then(|| {
+    let console = known.then(|| {
         Text::ours(format!(
             "https://{region}.console.aws.amazon.com/frauddetector/home?region={region}"
         ))
-    })
+    });
+    [
+        ("Account", Some(account.and(", ").and_untrusted(region))),
+        ("Console", console),
+    ]
 }
 
 fn detector(job: &Job) -> Option<Text> {
@@ -144,10 +142,7 @@ fn jobs_by_status(found: &Found) -> Text {
     let counts = statuses.into_iter().take(20).map(|(status, count)| {
         Text::ours(format!("{count} ")).and_text(Text::untrusted_brief(status))
     });
-    match found.by_status.is_empty() {
-        true => Text::ours("none"),
-        false => Text::join(counts, ", ").unwrap_or_default(),
-    }
+    Text::join(counts, ", ").unwrap_or_else(|| Text::ours("none"))
 }
 
 /// How long a job took that has ended, from its start to what is reported.
@@ -180,13 +175,11 @@ pub(super) fn count(job: &Job) -> Option<String> {
 
 /// `1234 of 5000 records (24%)`.
 pub(super) fn progress(job: &Job) -> Option<String> {
-    let percent = match (job.processed_records, job.total_records) {
-        (Some(processed), Some(total @ 1..)) => {
-            format!(" ({}%)", u128::from(processed) * 100 / u128::from(total))
-        }
-        (Some(_) | None, Some(_) | None) => String::new(),
-    };
-    Some(format!("{}{percent}", count(job)?))
+    let (count, processed) = (count(job)?, u128::from(job.processed_records?));
+    Some(match job.total_records.map(u128::from) {
+        Some(total @ 1..) => format!("{count} ({}%)", processed * 100 / total),
+        Some(0) | None => count,
+    })
 }
 
 fn progress_and_pace(notice: &Notice) -> Option<Text> {
@@ -235,7 +228,7 @@ fn expected_end_of_recovered(notice: &Notice) -> Option<Timestamp> {
 }
 
 /// `1 job`, `2 jobs`.
-pub(super) fn counted(count: u64, what: &str) -> String {
+pub fn counted(count: u64, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),

@@ -1,7 +1,8 @@
 //! The JSON Schemas of what is published, made from its types. `events/` keeps them; a test tells when they differ.
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::event::{DigestData, Event, NoticeData};
@@ -19,44 +20,30 @@ pub fn digest() -> Value {
 fn schema<T: JsonSchema>(name: &str, title: &str) -> Value {
     let generator = SchemaSettings::draft2020_12()
         .for_serialize()
+        .with_transform(RecursiveTransform(leave_out_null))
         .into_generator();
     let mut schema = generator.into_root_schema_for::<T>();
-    schema.insert(
-        "$id".to_owned(),
-        format!("urn:fraud-job-watch:{name}.v1").into(),
-    );
+    let id = format!("urn:fraud-job-watch:{name}.v1");
+    schema.insert("$id".to_owned(), id.into());
     schema.insert("title".to_owned(), title.into());
-    let mut schema = schema.to_value();
-    leave_out_null(&mut schema);
-    schema
+    schema.to_value()
 }
 
 /// What is absent is left out, never null.
-fn leave_out_null(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            if let Some(Value::Array(types)) = members.get_mut("type") {
-                types.retain(|kind| kind != "null");
-                if let [only] = types.as_slice() {
-                    let only = only.clone();
-                    members.insert("type".to_owned(), only);
-                }
-            }
-            let choices = members.get_mut("anyOf").and_then(Value::as_array_mut);
-            let only = choices.and_then(|choices| {
-                choices.retain(|choice| *choice != json!({"type": "null"}));
-                match choices.as_slice() {
-                    [Value::Object(only)] => Some(only.clone()),
-                    _ => None,
-                }
-            });
-            if let Some(only) = only {
-                members.remove("anyOf");
-                members.extend(only);
-            }
-            members.values_mut().for_each(leave_out_null);
-        }
-        Value::Array(items) => items.iter_mut().for_each(leave_out_null),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+fn leave_out_null(schema: &mut Schema) {
+    if let Some(Value::Array(types)) = schema.get("type")
+        && let [only, Value::String(null)] = types.as_slice()
+        && null == "null"
+    {
+        let only = only.clone();
+        schema.insert("type".to_owned(), only);
+    }
+    if let Some(Value::Array(choices)) = schema.get("anyOf")
+        && let [Value::Object(only), null] = choices.as_slice()
+        && *null == json!({"type": "null"})
+    {
+        let only = only.clone();
+        schema.remove("anyOf");
+        schema.ensure_object().extend(only);
     }
 }

@@ -2,16 +2,14 @@
 //! a text message (GSM 03.38), so that it is never split nor recoded.
 
 use super::digest::Digest;
-use super::escape::{Escape, Sms, fit, write_gsm};
+use super::escape::{Escape, Sms, fit};
 use super::words::{self, About};
 use super::{Content, WatchName};
 
-/// A text message has at most this many characters.
 const MAX: usize = 140;
-/// A job's id has at most this many of them, so that there is room for what happened to it.
+/// A job's id has at most this many characters, so that there is room for what happened to it.
 const ID: usize = 48;
 
-/// A notice in one line.
 pub(super) fn line(content: &Content<'_>) -> String {
     let notice = content.notice;
     let mut line = name_prefix(content.name);
@@ -31,7 +29,6 @@ pub(super) fn line(content: &Content<'_>) -> String {
     within(&line)
 }
 
-/// A digest in one line.
 pub(super) fn line_of_digest(digest: &Digest<'_>) -> String {
     within(&(name_prefix(digest.name) + &digest.summary()))
 }
@@ -41,10 +38,10 @@ fn name_prefix(name: Option<&WatchName>) -> String {
 }
 
 fn within(line: &str) -> String {
-    match fit(line, MAX, write_gsm) {
+    match fit(line, MAX, Sms::write) {
         (whole, true) => whole,
         (_, false) => {
-            let (start, _) = fit(line, MAX - 3, write_gsm);
+            let (start, _) = fit(line, MAX - 3, Sms::write);
             format!("{}...", start.trim_end())
         }
     }

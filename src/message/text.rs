@@ -48,7 +48,6 @@ impl Text {
         Self(vec![Piece::Id(id.as_str().to_owned())])
     }
 
-    /// AWS's reason for a failure.
     pub(super) fn reason(job: &Job) -> Self {
         let text = job.failure_reason.clone().unwrap_or_default();
         let bytes = job.failure_reason_bytes.unwrap_or(text.len() as u64);
@@ -113,20 +112,14 @@ impl Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchName(String);
 
-/// A name that does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("1 to 40 printable ASCII characters without [ and ]")]
-pub struct BadName;
-
 impl FromStr for WatchName {
-    type Err = BadName;
+    type Err = &'static str;
 
-    fn from_str(name: &str) -> Result<Self, BadName> {
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
         let fits = |c: char| (c.is_ascii_graphic() || c == ' ') && c != '[' && c != ']';
-        if (1..=40).contains(&name.len()) && name.chars().all(fits) {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err(BadName)
+        match (1..=40).contains(&name.len()) && name.chars().all(fits) {
+            true => Ok(Self(name.to_owned())),
+            false => Err("1 to 40 printable ASCII characters without [ and ]"),
         }
     }
 }
@@ -190,18 +183,14 @@ pub fn in_words(duration: SignedDuration) -> String {
         0 => format!("{large} {large_unit}"),
         _ => format!("{large} {large_unit} {small} {small_unit}"),
     };
-    if days > 0 {
-        join(days, "d", hours, "h")
-    } else if hours > 0 {
-        join(hours, "h", minutes, "min")
-    } else if minutes > 0 {
-        join(minutes, "min", seconds % 60, "s")
-    } else {
-        format!("{seconds} s")
+    match (days, hours, minutes) {
+        (1.., _, _) => join(days, "d", hours, "h"),
+        (_, 1.., _) => join(hours, "h", minutes, "min"),
+        (_, _, 1..) => join(minutes, "min", seconds % 60, "s"),
+        _ => format!("{seconds} s"),
     }
 }
 
-/// A time, to the second.
 pub(super) fn at(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

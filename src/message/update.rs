@@ -1,5 +1,7 @@
 //! What to add to a notice that has waited: for how long, and what has become of its job since.
 
+use std::iter::once;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::is_replaced;
@@ -33,14 +35,11 @@ impl Update {
             return since;
         }
         let waited = in_words(waited);
-        let after = |first: String, then| {
-            let both = [Some(Text::ours(first)), then];
-            both.into_iter().flatten()
-        };
+        let join = |first, then, between| Text::join(once(Text::ours(first)).chain(then), between);
         let delayed = format!("Delayed: recorded {waited} ago.");
         Self {
-            sentences: Text::join(after(delayed, since.sentences), " "),
-            asides: Text::join(after(format!("{waited} late"), since.asides), ", "),
+            sentences: join(delayed, since.sentences, " "),
+            asides: join(format!("{waited} late"), since.asides, ", "),
             ..since
         }
     }

@@ -3,12 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// The listing leaves a third of the time given to what follows, and no more than this.
 const MOST_TIME_AFTER_LISTING: Duration = Duration::from_secs(60);
-/// How long the number of subscribers may take.
 const SUBSCRIBERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is kept of the time given, to answer in.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -27,7 +26,6 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Those of a run that starts now.
     pub(crate) fn start(time_given: Option<Duration>) -> Self {
         Self {
             started: Instant::now(),
@@ -35,7 +33,6 @@ impl Deadlines {
         }
     }
 
-    /// How long the run has taken, in whole milliseconds.
     pub(crate) fn took_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -85,10 +82,7 @@ impl Deadlines {
 /// When a claim ends under which something is published until then.
 pub(super) fn claim_until(publish_until: Instant, now: Timestamp) -> Timestamp {
     let lasts = publish_until.saturating_duration_since(Instant::now()) + CLAIM_MARGIN;
-    SignedDuration::try_from(lasts)
-        .ok()
-        .and_then(|lasts| now.saturating_add(lasts).ok())
-        .unwrap_or(now)
+    now.saturating_add(lasts).unwrap_or(now)
 }
 
 /// What the future gives, or `None` if it takes longer than until then.

@@ -1,4 +1,5 @@
-//! What is stored of the watch: loaded when a run starts, and kept up to date with what it records.
+//! What is stored of the watch: loaded when a run starts, and kept up to date with what it records. Its own item is
+//! written twice: by the first run, and once a listing was complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +8,16 @@ use tracing::debug;
 
 use super::commit::{CommitOutcome, commit};
 use super::deadline::bounded;
-use super::{Failure, RunInput};
-use crate::ports::{Pending, State, Store, StoreError, UnreadableItem, World};
-use crate::watch::judge::first_baseline;
+use super::{Failure, Run, RunInput};
+use crate::ports::{Pending, Store, StoreError, UnreadableItem, World};
+use crate::watch::judge::{began, first_baseline};
 use crate::watch::{Baseline, Change, DetectorRecord, Item, JobId, Key, Record};
 
-/// What is stored, as far as this run knows.
 pub(super) struct Known {
-    /// What the watch remembers of itself.
     pub(super) baseline: Baseline,
     pub(super) records: BTreeMap<JobId, Record>,
     pub(super) detectors: BTreeMap<String, DetectorRecord>,
     pub(super) outbox: Vec<Pending>,
-    /// What cannot be understood.
     pub(super) unreadable: Vec<UnreadableItem>,
     /// The items of which another run recorded something meanwhile, so that this one may not know all that is pending
     /// of them.
@@ -32,20 +30,10 @@ pub(super) async fn load<W: World>(
     input: &RunInput<'_>,
     until: Option<Instant>,
 ) -> Result<Known, Failure> {
-    let State {
-        baseline,
-        records,
-        detectors,
-        outbox,
-        unreadable,
-    } = match bounded(until, world.store().load(world.now())).await {
-        Some(state) => state.map_err(Failure::load)?,
-        None => {
-            let why = "time was spent before it was there".to_owned();
-            return Err(Failure::StateUnreadable(why));
-        }
-    };
-    let baseline = match baseline {
+    let spent = || Failure::StateUnreadable("time was spent before it was there".to_owned());
+    let loaded = bounded(until, world.store().load(world.now())).await;
+    let state = loaded.ok_or_else(spent)?.map_err(Failure::load)?;
+    let baseline = match state.baseline {
         Some(baseline) => baseline,
         None => begin_to_watch(world, input, until).await?,
     };
@@ -53,15 +41,14 @@ pub(super) async fn load<W: World>(
     let of_detector = |record: DetectorRecord| (record.name.clone(), record);
     Ok(Known {
         baseline,
-        records: records.into_iter().map(of_job).collect(),
-        detectors: detectors.into_iter().map(of_detector).collect(),
-        outbox,
-        unreadable,
+        records: state.records.into_iter().map(of_job).collect(),
+        detectors: state.detectors.into_iter().map(of_detector).collect(),
+        outbox: state.outbox,
+        unreadable: state.unreadable,
         overtaken: BTreeSet::new(),
     })
 }
 
-/// Writes the first item of a new watch.
 async fn begin_to_watch<W: World>(
     world: &W,
     input: &RunInput<'_>,
@@ -93,23 +80,55 @@ impl Known {
         let mut unreadable = self.unreadable.iter();
         unreadable.all(|item| item.key.as_ref() != Some(key))
     }
+}
+
+impl<W: World> Run<'_, W> {
+    /// Records that the watch began, if it had not and nothing is missing that a later run would take for news.
+    pub(super) async fn begin(&mut self) {
+        let has_begun = |baseline: &Baseline| baseline.began_at.is_some();
+        // An incomplete listing has either.
+        let is_missing_something = self.has_timed_out || !self.outcome.failures.is_empty();
+        if has_begun(self.context.baseline) || is_missing_something {
+            return;
+        }
+        let (jobs, statuses) = (self.outcome.answer.jobs, &self.observed.statuses);
+        let change = |now| began(&self.context.at(now), jobs, statuses);
+        let rebase = |item: Option<&Item>, now| match item {
+            Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(now)),
+            Some(_) | None => None,
+        };
+        let first = change(self.world.now());
+        match commit(self.world, self.deadlines.work_until(), first, rebase).await {
+            CommitOutcome::Recorded { change, .. } => {
+                self.apply(change);
+                self.outcome.answer.began = true;
+            }
+            CommitOutcome::Superseded(_) => {}
+            CommitOutcome::TimedOut => self.has_timed_out = true,
+            CommitOutcome::Failed(error) => self
+                .outcome
+                .fail(Failure::RecordFailed(format!("the watch: {error}"))),
+        }
+    }
 
     /// Takes in a change that this run recorded.
     pub(super) fn apply(&mut self, change: Change) {
-        let rev = change.item.rev();
         for notice in &change.notices {
             debug!(kind = %notice.kind, event_id = %notice.id, "recorded");
+            let by_kind = &mut self.outcome.answer.notices;
+            *by_kind.entry(notice.kind.to_string()).or_default() += 1;
         }
-        self.outbox.extend(change.pending());
+        self.known.outbox.extend(change.pending());
+        let rev = change.item.rev();
         match change.item {
-            Item::Watch(baseline) => self.baseline = baseline,
+            Item::Watch(baseline) => self.known.baseline = baseline,
             Item::Job(record) => {
                 debug!(job = record.job.id.as_str(), phase = ?record.phase, rev, "recorded");
-                self.records.insert(record.job.id.clone(), *record);
+                self.known.records.insert(record.job.id.clone(), *record);
             }
             Item::Detector(record) => {
                 debug!(detector = record.name, rev, "recorded");
-                self.detectors.insert(record.name.clone(), *record);
+                self.known.detectors.insert(record.name.clone(), *record);
             }
         }
     }

@@ -17,10 +17,8 @@ pub(super) const PAGES_AHEAD: usize = 16;
 /// What a listing gives: pages, each with the time when it was asked for, and then how it ended.
 pub(super) type PageOrEnd = Result<(Timestamp, Page), ListingEnd>;
 
-/// How a listing ended.
 pub(super) enum ListingEnd {
     Complete,
-    /// Its time ran out.
     TimedOut,
     Failed(Failure),
 }
@@ -85,19 +83,12 @@ async fn list(
     }
 }
 
-/// All pages, or why they could not be had, however long it takes. `progress` is told of each page.
+/// Lists all pages, however long it takes, or says why they could not be had.
 #[cfg(feature = "preview")]
-pub async fn list_all(
-    listing: &impl Listing,
-    mut progress: impl FnMut(&Page),
-) -> Result<Vec<Page>, Failure> {
-    let mut pages = Vec::new();
-    let take = async |(_, page)| {
-        progress(&page);
-        pages.push(page);
-    };
+pub async fn list_all(listing: &impl Listing, mut take: impl FnMut(Page)) -> Result<(), Failure> {
+    let take = async |(_, page)| take(page);
     match list(listing, Timestamp::now, &Pace::default(), None, take).await {
-        ListingEnd::Complete | ListingEnd::TimedOut => Ok(pages),
+        ListingEnd::Complete | ListingEnd::TimedOut => Ok(()),
         ListingEnd::Failed(failure) => Err(failure),
     }
 }

@@ -2,24 +2,13 @@
 //!
 //! Load the state and list the jobs, both started together; judge what is seen, and record each change as it comes; ask
 //! by id for known active jobs that were not listed; judge what only the whole listing says; deliver all that is pending,
-//! by this run or an earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until it was published.
-//!
-//! - `known`: what is loaded, and kept up to date
-//! - `list`: the pages, at the `pace` that the service allows
-//! - `observe`: what is seen, on the pages and by id
-//! - `writes`: the writes under way, each a `commit` that other runs may race
-//! - `detectors`: the jobs that are expected
-//! - `begin`: the first complete listing
-//! - `deliver`: the outbox
-//! - `outcome`, `failure`: what the run says of itself
-//! - `deadline`: when each of these must have ended
+//! by this run or an earlier one: claim, publish, settle. Whatever dies in between, what is recorded stays pending until
+//! it was published.
 
-mod begin;
 mod commit;
 mod deadline;
 mod deliver;
 mod detectors;
-mod failure;
 mod known;
 mod list;
 mod observe;
@@ -27,19 +16,20 @@ mod outcome;
 mod pace;
 mod writes;
 
+use std::iter;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
 pub use deadline::time_given;
 pub(crate) use deadline::{Deadlines, bounded};
-pub use failure::Failure;
 use known::{Known, load};
 #[cfg(feature = "preview")]
 pub use list::list_all;
 use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
-pub use outcome::{Answer, Gauges, Outcome};
+pub use outcome::{Answer, Failure, Gauges, Outcome};
 use pace::Pace;
 use writes::Writes;
 
@@ -108,7 +98,6 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     outcome
 }
 
-/// A run whose state is loaded.
 struct Run<'a, W: World> {
     world: &'a W,
     input: &'a RunInput<'a>,
@@ -157,12 +146,7 @@ async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<PageOrEnd>) -> O
 
 /// How many have confirmed, of the topic that has fewer.
 async fn subscribers<W: World>(world: &W) -> Option<u64> {
-    let urgent = async {
-        match world.urgent() {
-            Some(topic) => topic.subscribers().await,
-            None => None,
-        }
-    };
-    let (all, urgent) = tokio::join!(world.topic().subscribers(), urgent);
-    all.into_iter().chain(urgent).min()
+    let topics = iter::once(world.topic()).chain(world.urgent());
+    let subscribers = join_all(topics.map(Topic::subscribers)).await;
+    subscribers.into_iter().flatten().min()
 }

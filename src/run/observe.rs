@@ -11,7 +11,6 @@ use super::{Failure, Run};
 use crate::ports::{Listing, ListingError, Page, World};
 use crate::watch::{Job, JobId, Key, ListedJob, Observation, judge_active_jobs};
 
-/// Questions by id that wait for their answers at once.
 const QUESTIONS: usize = 16;
 
 impl<W: World> Run<'_, W> {
@@ -55,7 +54,6 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    /// Takes in a job that is seen, and judges it.
     async fn observe(&mut self, job: Job, at: Timestamp) {
         self.wait_for_write_of(&job.id).await;
         let has_record = self.known.records.contains_key(&job.id);

@@ -21,7 +21,6 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 /// After a refusal nothing is asked for this many intervals, so that the service has calls to give again.
 const PAUSE: u32 = 4;
 
-/// The pace of all calls to one service.
 #[derive(Debug, Default)]
 pub(super) struct Pace(Cell<PaceState>);
 

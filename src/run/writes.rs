@@ -11,10 +11,8 @@ use super::{Failure, Run};
 use crate::ports::World;
 use crate::watch::{Change, Item, JobId, Key, Observation};
 
-/// Writes under way at once.
 pub(super) const WRITES: usize = 16;
 
-/// The writes under way.
 #[derive(Default)]
 pub(super) struct Writes<'a> {
     under_way: FuturesUnordered<LocalBoxFuture<'a, (JobId, CommitOutcome)>>,
@@ -39,7 +37,6 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    /// Starts to record a change.
     pub(super) async fn record(&mut self, observation: Observation, change: Change) {
         self.wait_for_writes(WRITES - 1).await;
         let (world, until) = (self.world, self.deadlines.work_until());
@@ -54,14 +51,12 @@ impl<W: World> Run<'_, W> {
         }));
     }
 
-    /// Waits until no write of this job is under way.
     pub(super) async fn wait_for_write_of(&mut self, id: &JobId) {
         while self.writes.jobs.contains(id) {
             self.wait_for_writes(self.writes.under_way.len() - 1).await;
         }
     }
 
-    /// Waits until at most `most` writes are under way.
     pub(super) async fn wait_for_writes(&mut self, most: usize) {
         while self.writes.under_way.len() > most {
             if let Some((id, written)) = self.writes.next().await {
@@ -70,7 +65,6 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    /// Takes in what became of a write.
     pub(super) fn written(&mut self, id: JobId, written: CommitOutcome) {
         match written {
             CommitOutcome::Recorded { change, is_rebased } => {
@@ -90,14 +84,5 @@ impl<W: World> Run<'_, W> {
                 id.as_str()
             ))),
         }
-    }
-
-    /// Takes in a change that is recorded.
-    pub(super) fn apply(&mut self, change: Change) {
-        let by_kind = &mut self.outcome.answer.notices;
-        for notice in &change.notices {
-            *by_kind.entry(notice.kind.to_string()).or_default() += 1;
-        }
-        self.known.apply(change);
     }
 }

@@ -27,7 +27,6 @@ const JOB: &str = "job#";
 const DETECTOR: &str = "detector#";
 const OUTBOX: &str = "outbox#";
 
-/// An item of the table.
 pub(super) enum Stored {
     Item(Item),
     Pending(Box<Pending>),
@@ -40,10 +39,7 @@ pub(super) fn name_of_pending(pending: &Pending) -> String {
 
 /// The sort key of an item.
 pub(super) fn name_of(attributes: &Attributes) -> Option<&str> {
-    match attributes.get("item") {
-        Some(AttributeValue::S(name)) => Some(name),
-        Some(_) | None => None,
-    }
+    attributes.get("item")?.as_s().ok().map(String::as_str)
 }
 
 /// What a job or a detector is filed under that has this sort key.

@@ -8,9 +8,6 @@ mod item;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::RequestId;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -83,9 +80,8 @@ impl Table {
                 .expression_attribute_names("#rev", "rev")
                 .expression_attribute_values(":expected", number(&rev)),
         };
-        update
-            .build()
-            .map_err(|error| StoreError::Failed(error.to_string()))
+        let update = update.build();
+        update.map_err(|error| StoreError::Failed(error.to_string()))
     }
 
     fn put(&self, pending: &Pending) -> Result<Put, StoreError> {
@@ -125,7 +121,7 @@ impl Table {
             Some(UpdateItemError::TransactionConflictException(_)) => self.read(&key, now).await?,
             Some(_) | None => {
                 let doing = format!("UpdateItem of {:?}", key.to_string());
-                return Err(failed(&doing, &error));
+                return Err(StoreError::Failed(explain(&doing, &error)));
             }
         };
         Ok(Recorded::Conflict(stored))
@@ -166,19 +162,10 @@ impl Table {
             return Ok(Recorded::Conflict(self.read(&key, now).await?));
         }
         let doing = format!("TransactWriteItems of {:?}", key.to_string());
-        Err(failed(&doing, &error))
+        Err(StoreError::Failed(explain(&doing, &error)))
     }
 }
 
-fn failed<E>(doing: &str, error: &SdkError<E, HttpResponse>) -> StoreError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    SdkError<E, HttpResponse>: RequestId,
-{
-    StoreError::Failed(explain(doing, error))
-}
-
-/// Adds an item as it was read.
 fn add(state: &mut State, attributes: Attributes, now: Timestamp) -> Result<(), StoreError> {
     let name = item::name_of(&attributes).unwrap_or_default().to_owned();
     match item::decode(attributes) {
@@ -211,7 +198,10 @@ impl Store for Table {
                 .expression_attribute_values(":watch", AttributeValue::S(self.watch.clone()))
                 .set_exclusive_start_key(start);
             let doing = format!("Query of table {}", self.table);
-            let page = query.send().await.map_err(|error| failed(&doing, &error))?;
+            let page = query
+                .send()
+                .await
+                .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
             for attributes in page.items.unwrap_or_default() {
                 add(&mut state, attributes, now)?;
             }
@@ -230,7 +220,10 @@ impl Store for Table {
             .set_key(Some(self.key(&key.to_string())))
             .consistent_read(true);
         let doing = format!("GetItem of {:?}", key.to_string());
-        let answer = get.send().await.map_err(|error| failed(&doing, &error))?;
+        let answer = get
+            .send()
+            .await
+            .map_err(|error| StoreError::Failed(explain(&doing, &error)))?;
         item::stored(answer.item, now)
     }
 
@@ -268,16 +261,15 @@ impl Store for Table {
             return Ok(Claimed::Mine);
         };
         match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let is_there = failed.item.as_ref().is_some_and(|item| !item.is_empty());
-                Ok(match is_there {
-                    true => Claimed::Held,
-                    false => Claimed::Gone,
-                })
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                match &refused.item {
+                    Some(item) if !item.is_empty() => Ok(Claimed::Held),
+                    Some(_) | None => Ok(Claimed::Gone),
+                }
             }
             Some(_) | None => {
                 let doing = format!("UpdateItem of {key:?}");
-                Err(failed(&doing, &error))
+                Err(StoreError::Failed(explain(&doing, &error)))
             }
         }
     }
@@ -290,10 +282,7 @@ impl Store for Table {
             .table_name(&self.table)
             .set_key(Some(self.key(&key)));
         let doing = format!("DeleteItem of {key:?}");
-        request
-            .send()
-            .await
-            .map_err(|error| failed(&doing, &error))?;
-        Ok(())
+        let settled = request.send().await.map(drop);
+        settled.map_err(|error| StoreError::Failed(explain(&doing, &error)))
     }
 }

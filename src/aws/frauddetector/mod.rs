@@ -38,32 +38,22 @@ impl Listing for FraudDetector {
             .get_batch_prediction_jobs()
             .max_results(PAGE_SIZE)
             .set_next_token(token.map(str::to_owned));
-        let answer = send(request)
-            .await
-            .map_err(|error| listing_error("GetBatchPredictionJobs", &error))?;
-        let (jobs, next) = answer.into_jobs();
-        Ok(Page { jobs, next })
+        let page = send(request).await;
+        page.map_err(|error| listing_error("GetBatchPredictionJobs", &error))
     }
 
     async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         let request = self.client.get_batch_prediction_jobs().job_id(id.as_str());
+        let is_not_found = GetBatchPredictionJobsError::is_resource_not_found_exception;
         match send(request).await {
-            Ok(answer) => {
-                let (mut jobs, _) = answer.into_jobs();
+            Ok(Page { jobs, .. }) => {
                 let is_it = |job: &ListedJob| job.job_id.as_deref() == Some(id.as_str());
-                let place = jobs.iter().position(is_it);
                 // An answer about another job does not say that this one is gone.
-                let place = place.or_else(|| (!jobs.is_empty()).then_some(0));
-                Ok(place.map(|place| jobs.swap_remove(place)))
+                let place = jobs.iter().position(is_it).unwrap_or(0);
+                Ok(jobs.into_iter().nth(place))
             }
             // Whether a job that is gone is an error or an empty list is documented nowhere.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_resource_not_found_exception()) =>
-            {
-                Ok(None)
-            }
+            Err(error) if error.as_service_error().is_some_and(is_not_found) => Ok(None),
             Err(error) => {
                 let doing = format!("GetBatchPredictionJobs of {:?}", id.as_str());
                 Err(listing_error(&doing, &error))

@@ -19,42 +19,37 @@ use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 
+use crate::ports::Page;
 use crate::watch::ListedJob;
 use crate::watch::listed::Object;
 
-/// An answer to `GetBatchPredictionJobs`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ListedPage {
+struct ListedPage {
     batch_predictions: Option<Vec<Option<Object<ListedJob>>>>,
     next_token: Option<String>,
 }
 
-impl ListedPage {
-    /// The jobs, and the token of the next page.
-    pub(super) fn into_jobs(self) -> (Vec<ListedJob>, Option<String>) {
-        let listed = self.batch_predictions.unwrap_or_default();
-        let jobs = listed.into_iter().flatten().map(|Object(job)| job);
-        (jobs.collect(), self.next_token)
-    }
-}
-
-/// Sends a request, and reads the answer here.
 pub(super) async fn send(
     request: GetBatchPredictionJobsFluentBuilder,
-) -> Result<ListedPage, SdkError<GetBatchPredictionJobsError, HttpResponse>> {
+) -> Result<Page, SdkError<GetBatchPredictionJobsError, HttpResponse>> {
     let reading = Reading::default();
     let customized = request.customize().interceptor(reading.clone());
     customized.send().await?;
-    let answer = reading
+    let mut answer = reading
         .answer
         .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    answer.ok_or_else(|| SdkError::construction_failure("the SDK read the answer itself"))
+        .unwrap_or_else(PoisonError::into_inner);
+    let unread = || SdkError::construction_failure("the SDK read the answer itself");
+    let answer = answer.take().ok_or_else(unread)?;
+    let listed = answer.batch_predictions.unwrap_or_default();
+    let jobs = listed.into_iter().flatten().map(|Object(job)| job);
+    Ok(Page {
+        jobs: jobs.collect(),
+        next: answer.next_token,
+    })
 }
 
-/// Reads the answer to one request.
 #[derive(Clone, Debug, Default)]
 struct Reading {
     answer: Arc<Mutex<Option<ListedPage>>>,
@@ -99,9 +94,8 @@ impl DeserializeResponse for Reading {
         let body = response.body().bytes().unwrap_or_default();
         let answer = read(body).map_err(OrchestratorError::other)?;
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-        Ok(Output::erase(
-            GetBatchPredictionJobsOutput::builder().build(),
-        ))
+        let unread = GetBatchPredictionJobsOutput::builder().build();
+        Ok(Output::erase(unread))
     }
 }
 

@@ -25,18 +25,17 @@ pub(crate) struct WatchArgs {
 }
 
 impl WatchArgs {
-    /// Opens the state, if it is kept.
     pub(crate) fn open_state(&self) -> Result<StateFile, BadInput> {
-        match &self.state {
-            None => Ok(StateFile::default()),
-            Some(file) => StateFile::open(file, |lock| {
-                let lock = one_line(&lock.to_string_lossy());
-                complain(format_args!(
-                    "note: another process uses the state; waiting until it lets go of {lock}"
-                ));
-            })
-            .map_err(|bad| BadInput(vec![bad.to_string()])),
-        }
+        let Some(file) = &self.state else {
+            return Ok(StateFile::default());
+        };
+        let opened = StateFile::open(file, |lock| {
+            let lock = one_line(&lock.to_string_lossy());
+            complain(format_args!(
+                "note: another process uses the state; waiting until it lets go of {lock}"
+            ));
+        });
+        opened.map_err(|bad| BadInput(vec![bad.to_string()]))
     }
 }
 

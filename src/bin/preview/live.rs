@@ -9,11 +9,10 @@ use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::local::report::ClockFrom;
 use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::run::{Failure, list_all};
-use fraud_job_watch::watch::Source;
 
 use crate::BadInput;
 use crate::args::WatchArgs;
-use crate::view::{View, now, runtime, show};
+use crate::view::{View, now, show};
 
 /// Lists the jobs of an account, and shows them and what would be reported.
 ///
@@ -33,35 +32,24 @@ pub(crate) struct Live {
     watch: WatchArgs,
 }
 
-pub(crate) fn live(args: &Live) -> anyhow::Result<ExitCode> {
+pub(crate) async fn live(args: &Live) -> anyhow::Result<ExitCode> {
     let settings = args.watch.settings.read().map_err(BadInput)?;
     let (profile, region) = (args.profile.as_deref(), args.region.as_deref());
-    let runtime = runtime()?;
-    let connected = runtime.block_on(FraudDetector::connect(profile, region));
+    let connected = FraudDetector::connect(profile, region).await;
     let (service, region) = connected.map_err(|why| BadInput(vec![why]))?;
     // Only now, so that what is refused leaves no lock behind.
     let state = args.watch.open_state()?;
     let clock = now();
-    let listing = runtime.block_on(list(&service))?;
-    let known = state.only_source();
-    let source = match listing.source() {
-        Some(source) => source,
-        None => match known.filter(|source| source.region() == region) {
-            Some(source) => source.clone(),
-            // Only jobs name the account.
-            None => Source::of_arn(&format!(
-                "arn:aws:frauddetector:{region}:000000000000:batch-prediction"
-            ))?,
-        },
-    };
+    let listing = list(&service).await?;
     let view = View {
         name: format!("live, {region}"),
         listing,
         service: Some(service),
+        region: Some(region),
         clock,
         clock_from: ClockFrom::Live,
     };
-    show(vec![view], source, state, &settings, args.watch.json)
+    show(vec![view], state, &settings, args.watch.json).await
 }
 
 /// Every page. Without all of them nothing is shown.
@@ -74,21 +62,20 @@ async fn list(service: &FraudDetector) -> anyhow::Result<SavedListing> {
         }
     };
     progress("listing".to_owned());
-    let (mut pages, mut jobs) = (0, 0);
+    let (mut pages, mut jobs) = (Vec::new(), 0);
     let listed = list_all(service, |page| {
-        (pages, jobs) = (pages + 1, jobs + page.jobs.len());
+        jobs += page.jobs.len();
+        pages.push(page.jobs);
+        let pages = pages.len();
         progress(format!("listing: {jobs} jobs on {pages} pages so far"));
     });
     let listed = listed.await;
     progress(String::new());
-    match listed {
-        Ok(pages) => Ok(SavedListing::of_pages(
-            pages.into_iter().map(|page| page.jobs),
-        )),
-        Err(Failure::ListingFailed(why)) => bail!("nothing is shown; try again: {why}"),
-        Err(Failure::ListingLooped(number)) => {
-            bail!("nothing is shown; try again: the listing repeats itself at page {number}")
-        }
-        Err(failure) => bail!("nothing is shown; try again: {failure}"),
-    }
+    let why = match listed {
+        Ok(()) => return Ok(SavedListing::of_pages(pages)),
+        Err(Failure::ListingFailed(why)) => why,
+        Err(Failure::ListingLooped(page)) => format!("the listing repeats itself at page {page}"),
+        Err(failure) => failure.to_string(),
+    };
+    bail!("nothing is shown; try again: {why}")
 }

@@ -41,24 +41,28 @@ enum Command {
 #[error("{}", .0.join("\nerror: "))]
 pub(crate) struct BadInput(pub(crate) Vec<String>);
 
-fn main() -> ExitCode {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
-    let done = log_to_stderr().and_then(|()| match &command {
-        Command::Replay(args) => replay::replay(args),
-        Command::Live(args) => live::live(args),
-        Command::Render(args) => render::render(args),
-    });
-    match done {
+    match run(command).await {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("error: {error:#}"));
-            if error.is::<BadInput>() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::FAILURE
+            match error.is::<BadInput>() {
+                true => ExitCode::from(2),
+                false => ExitCode::FAILURE,
             }
         }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    log_to_stderr()?;
+    match &command {
+        Command::Replay(args) => replay::replay(args).await,
+        Command::Live(args) => live::live(args).await,
+        Command::Render(args) => render::render(args).await,
     }
 }
 

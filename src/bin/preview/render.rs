@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::args::SettingsArgs;
 use crate::replay::views;
-use crate::view::{run_on_each, source_of};
+use crate::view::run_on_each;
 use crate::{BadInput, complain};
 
 /// Shows notices in the form that a subscriber gets.
@@ -49,8 +49,8 @@ enum Form {
     Event,
 }
 
-pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
-    let (messages, code) = messages(args)?;
+pub(crate) async fn render(args: &Render) -> anyhow::Result<ExitCode> {
+    let (messages, code) = messages(args).await?;
     if messages.is_empty() {
         complain(format_args!("note: no notice in it"));
     }
@@ -74,7 +74,7 @@ pub(crate) fn render(args: &Render) -> anyhow::Result<ExitCode> {
 }
 
 /// What to show, and whether all went well that led to it.
-fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
+async fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     let settings = args.settings.read().map_err(BadInput)?;
     let (mut messages, mut faults, mut listings) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
@@ -97,11 +97,11 @@ fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     }
     let views = views(&listings, None).map_err(BadInput)?;
     let mut state = StateFile::default();
-    let source = source_of(&views, &state)?;
-    let code = run_on_each(views, source, &mut state, &settings, |report, _| {
+    let code = run_on_each(views, &mut state, &settings, |report, _| {
         messages.extend(report.messages);
         Ok(())
-    })?;
+    })
+    .await?;
     Ok((messages, code))
 }
 
@@ -115,8 +115,8 @@ fn events_of(file: &str) -> Result<Option<Vec<Message>>, BadFile> {
     let name = Path::new("standard input");
     let text = io::read_to_string(io::stdin())
         .map_err(|error| BadFile::new(name, None, error.to_string()))?;
-    match saved_events::messages(&text, name)? {
-        Some(messages) => Ok(Some(messages)),
-        None => Err(saved_events::nothing(name)),
-    }
+    let messages = saved_events::messages(&text, name)?;
+    messages
+        .ok_or_else(|| saved_events::nothing(name))
+        .map(Some)
 }

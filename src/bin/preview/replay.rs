@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::BadInput;
 use crate::args::WatchArgs;
-use crate::view::{View, now, show, source_of};
+use crate::view::{View, now, show};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -44,7 +44,7 @@ pub(crate) struct Replay {
     watch: WatchArgs,
 }
 
-pub(crate) fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
+pub(crate) async fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
     // All is read before anything is done, so that a bad last file leaves nothing half done.
     let settings = args.watch.settings.read();
     let views = views(&args.listings, args.now.as_deref());
@@ -56,8 +56,7 @@ pub(crate) fn replay(args: &Replay) -> anyhow::Result<ExitCode> {
         }
     };
     let state = args.watch.open_state()?;
-    let source = source_of(&views, &state)?;
-    show(views, source, state, &settings, args.watch.json)
+    show(views, state, &settings, args.watch.json).await
 }
 
 /// Reads listings, the last of them as it was at `now`, or says all that is wrong with them.
@@ -77,10 +76,9 @@ pub(crate) fn views(listings: &[String], now: Option<&str>) -> Result<Vec<View>,
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() {
-        Ok(views)
-    } else {
-        Err(faults)
+    match faults.is_empty() {
+        true => Ok(views),
+        false => Err(faults),
     }
 }
 
@@ -110,6 +108,7 @@ fn view(argument: &str, now: Option<Timestamp>) -> Result<View, String> {
         name: file.to_owned(),
         listing,
         service: None,
+        region: None,
         clock,
         clock_from,
     })

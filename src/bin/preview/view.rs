@@ -16,42 +16,36 @@ use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{JobId, ListedJob, Source, TopicArn};
 use jiff::Timestamp;
-use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::complain;
 
-/// What a command needs to wait on.
-pub(crate) fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-}
-
-/// Whose jobs they are: as one of them says, or as the state does. A job that has no ARN in one listing may have one
-/// in another.
-pub(crate) fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Source> {
+/// Whose jobs they are: as one of them says, or as the state does, unless they are known to be of another `region`. A
+/// job that has no ARN in one listing may have one in another.
+fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Source> {
+    let region = views.iter().find_map(|view| view.region.as_deref());
     let said = views.iter().find_map(|view| view.listing.source());
-    match said.or_else(|| state.only_source().cloned()) {
-        Some(source) => Ok(source),
-        None => Ok(Source::of_arn(UNKNOWN_SOURCE)?),
+    let is_there = |source: &&Source| region.is_none_or(|region| source.region() == region);
+    if let Some(source) = said.or_else(|| state.only_source().filter(is_there).cloned()) {
+        return Ok(source);
     }
+    // Only jobs name the account.
+    let region = region.unwrap_or("us-east-1");
+    let arn = format!("arn:aws:frauddetector:{region}:000000000000:batch-prediction");
+    Ok(Source::of_arn(&arn)?)
 }
 
-/// Runs on each listing and shows it.
-pub(crate) fn show(
+pub(crate) async fn show(
     views: Vec<View>,
-    source: Source,
     mut state: StateFile,
     settings: &WatchSettings,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let screen = Screen::of_stdout(|name| std::env::var(name).ok());
-    run_on_each(views, source, &mut state, settings, |report, state| {
-        let text = if json {
-            report.json()?
-        } else {
-            report.text(screen)
+    run_on_each(views, &mut state, settings, |report, state| {
+        let text = match json {
+            true => report.json()?,
+            false => report.text(screen),
         };
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
@@ -62,17 +56,17 @@ pub(crate) fn show(
             format!("{name} was shown, but its state could not be saved, so the next replay shows it again")
         })
     })
+    .await
 }
 
 /// Runs on one listing after the other. `take` gets what each run did; what failed is complained of here.
-pub(crate) fn run_on_each(
+pub(crate) async fn run_on_each(
     views: Vec<View>,
-    mut source: Source,
     state: &mut StateFile,
     settings: &WatchSettings,
     mut take: impl FnMut(Report, &mut StateFile) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let runtime = runtime()?;
+    let mut source = source_of(&views, state)?;
     let (mut clock, mut code) = (None, ExitCode::SUCCESS);
     for view in views {
         let name = one_line(&view.name);
@@ -83,7 +77,7 @@ pub(crate) fn run_on_each(
         }
         clock = Some(view.clock);
         source = view.listing.source().unwrap_or(source);
-        let report = runtime.block_on(look(view, &source, settings, state))?;
+        let report = look(view, &source, settings, state).await?;
         for failure in &report.failures {
             complain(format_args!("error: {name}: {failure}"));
             code = ExitCode::FAILURE;
@@ -93,10 +87,6 @@ pub(crate) fn run_on_each(
     Ok(code)
 }
 
-/// Whose jobs they are if no job says so.
-const UNKNOWN_SOURCE: &str = "arn:aws:frauddetector:us-east-1:000000000000:batch-prediction";
-
-/// The topic that stands for what is shown.
 const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
 
 /// What time it is, in whole seconds as the service's times are.
@@ -105,12 +95,13 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// A listing and the time it was.
 pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) listing: SavedListing,
     /// Who is asked for jobs that are not in it, if not the listing itself.
     pub(crate) service: Option<FraudDetector>,
+    /// Where all jobs are, if that is known without them.
+    pub(crate) region: Option<String>,
     pub(crate) clock: Timestamp,
     pub(crate) clock_from: ClockFrom,
 }
@@ -128,7 +119,6 @@ impl Listing for View {
     }
 }
 
-/// One run over one listing.
 async fn look(
     view: View,
     source: &Source,
@@ -154,7 +144,7 @@ async fn look(
     let is_expected = |failure: &Failure| {
         view.listing.is_incomplete() && matches!(failure, Failure::ListingFailed(_))
     };
-    let failures = outcome.failures.iter();
+    let failures = outcome.failures.iter().filter(|it| !is_expected(it));
     let report = Report {
         listing: view.name.clone(),
         clock: view.clock,
@@ -162,10 +152,7 @@ async fn look(
         answer: outcome.answer,
         jobs: seen(&view.listing, &ports.store, view.clock, &messages),
         messages,
-        failures: failures
-            .filter(|failure| !is_expected(failure))
-            .map(ToString::to_string)
-            .collect(),
+        failures: failures.map(ToString::to_string).collect(),
     };
     ports.store.forget_expired(view.clock);
     Ok(report)

@@ -10,19 +10,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{Items, Memory};
+use super::Memory;
 use crate::local::bad_file::{BadFile, without_place};
 use crate::watch::Source;
 
 /// The format version that this one writes, and the newest that it reads.
 const FORMAT: u64 = 1;
 
-/// The state of all watches.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Contents {
     /// The oldest format version that can read it.
     reads_from: u64,
-    watches: BTreeMap<Source, Items>,
+    watches: BTreeMap<Source, Memory>,
 }
 
 /// The state of all watches, kept in a file if there is one.
@@ -35,7 +34,6 @@ pub struct StateFile {
 #[derive(Debug)]
 struct OpenFile {
     path: PathBuf,
-    /// What the file holds.
     text: String,
     /// Locked until this is dropped.
     _lock: File,
@@ -46,11 +44,8 @@ impl StateFile {
     /// another process has it, `waiting` is told and it is waited for.
     pub fn open(file: &Path, waiting: impl FnOnce(&Path)) -> Result<Self, BadFile> {
         let failed = |doing: &str, error: io::Error| {
-            BadFile::new(
-                file,
-                None,
-                format!("the state could not be {doing}: {error}"),
-            )
+            let what = format!("the state could not be {doing}: {error}");
+            BadFile::new(file, None, what)
         };
         // One file under two names has one lock, and a link to it stays a link.
         let target = match fs::canonicalize(file) {
@@ -74,11 +69,8 @@ impl StateFile {
         }
         let (text, watches) = match fs::read_to_string(&target) {
             Ok(text) => {
-                let contents =
-                    parse(&text).map_err(|(line, what)| BadFile::new(file, line, what))?;
-                let watches = contents.watches.into_iter();
-                let watches = watches.map(|(source, items)| (source, Memory::of(items)));
-                (text, watches.collect())
+                let contents = parse(file, &text)?;
+                (text, contents.watches)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(failed("read", error)),
@@ -111,11 +103,7 @@ impl StateFile {
         };
         let contents = Contents {
             reads_from: FORMAT,
-            watches: self
-                .watches
-                .iter()
-                .map(|(source, memory)| (source.clone(), memory.items()))
-                .collect(),
+            watches: self.watches.clone(),
         };
         let mut text = serde_json::to_string_pretty(&contents)?;
         text.push('\n');
@@ -156,14 +144,13 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Reads a state file. The error has the line that it is about, if it is about one.
-fn parse(text: &str) -> Result<Contents, (Option<usize>, String)> {
+fn parse(file: &Path, text: &str) -> Result<Contents, BadFile> {
     let broken = |error: serde_json::Error| {
         let what = format!(
             "not a state file, or a broken one: {}; it is left untouched: mend it, or delete it to begin anew",
             without_place(&error)
         );
-        (Some(error.line()), what)
+        BadFile::new(file, Some(error.line()), what)
     };
     #[derive(Deserialize)]
     struct Version {
@@ -174,7 +161,7 @@ fn parse(text: &str) -> Result<Contents, (Option<usize>, String)> {
         let what = format!(
             "a newer version wrote it: it needs format {reads_from}, and this version reads {FORMAT}; it is left untouched: use that version, or another file"
         );
-        return Err((None, what));
+        return Err(BadFile::new(file, None, what));
     }
     serde_json::from_str(text).map_err(broken)
 }

@@ -9,10 +9,8 @@
 //! All else saves work or time: digests; what is bad goes first; topics and jobs side by side; a topic that throttles is
 //! left alone; claims to what could not be published are released, where they would end by themselves.
 
-mod claim;
+mod batch;
 mod order;
-mod publish;
-mod render;
 
 use std::collections::BTreeSet;
 
@@ -20,17 +18,17 @@ use tracing::warn;
 
 use self::order::{Batch, OrderKey, describe, order_key};
 use super::{Failure, Run, bounded};
+use crate::message::{JobNow, Outgoing, RenderContext, digest_sizes};
 use crate::ports::{Pending, Store, World};
+use crate::watch::history::Compared;
+use crate::watch::notice::thread;
+use crate::watch::{Kind, Notice};
 
-/// Calls to the table at once.
 const CALLS: usize = 16;
 
-/// What became of what was pending for one topic.
 #[derive(Default)]
 struct Delivered {
-    /// How many notices were published.
     published: u64,
-    /// What is still pending.
     pending: Vec<Pending>,
     /// The items whose next notice could not go out: what follows must wait.
     held: BTreeSet<OrderKey>,
@@ -51,7 +49,6 @@ impl Delivered {
     }
 }
 
-/// The delivery to one topic.
 struct Delivery<'r, 'a, W: World> {
     run: &'r Run<'a, W>,
     topic: &'r W::Topic,
@@ -101,7 +98,7 @@ impl<W: World> Run<'_, W> {
     /// Forgets what is for a topic that is no longer configured, while another one has it.
     async fn drop_unconfigured(&mut self, pending: Pending) {
         let (what, topic) = (order::describe_one(&pending), &pending.topic);
-        warn!("the {what} is not delivered to {topic}: that topic is no longer configured");
+        warn!("{what} is not delivered to {topic}: that topic is no longer configured");
         let settle = self.world.store().settle(&pending);
         let settled = bounded(self.deadlines.work_until(), settle).await;
         if !matches!(settled, Some(Ok(()))) {
@@ -130,10 +127,45 @@ impl<W: World> Run<'_, W> {
     fn batches(&self, pending: Vec<Pending>) -> Vec<Batch> {
         let sizes = match pending.len() <= self.input.settings.digest_above {
             true => vec![1; pending.len()],
-            false => self.digest_sizes(&pending),
+            false => digest_sizes(&self.outgoing(&pending), &self.render_context()),
         };
         let mut pending = pending.into_iter();
         let batch = |size| pending.by_ref().take(size).collect();
         sizes.into_iter().map(batch).collect()
+    }
+
+    fn outgoing<'b>(&'b self, pending: &'b [Pending]) -> Vec<Outgoing<'b>> {
+        let outgoing = |pending: &'b Pending| Outgoing {
+            notice: &pending.notice,
+            job_now: self.job_since(pending),
+            compared: self.compared(&pending.notice),
+        };
+        pending.iter().map(outgoing).collect()
+    }
+
+    /// What was recorded under the job's id since the notice was.
+    fn job_since(&self, pending: &Pending) -> Option<JobNow<'_>> {
+        let id = &pending.notice.job.as_ref()?.id;
+        let record = self.known.records.get(id)?;
+        let (rev, _) = pending.order;
+        let is_same = pending.notice.thread == Some(thread(self.context.source, id, record.key));
+        (record.rev > rev).then_some(match is_same {
+            true => JobNow::Same(&record.job),
+            false => JobNow::Another(&record.job),
+        })
+    }
+
+    /// Only all that is listed says what is usual.
+    fn compared(&self, notice: &Notice) -> Option<Compared> {
+        let is_completed = self.observed.is_complete && notice.kind == Kind::Completed;
+        let job = notice.job.as_ref().filter(|_| is_completed)?;
+        self.observed.history.compared(job)
+    }
+
+    fn render_context(&self) -> RenderContext<'_> {
+        RenderContext {
+            name: self.input.settings.name.as_ref(),
+            now: self.world.now(),
+        }
     }
 }

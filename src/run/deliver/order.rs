@@ -8,7 +8,6 @@ use crate::watch::{Key, Severity};
 /// At most this many items are listed of a digest that did not go out.
 const ITEMS_LISTED: usize = 5;
 
-/// Notices that go out in one message.
 pub(super) type Batch = Vec<Pending>;
 
 /// Notices with the same one go out in the order in which they were recorded: those of one item.
@@ -18,7 +17,6 @@ pub(super) fn order_key(pending: &Pending) -> OrderKey {
     pending.notice.item()
 }
 
-/// What is pending, apart for each job.
 pub(super) fn by_order_key(pending: Vec<Pending>) -> BTreeMap<OrderKey, Vec<Pending>> {
     let mut by_key: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for pending in pending {
@@ -44,7 +42,7 @@ pub(super) fn in_order(pending: Vec<Pending>) -> Vec<Pending> {
 /// What a failure calls a message.
 pub(super) fn describe(batch: &[Pending]) -> String {
     match batch {
-        [one] => format!("the {}", describe_one(one)),
+        [one] => describe_one(one),
         many => {
             let items: BTreeSet<_> = many.iter().map(order_key).collect();
             let listed: Vec<_> = items.iter().take(ITEMS_LISTED).map(describe_key).collect();
@@ -60,7 +58,7 @@ pub(super) fn describe(batch: &[Pending]) -> String {
 
 pub(super) fn describe_one(pending: &Pending) -> String {
     let kind = pending.notice.kind;
-    format!("{kind} notice of {}", describe_key(&order_key(pending)))
+    format!("the {kind} notice of {}", describe_key(&order_key(pending)))
 }
 
 fn describe_key(key: &Key) -> String {

@@ -4,11 +4,14 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::order::describe_one;
+use super::order::{by_order_key, describe_one};
 use super::{Batch, CALLS, Delivery, describe};
 use crate::message::Message;
-use crate::ports::{PublishError, Store, Topic, World};
-use crate::run::deadline::bounded;
+use crate::ports::{Claimed, Pending, PublishError, Store, StoreError, Topic, World};
+use crate::run::deadline::{bounded, claim_until};
+
+/// What became of a claim; `None` if the time was spent, or if one that goes before it is not to be had.
+type Claim = Option<Result<Claimed, StoreError>>;
 
 impl<W: World> Delivery<'_, '_, W> {
     pub(super) async fn deliver(&mut self, batch: Batch) {
@@ -21,7 +24,8 @@ impl<W: World> Delivery<'_, '_, W> {
         if Instant::now() >= until {
             return self.delivered.hold(mine);
         }
-        let Some(message) = self.run.message(&mine) else {
+        let (outgoing, context) = (self.run.outgoing(&mine), self.run.render_context());
+        let Some(message) = Message::of_batch(&outgoing, &context) else {
             return;
         };
         match bounded(Some(until), self.publish(message, &mine)).await {
@@ -32,6 +36,50 @@ impl<W: World> Delivery<'_, '_, W> {
         }
     }
 
+    /// Claims what is pending: job beside job, and of each one notice after the other, up to the first that is not to
+    /// be had.
+    async fn claim(&mut self, batch: Batch, publish_until: Instant) -> Batch {
+        let claims: Vec<_> = stream::iter(by_order_key(batch).into_values())
+            .map(|of_job| self.claim_in_order(of_job, publish_until))
+            .buffered(CALLS)
+            .collect()
+            .await;
+        let mut mine = Vec::new();
+        for (pending, claim) in claims.into_iter().flatten() {
+            match claim {
+                Some(Ok(Claimed::Mine)) => mine.push(pending),
+                Some(Ok(Claimed::Gone)) => {}
+                Some(Ok(Claimed::Held)) | None => self.delivered.hold(vec![pending]),
+                Some(Err(error)) => {
+                    let what = describe_one(&pending);
+                    self.delivered.fail(format!("{what} not claimed: {error}"));
+                    self.delivered.hold(vec![pending]);
+                }
+            }
+        }
+        mine
+    }
+
+    async fn claim_in_order(
+        &self,
+        of_job: Vec<Pending>,
+        publish_until: Instant,
+    ) -> Vec<(Pending, Claim)> {
+        let (world, run) = (self.run.world, self.run.input.run_id);
+        let (mut claims, mut goes_on) = (Vec::new(), true);
+        for pending in of_job {
+            let mut claim = None;
+            if goes_on {
+                let (now, ends) = (world.now(), claim_until(publish_until, world.now()));
+                let claimed = world.store().claim(&pending, run, ends, now);
+                claim = bounded(Some(publish_until), claimed).await;
+            }
+            goes_on = matches!(claim, Some(Ok(Claimed::Mine | Claimed::Gone)));
+            claims.push((pending, claim));
+        }
+        claims
+    }
+
     /// Publishes a message, or its smallest form if it is refused.
     async fn publish(&self, message: Message, batch: &Batch) -> Result<(), PublishError> {
         self.topic.ready().await;
@@ -40,7 +88,9 @@ impl<W: World> Delivery<'_, '_, W> {
                 let what = describe(batch);
                 warn!("{what} refused, so its smallest form goes out instead: {why}");
                 self.topic.ready().await;
-                self.topic.publish(&self.run.smallest(message, batch)).await
+                let name = self.run.input.settings.name.as_ref();
+                let smallest = message.smallest(&self.run.outgoing(batch), name);
+                self.topic.publish(&smallest).await
             }
             published => published,
         }
@@ -68,6 +118,17 @@ impl<W: World> Delivery<'_, '_, W> {
         }
     }
 
+    /// Ends the claims. If that fails they end by themselves.
+    async fn release(&self, batch: &Batch) {
+        let (world, run) = (self.run.world, self.run.input.run_id);
+        let (now, until) = (world.now(), self.run.deadlines.work_until());
+        stream::iter(batch)
+            .map(|pending| bounded(until, world.store().claim(pending, run, now, now)))
+            .buffer_unordered(CALLS)
+            .for_each(async |_| {})
+            .await;
+    }
+
     /// Settles what was published. What cannot be settled stays pending, and is repeated.
     async fn settle(&mut self, batch: Batch) {
         self.delivered.published += batch.len() as u64;
@@ -86,7 +147,7 @@ impl<W: World> Delivery<'_, '_, W> {
                 Some(Err(error)) => {
                     let what = describe_one(&pending);
                     self.delivered.fail(format!(
-                        "the {what} published, but not settled, so it is repeated: {error}"
+                        "{what} published, but not settled, so it is repeated: {error}"
                     ));
                 }
                 None => {}
