@@ -33,13 +33,12 @@ impl Serialize for Memory {
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Items {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     watch: Option<Baseline>,
-    #[serde(default)]
     jobs: BTreeMap<JobId, Record>,
     /// By notice and topic.
-    #[serde(default)]
     outbox: BTreeMap<String, OutboxEntry>,
 }
 
