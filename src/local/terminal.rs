@@ -94,9 +94,7 @@ impl Report {
             let body = message.form("email").lines();
             lines.extend(body.map(|line| format!("  {line}").trim_end().to_owned()));
         }
-        lines.push(String::new());
-        lines.push(String::new());
-        lines.join("\n")
+        lines.join("\n") + "\n\n"
     }
 
     fn counts(&self) -> String {

@@ -85,6 +85,5 @@ pub(super) fn body_of_digest(digest: &Digest<'_>, worst_first: &[Line]) -> Strin
     lines.extend(facts::whose(digest.source).iter().filter_map(fact));
     lines.extend(digest.name.map(|name| format!("Watch: {name}")));
     lines.push(format!("Digest id: {}", digest.id));
-    lines.push(String::new());
-    lines.join("\n")
+    lines.join("\n") + "\n"
 }

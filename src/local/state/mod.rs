@@ -33,15 +33,14 @@ impl Serialize for Memory {
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Items {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     watch: Option<Baseline>,
-    #[serde(default)]
     jobs: BTreeMap<JobId, Record>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     detectors: BTreeMap<String, DetectorRecord>,
     /// By notice and topic.
-    #[serde(default)]
     outbox: BTreeMap<String, OutboxEntry>,
 }
 
