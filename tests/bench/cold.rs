@@ -46,6 +46,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
+use process::ms;
 
 const ROUNDS: usize = 30;
 /// What puts the tables into tests/bench/README.md.
@@ -329,8 +330,4 @@ async fn serve(acceptor: TlsAcceptor, address: String) -> String {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
