@@ -44,10 +44,8 @@ fn main() -> ExitCode {
         ["simulate", rest @ ..] => simulations(Plan::of, rest),
         ["days", rest @ ..] => simulations(days::plan, rest),
         ["kill"] => Ok(kill()),
-        ["fuzz"] => bad_inputs("1000000", "0"),
         ["fuzz", "seeds", directory] => write_seeds(Path::new(directory)),
-        ["fuzz", amount] => bad_inputs(amount, "0"),
-        ["fuzz", amount, first] => bad_inputs(amount, first),
+        ["fuzz", rest @ ..] => bad_inputs(rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -63,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 /// How much is asked for: a number, or a time.
-pub(crate) enum Amount {
+enum Amount {
     Cases(u64),
     Time(Duration),
 }
@@ -87,10 +85,7 @@ fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String
             Ok(seed) => tell(&plan_of(seed)),
             Err(_) => Err(format!("{seed:?} is no seed, like 4711")),
         },
-        [] => stories(plan_of, "100000", "0"),
-        [amount] => stories(plan_of, amount, "0"),
-        [amount, first] => stories(plan_of, amount, first),
-        _ => Err(USAGE.to_owned()),
+        _ => stories(plan_of, args),
     }
 }
 
@@ -106,9 +101,9 @@ fn tell(plan: &Plan) -> Result<String, String> {
     }
 }
 
-fn stories(plan_of: fn(u64) -> Plan, amount: &str, first: &str) -> Result<String, String> {
+fn stories(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
     let begun = Instant::now();
-    let (tallies, first) = on_all_cores(amount, first, |seeds| simulate(plan_of, seeds))?;
+    let (tallies, first) = on_all_cores(args, "100000", |seeds| simulate(plan_of, seeds))?;
     let mut all = Tally::default();
     tallies.into_iter().for_each(|tally| all.merge(tally));
     let took = begun.elapsed().as_secs();
@@ -116,12 +111,18 @@ fn stories(plan_of: fn(u64) -> Plan, amount: &str, first: &str) -> Result<String
 }
 
 /// Works through seeds, as many as there are cores side by side, until one of them fails; answers with what each made,
-/// and the first seed.
+/// and the first seed. The arguments are how many, and the first.
 fn on_all_cores<T: Send>(
-    amount: &str,
-    first: &str,
+    args: &[&str],
+    usually: &str,
     work: impl Fn(&mut dyn Iterator<Item = u64>) -> Result<T, String> + Sync,
 ) -> Result<(Vec<T>, u64), String> {
+    let (amount, first) = match *args {
+        [] => (usually, "0"),
+        [amount] => (amount, "0"),
+        [amount, first] => (amount, first),
+        _ => return Err(USAGE.to_owned()),
+    };
     let first: u64 = first
         .parse()
         .map_err(|_| format!("{first:?} is no seed, like 4711"))?;
@@ -155,14 +156,6 @@ fn on_all_cores<T: Send>(
     Ok((made?, first))
 }
 
-/// What became of the inputs of one surface.
-#[derive(Clone, Copy, Default)]
-struct Inputs {
-    cases: u64,
-    bytes: u64,
-    longest: Duration,
-}
-
 /// No input may take longer than this, by the clock of its thread: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -172,31 +165,26 @@ fn thread_time() -> Duration {
 }
 
 /// What makes whole runs takes ten times as long, and comes less often.
-const BY_COST: [Surface; 16] = [
-    Surface::Listing,
-    Surface::Time,
-    Surface::Payload,
-    Surface::Settings,
-    Surface::Event,
-    Surface::Time,
-    Surface::Stored,
-    Surface::Payload,
-    Surface::Settings,
-    Surface::Event,
-    Surface::Time,
-    Surface::File,
-    Surface::Payload,
-    Surface::Settings,
-    Surface::Event,
-    Surface::Time,
-];
+fn surface(seed: u64) -> Surface {
+    match seed % 16 {
+        0 => Surface::Listing,
+        5 => Surface::Stored,
+        10 => Surface::File,
+        other => [
+            Surface::Time,
+            Surface::Payload,
+            Surface::Settings,
+            Surface::Event,
+        ][other as usize % 4],
+    }
+}
 
-fn bad_inputs(amount: &str, first: &str) -> Result<String, String> {
+fn bad_inputs(args: &[&str]) -> Result<String, String> {
     let begun = Instant::now();
-    let (made, first) = on_all_cores(amount, first, |seeds| {
-        let mut counts: BTreeMap<Surface, Inputs> = BTreeMap::new();
+    let (made, first) = on_all_cores(args, "1000000", |seeds| {
+        let mut counts: BTreeMap<Surface, u64> = BTreeMap::new();
         for seed in seeds {
-            let surface = BY_COST[seed as usize % BY_COST.len()];
+            let surface = surface(seed);
             let mut rng = fastrand::Rng::with_seed(seed);
             let start = rng.u64(..);
             let moves: Vec<_> = (0..rng.usize(1..10)).map(|_| rng.u64(..)).collect();
@@ -210,29 +198,19 @@ fn bad_inputs(amount: &str, first: &str) -> Result<String, String> {
                     "seed {seed} ({surface:?}) does not hold, after {took:?}; `tests/run fuzz 1 {seed}` shows it again: {input:?}"
                 ));
             }
-            let of_it = counts.entry(surface).or_default();
-            of_it.cases += 1;
-            of_it.bytes += input.len() as u64;
-            of_it.longest = of_it.longest.max(took);
+            *counts.entry(surface).or_default() += 1;
         }
         Ok(counts)
     })?;
-    let mut all: BTreeMap<Surface, Inputs> = BTreeMap::new();
-    for (surface, more) in made.into_iter().flatten() {
-        let of_it = all.entry(surface).or_default();
-        of_it.cases += more.cases;
-        of_it.bytes += more.bytes;
-        of_it.longest = of_it.longest.max(more.longest);
+    let mut all: BTreeMap<Surface, u64> = BTreeMap::new();
+    for (surface, cases) in made.into_iter().flatten() {
+        *all.entry(surface).or_default() += cases;
     }
     let lines: String = all
         .iter()
-        .map(|(surface, inputs)| {
-            let (cases, mean) = (inputs.cases, inputs.bytes / inputs.cases);
-            let longest = inputs.longest.as_millis();
-            format!("{cases:>12}  {surface:?}: {mean} bytes on average, at most {longest} ms\n")
-        })
+        .map(|(surface, cases)| format!("{cases:>12}  {surface:?}\n"))
         .collect();
-    let cases: u64 = all.values().map(|inputs| inputs.cases).sum();
+    let cases: u64 = all.values().sum();
     let took = begun.elapsed().as_secs();
     Ok(format!(
         "{lines}{cases:>12}  cases, and each held; {took} s; seeds from {first} on"

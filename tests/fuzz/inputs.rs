@@ -296,7 +296,7 @@ fn ids(message: &Message) -> Vec<String> {
     events.iter().filter_map(id).collect()
 }
 
-/// Two jobs that the seeds' state knows: one beats, one ended.
+/// Two jobs, of which the seeds' state knows the first: it beats, and the other ended.
 fn a_listing() -> File {
     let text = |text: &str| Some(text.to_owned());
     File::of_pages([vec![
