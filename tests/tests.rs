@@ -15,7 +15,6 @@ mod counted;
 mod formats;
 mod fuzz;
 mod fuzzed;
-mod invoke;
 mod job;
 mod judge;
 mod kill;
@@ -34,6 +33,7 @@ mod secrets;
 mod settings;
 mod simulation;
 mod store;
+mod telemetry;
 mod throttled;
 mod whole;
 #[path = "bench/work.rs"]
