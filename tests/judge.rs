@@ -62,10 +62,10 @@ pub(crate) struct Story {
     source: Source,
     policy: Policy,
     topics: Topics,
-    baseline: Baseline,
+    pub(crate) baseline: Baseline,
     record: Option<Record>,
     /// The time of the look is the name of the run.
-    run: String,
+    pub(crate) run: String,
 }
 
 impl Story {
