@@ -27,7 +27,11 @@ struct Stage {
 
 impl Stage {
     fn new(active: usize, history: usize) -> Self {
-        let (jobs, table, api) = (FraudDetector::start(), Table::start(), RuntimeApi::start());
+        let (jobs, table, api) = (
+            FraudDetector::start(),
+            Table::start(),
+            RuntimeApi::default(),
+        );
         let active = (0..active).map(|number| job(&format!("active-{number}"), "IN_PROGRESS"));
         jobs.set_jobs(active.collect());
         jobs.set_history(history, 2 * DAY);

@@ -34,7 +34,6 @@ mod settings;
 mod simulation;
 mod store;
 mod telemetry;
-mod throttled;
 mod whole;
 #[path = "bench/work.rs"]
 mod work;

@@ -197,7 +197,7 @@ async fn measure(function: &Path) -> String {
          gives for it:\n\n\
          | function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|\n",
     );
-    let api = RuntimeApi::start();
+    let api = RuntimeApi::default();
     let cases = [
         ("TLS", &secret, None),
         ("no TLS", &plain, None),
@@ -214,7 +214,7 @@ async fn measure(function: &Path) -> String {
             }
         };
         for boto3 in [false, true] {
-            table.set_items(Vec::new());
+            table.clear();
             let (mut starts, mut runs, mut cpus) = (Vec::new(), Vec::new(), Vec::new());
             for round in 0..=10 {
                 let mut command = match boto3 {

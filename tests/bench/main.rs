@@ -239,14 +239,14 @@ impl Stage {
             arguments: arguments.clone(),
             jobs: FraudDetector::start(),
             table,
-            api: RuntimeApi::start(),
+            api: RuntimeApi::default(),
         }
     }
 
     /// So many jobs, most of them long ended; nothing recorded.
     fn set(&self, jobs: usize, latency: Duration) {
         let active = self.arguments.active.max(2 * CHANGES);
-        self.table.set_items(Vec::new());
+        self.table.clear();
         let long_ago = Duration::from_secs(2 * 24 * 60 * 60);
         self.jobs.set_history(jobs.saturating_sub(active), long_ago);
         let active = (0..active).map(|number| job(&format!("active_{number:08}"), "IN_PROGRESS"));

@@ -122,7 +122,7 @@ impl Stage {
         Self {
             detector,
             world,
-            api: RuntimeApi::start(),
+            api: RuntimeApi::default(),
             proxy,
         }
     }

@@ -76,14 +76,3 @@ async fn each_job_that_cannot_be_understood_is_counted() {
     let answer = world.run("first", None).await.answer;
     assert_eq!((answer.jobs, answer.unreadable), (4, 3));
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_job_that_fell_silent_before_the_watch_began_is_told() {
-    let world = World::new(Duration::ZERO);
-    world.start("silent", "IN_PROGRESS");
-    advance(Duration::from_secs(5 * 3600)).await;
-    world.run("first", None).await;
-    let mut kinds = World::kinds(&world.topic);
-    kinds.sort();
-    assert_eq!(kinds, ["began", "stalled"]);
-}

@@ -49,22 +49,6 @@ async fn a_run_says_how_things_stand() {
     assert_eq!(third.oldest_pending, Some(SignedDuration::ZERO));
 }
 
-#[tokio::test(start_paused = true)]
-async fn however_many_statuses_there_are_the_answer_has_a_bound() {
-    let world = World::new(Duration::ZERO);
-    for i in 0..300 {
-        world.start(&format!("j{i:03}"), &format!("NEW_{i}"));
-    }
-    world.start("known", "IN_PROGRESS");
-    let by_status = world.run("first", None).await.answer.by_status;
-    assert_eq!(
-        (by_status.values().sum::<u64>(), by_status.len()),
-        (301, 22)
-    );
-    assert_eq!(by_status["IN_PROGRESS"], 1);
-    assert_eq!(by_status["(others)"], 280);
-}
-
 fn unreadable(job: &str, error: StoreError) -> UnreadableItem {
     UnreadableItem {
         job: Some(job.to_owned().try_into().unwrap()),
