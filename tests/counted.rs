@@ -133,7 +133,7 @@ const ALLOCATIONS: [(&str, u64); 11] = [
     ("write a record", 539),
     ("write a record and what is pending", 620),
     ("judge a silence that makes a stall", 67),
-    ("read a state of 100 records", 8_159),
+    ("read a state of 100 records", 10_859),
     ("render a notice", 526),
     ("render a digest of 50 notices", 11_988),
     ("an idle run over 1,000 jobs", 18_429),

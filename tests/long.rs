@@ -60,23 +60,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// How much is asked for: a number, or a time.
-enum Amount {
-    Cases(u64),
-    Time(Duration),
-}
-
-impl Amount {
-    fn read(text: &str) -> Result<Self, String> {
-        if let Ok(cases) = text.parse() {
-            return Ok(Self::Cases(cases));
-        }
-        let time = |span: Span| span.to_duration(SpanRelativeTo::days_are_24_hours());
-        let time = text.parse::<Span>().and_then(time);
-        let time = time.and_then(|time: SignedDuration| Duration::try_from(time));
-        time.map(Self::Time)
-            .map_err(|_| format!("{text:?} is neither a number nor a time, like 100000 or 10m"))
+/// How much is asked for, as a number or a time: at most so many cases, for so long.
+fn amount(text: &str) -> Result<(u64, Duration), String> {
+    if let Ok(cases) = text.parse() {
+        return Ok((cases, Duration::MAX));
     }
+    let time = |span: Span| span.to_duration(SpanRelativeTo::days_are_24_hours());
+    let time = text.parse::<Span>().and_then(time);
+    let time = time.and_then(|time: SignedDuration| Duration::try_from(time));
+    time.map(|time| (u64::MAX, time))
+        .map_err(|_| format!("{text:?} is neither a number nor a time, like 100000 or 10m"))
 }
 
 fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
@@ -126,16 +119,13 @@ fn on_all_cores<T: Send>(
     let first: u64 = first
         .parse()
         .map_err(|_| format!("{first:?} is no seed, like 4711"))?;
-    let amount = Amount::read(amount)?;
+    let (cases, time) = self::amount(amount)?;
     let begun = Instant::now();
     let goes_on = AtomicBool::new(true);
     let next = AtomicU64::new(first);
     let take = || {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        let is_wanted = match amount {
-            Amount::Cases(cases) => seed - first < cases,
-            Amount::Time(time) => begun.elapsed() < time,
-        };
+        let is_wanted = seed - first < cases && begun.elapsed() < time;
         (is_wanted && goes_on.load(Ordering::Relaxed)).then_some(seed)
     };
     let work = || {
