@@ -1,7 +1,7 @@
 //! What people and machines get: each kind in each form, and that untrusted text stays text.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use cloudevents::AttributesReader as _;
@@ -473,6 +473,12 @@ fn the_chat_form_is_a_custom_notification() {
     messages.for_each(|message| assert_valid(&CUSTOM_NOTIFICATION, &chat(&message)));
 }
 
+fn beside_events(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("events")
+        .join(file)
+}
+
 /// `INSTA_UPDATE=always` writes them anew.
 #[test]
 fn the_schemas_are_those_of_the_types() {
@@ -480,9 +486,7 @@ fn the_schemas_are_those_of_the_types() {
         ("notice.v1.schema.json", schema::notice()),
         ("digest.v1.schema.json", schema::digest()),
     ] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("events")
-            .join(file);
+        let path = beside_events(file);
         let made = format!("{schema:#}\n");
         if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
             std::fs::write(&path, &made).unwrap();
@@ -498,11 +502,8 @@ fn the_schemas_are_those_of_the_types() {
 #[test]
 fn every_event_is_what_its_schema_says_and_an_independent_library_reads_it() {
     let file = |name: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("events")
-            .join(name);
-        let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        validator(&schema)
+        let text = std::fs::read_to_string(beside_events(name)).unwrap();
+        validator(&serde_json::from_str(&text).unwrap())
     };
     let (one, many) = (file("notice.v1.schema.json"), file("digest.v1.schema.json"));
     for notice in all() {
