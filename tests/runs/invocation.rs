@@ -59,6 +59,7 @@ async fn a_test_notice_is_marked_and_nothing_else_is_done() {
     let answer = world.invoke(json!({"test_notice": true}), None).await;
     let answer = answer.unwrap();
     assert_eq!((answer.published, answer.jobs), (1, 0));
+    assert_eq!(world.stored().await, State::default());
     let sent = world.topic.published.borrow();
     let [sent] = &sent[..] else {
         panic!("{sent:?}")
@@ -69,7 +70,6 @@ async fn a_test_notice_is_marked_and_nothing_else_is_done() {
         sent.event["type"],
         "fraud-job-watch.batch-prediction.test.v1"
     );
-    assert_eq!(world.stored().await, State::default());
 }
 
 #[tokio::test(start_paused = true)]
