@@ -7,20 +7,15 @@ use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table, timeouts};
 use fraud_job_watch::message::{Message, Outgoing, RenderContext};
-use fraud_job_watch::ports::{
-    Listing, ListingError, Ports, PublishError, Recorded, Store, StoreError, Topic,
-};
+use fraud_job_watch::ports::{Listing, ListingError, Ports, PublishError, Recorded, Store, Topic};
 use fraud_job_watch::run::{Failure, RunInput, run};
-use fraud_job_watch::watch::judge::{RunContext, began, first_baseline};
-use fraud_job_watch::watch::{Baseline, Change, Item, ListedJob, Notice, Source, TopicArn, Topics};
+use fraud_job_watch::watch::judge::{began, first_baseline};
+use fraud_job_watch::watch::{Baseline, Change, Item, ListedJob, Notice, Source, StatusCounts};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-fn source() -> Source {
-    "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
-        .parse()
-        .unwrap()
-}
+use crate::judge::Story;
+use crate::lab;
 
 fn now() -> Timestamp {
     "2026-03-02T12:00:00Z".parse().unwrap()
@@ -84,7 +79,7 @@ fn listing(events: Vec<ReplayEvent>) -> (FraudDetector, StaticReplayClient) {
 }
 
 fn table(events: Vec<ReplayEvent>) -> (Table, StaticReplayClient) {
-    table_of(events, &source())
+    table_of(events, &lab::source())
 }
 
 pub(crate) fn table_of(events: Vec<ReplayEvent>, source: &Source) -> (Table, StaticReplayClient) {
@@ -93,17 +88,10 @@ pub(crate) fn table_of(events: Vec<ReplayEvent>, source: &Source) -> (Table, Sta
     (Table::new(client, "state".to_owned(), source), http)
 }
 
-fn topic_arn() -> TopicArn {
-    "arn:aws:sns:us-east-2:123456789012:jobs"
-        .to_owned()
-        .try_into()
-        .unwrap()
-}
-
 fn topic(events: Vec<ReplayEvent>) -> (SnsTopic, StaticReplayClient) {
     let http = StaticReplayClient::new(events);
     (
-        SnsTopic::new(aws_sdk_sns::Client::new(&config(&http)), topic_arn()),
+        SnsTopic::new(aws_sdk_sns::Client::new(&config(&http)), lab::topic()),
         http,
     )
 }
@@ -122,13 +110,13 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
     let ports = Ports {
         listing,
         store: fraud_job_watch::dry_run::ReadOnly(&store),
-        topic: fraud_job_watch::dry_run::Collected::new(topic_arn()),
+        topic: fraud_job_watch::dry_run::Collected::new(lab::topic()),
         urgent: None,
         clock: Timestamp::now,
     };
     let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
     let input = RunInput {
-        source: &source(),
+        source: &lab::source(),
         settings: &settings,
         run_id: "run",
         time_given: None,
@@ -207,19 +195,17 @@ async fn which_answers_refuse_a_call_for_its_rate() {
         (503, "ServiceUnavailable", false),
         (503, "", false),
     ] {
-        let answers = || (0..3).map(|_| answers(status, &error(code))).collect();
-        let (listing_, _) = listing(answers());
-        let of_page = listing_.page(None).await.unwrap_err();
-        let is = matches!(of_page, ListingError::Throttled(_));
-        assert_eq!(is, is_throttled, "{status} {code}: {of_page:?}");
-        if code == "ResourceNotFoundException" {
-            continue;
+        let answers = (0..6).map(|_| answers(status, &error(code)));
+        let (listing, _) = listing(answers.collect());
+        let mut errors = vec![listing.page(None).await.unwrap_err()];
+        if code != "ResourceNotFoundException" {
+            let id = "job".to_owned().try_into().unwrap();
+            errors.push(listing.ask(&id).await.unwrap_err());
         }
-        let (listing_, _) = listing(answers());
-        let id = "job".to_owned().try_into().unwrap();
-        let of_ask = listing_.ask(&id).await.unwrap_err();
-        let is = matches!(of_ask, ListingError::Throttled(_));
-        assert_eq!(is, is_throttled, "{status} {code}: {of_ask:?}");
+        for error in errors {
+            let is = matches!(error, ListingError::Throttled(_));
+            assert_eq!(is, is_throttled, "{status} {code}: {error:?}");
+        }
     }
 }
 
@@ -301,22 +287,6 @@ async fn an_answer_that_is_no_listing_is_an_error_which_repeats_none_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_token_is_an_error_even_if_others_came_between() {
-    let (outcome, _) = watch(vec![
-        answers(200, &page(&["a"], Some("t1"))),
-        answers(200, &page(&["b"], Some("t2"))),
-        answers(200, &page(&["c"], Some("t1"))),
-    ])
-    .await;
-    assert_eq!((outcome.answer.jobs, outcome.answer.complete), (3, false));
-    assert!(
-        matches!(outcome.failures[..], [Failure::ListingLooped(3)]),
-        "{:?}",
-        outcome.failures
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_job_that_is_gone_is_an_error_or_an_empty_list() {
     let id = "gone".to_owned().try_into().unwrap();
     let (listing_, _) = listing(vec![
@@ -350,24 +320,9 @@ fn began_change() -> Change {
     let Item::Watch(baseline) = first_baseline(now(), "mine").item else {
         panic!("not the watch")
     };
-    let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
-    let source = source();
-    let context = RunContext {
-        source: &source,
-        policy: &settings.policy,
-        topics: &Topics {
-            main: topic_arn(),
-            urgent: None,
-        },
-        baseline: &baseline,
-        run: "mine",
-        now: now(),
-    };
-    began(
-        &context,
-        0,
-        &fraud_job_watch::watch::StatusCounts::default(),
-    )
+    let mut story = Story::new();
+    (story.baseline, story.run) = (baseline, "mine".to_owned());
+    began(&story.context(now()), 0, &StatusCounts::default())
 }
 
 fn canceled(code: &str, old: Option<Value>) -> Value {
@@ -384,7 +339,7 @@ fn canceled(code: &str, old: Option<Value>) -> Value {
 
 fn stored_baseline(rev: u64, by: &str) -> Value {
     json!({
-        "watch": {"S": source().to_string()}, "item": {"S": "watch"}, "reads_from": {"N": "1"},
+        "watch": {"S": lab::source().to_string()}, "item": {"S": "watch"}, "reads_from": {"N": "1"},
         "rev": {"N": rev.to_string()}, "by": {"S": by}, "since": {"S": "2026-03-02T11:59:00Z"},
         "began_at": {"S": "2026-03-02T12:00:00Z"},
     })
@@ -438,74 +393,6 @@ async fn a_transaction_holds_the_item_and_each_notice_and_asks_for_the_old_item(
     assert!(sent["ClientRequestToken"].is_string());
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_state_is_one_query_and_a_newer_item_is_refused() {
-    let (store, http) = table(vec![answers(
-        200,
-        &json!({"Items": [stored_baseline(1, "x")]}),
-    )]);
-    assert_eq!(store.load(now()).await.unwrap().baseline.unwrap().rev, 1);
-    assert_eq!(http.actual_requests().count(), 1);
-
-    let mut newer = stored_baseline(1, "x");
-    newer["reads_from"] = json!({"N": "2"});
-    let (store, _) = table(vec![answers(200, &json!({"Items": [newer]}))]);
-    let refused = store.load(now()).await.unwrap_err();
-    assert!(
-        matches!(&refused, StoreError::TooNew(why) if why.contains("\"watch\"")),
-        "{refused:?}"
-    );
-
-    let mut odd = stored_baseline(1, "x");
-    odd["since"] = json!({"S": "yesterday"});
-    let (store, _) = table(vec![answers(200, &json!({"Items": [odd]}))]);
-    assert!(
-        matches!(store.load(now()).await.unwrap_err(), StoreError::Failed(why) if why.contains("\"watch\""))
-    );
-}
-
-/// What stands in the item is not in the error, which goes to the log.
-#[tokio::test(start_paused = true)]
-async fn an_item_that_makes_no_sense_is_named_and_what_it_holds_is_not() {
-    let why = async |attribute: &str, value: Value| {
-        let mut odd = stored_baseline(1, "x");
-        odd[attribute] = value;
-        let (store, _) = table(vec![answers(200, &json!({"Items": [odd]}))]);
-        store.load(now()).await.unwrap_err().to_string()
-    };
-    let text = |text: &str| json!({"S": text});
-    for (attribute, value, says) in [
-        ("since", text("s3://secret"), "an attribute cannot be read"),
-        ("rev", text("s3://secret"), "an attribute cannot be read"),
-        (
-            "began_at",
-            json!({"M": {"s3://secret": text("x")}}),
-            "an attribute cannot be read",
-        ),
-        // A data type that the SDK does not know.
-        (
-            "by",
-            json!({"T": "s3://secret"}),
-            "its \"by\" cannot be read",
-        ),
-        (
-            "more",
-            json!({"L": [{"T": "s3://secret"}]}),
-            "its \"more\" cannot be read",
-        ),
-    ] {
-        let why = why(attribute, value).await;
-        assert!(why.contains(says), "{why}");
-        assert!(why.contains("item \"watch\""), "{why}");
-        assert!(!why.contains("secret"), "{why}");
-    }
-    let mut lacks = stored_baseline(1, "x");
-    lacks.as_object_mut().unwrap().remove("since");
-    let (store, _) = table(vec![answers(200, &json!({"Items": [lacks]}))]);
-    let why = store.load(now()).await.unwrap_err().to_string();
-    assert!(why.contains("it has no `since`"), "{why}");
-}
-
 fn began_message() -> Message {
     let notice: &Notice = &began_change().notices[0];
     let outgoing = Outgoing {
@@ -530,123 +417,85 @@ fn sns_error(status: u16, code: &str, message: &str) -> ReplayEvent {
     )
 }
 
+#[derive(Debug, PartialEq)]
+enum Is {
+    Refused,
+    Throttled,
+    ToBeTriedAgain,
+}
+
 /// SNS's words are as people reported them.
+const SNS_SAYS: [(Is, &[&str]); 3] = [
+    (
+        Is::Refused,
+        &[
+            "400 InvalidParameter Invalid parameter: Message too long",
+            "400 InvalidParameter Invalid parameter: Subject",
+            "400 InvalidParameter Invalid parameter: Message Structure - No default entry in JSON message body",
+            "400 InvalidParameterValue The message attribute 'kind' must contain non-empty message attribute value",
+            "400 ParameterValueInvalid The message attribute 'kind' must contain non-empty message attribute value",
+            "400 ValidationException 1 validation error detected: Value at 'message' failed to satisfy constraint",
+            "400 ValidationError 1 validation error detected: Value at 'message' failed to satisfy constraint",
+        ],
+    ),
+    (
+        Is::ToBeTriedAgain,
+        &[
+            "400 InvalidParameter Invalid parameter: TopicArn",
+            "400 InvalidParameter Invalid parameter: TargetArn",
+            "400 InvalidParameter Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements",
+            "400 InvalidParameter Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter",
+            "400 ValidationException 1 validation error detected: Value at 'topicArn' failed to satisfy constraint",
+            "404 NotFound Topic does not exist",
+            "403 AuthorizationError User is not authorized",
+            "400 EndpointDisabled Endpoint is disabled",
+            "400 PlatformApplicationDisabled as scripted",
+            "403 InvalidSecurity as scripted",
+            "403 InvalidClientTokenId The security token is invalid",
+            "403 ExpiredToken as scripted",
+            "403 SignatureDoesNotMatch as scripted",
+            "400 KMSAccessDenied as scripted",
+            "400 KMSDisabled as scripted",
+            "400 KMSInvalidState as scripted",
+            "400 KMSNotFound as scripted",
+            "403 KMSOptInRequired as scripted",
+            "500 InternalError as scripted",
+            "500 InternalFailure as scripted",
+            "503 ServiceUnavailable as scripted",
+            "400 Unheard-Of as scripted",
+        ],
+    ),
+    (
+        Is::Throttled,
+        &[
+            "400 Throttling Rate exceeded",
+            "400 ThrottlingException Rate exceeded",
+            "429 Throttled Rate exceeded",
+            "400 KMSThrottling as scripted",
+            "503 SlowDown as scripted",
+        ],
+    ),
+];
+
 #[tokio::test(start_paused = true)]
 async fn only_what_is_wrong_with_the_message_itself_is_refused() {
-    #[derive(Debug, PartialEq)]
-    enum Is {
-        Refused,
-        Throttled,
-        ToBeTriedAgain,
-    }
-    let topic_reason = "Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements";
-    let required =
-        "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter";
-    let empty_attribute =
-        "The message attribute 'kind' must contain non-empty message attribute value";
-    let too_long = "1 validation error detected: Value at 'message' failed to satisfy constraint";
-    let not_an_arn =
-        "1 validation error detected: Value at 'topicArn' failed to satisfy constraint";
-    for (status, code, message, is) in [
-        (
-            400,
-            "InvalidParameter",
-            "Invalid parameter: Message too long",
-            Is::Refused,
-        ),
-        (
-            400,
-            "InvalidParameter",
-            "Invalid parameter: Subject",
-            Is::Refused,
-        ),
-        (
-            400,
-            "InvalidParameter",
-            "Invalid parameter: Message Structure - No default entry in JSON message body",
-            Is::Refused,
-        ),
-        (400, "InvalidParameterValue", empty_attribute, Is::Refused),
-        (400, "ParameterValueInvalid", empty_attribute, Is::Refused),
-        (400, "ValidationException", too_long, Is::Refused),
-        (400, "ValidationError", too_long, Is::Refused),
-        (
-            400,
-            "InvalidParameter",
-            "Invalid parameter: TopicArn",
-            Is::ToBeTriedAgain,
-        ),
-        (
-            400,
-            "InvalidParameter",
-            "Invalid parameter: TargetArn",
-            Is::ToBeTriedAgain,
-        ),
-        (400, "InvalidParameter", topic_reason, Is::ToBeTriedAgain),
-        (400, "InvalidParameter", required, Is::ToBeTriedAgain),
-        (400, "ValidationException", not_an_arn, Is::ToBeTriedAgain),
-        (404, "NotFound", "Topic does not exist", Is::ToBeTriedAgain),
-        (
-            403,
-            "AuthorizationError",
-            "User is not authorized",
-            Is::ToBeTriedAgain,
-        ),
-        (
-            400,
-            "EndpointDisabled",
-            "Endpoint is disabled",
-            Is::ToBeTriedAgain,
-        ),
-        (
-            400,
-            "PlatformApplicationDisabled",
-            "as scripted",
-            Is::ToBeTriedAgain,
-        ),
-        (403, "InvalidSecurity", "as scripted", Is::ToBeTriedAgain),
-        (
-            403,
-            "InvalidClientTokenId",
-            "The security token is invalid",
-            Is::ToBeTriedAgain,
-        ),
-        (403, "ExpiredToken", "as scripted", Is::ToBeTriedAgain),
-        (
-            403,
-            "SignatureDoesNotMatch",
-            "as scripted",
-            Is::ToBeTriedAgain,
-        ),
-        (400, "KMSAccessDenied", "as scripted", Is::ToBeTriedAgain),
-        (400, "KMSDisabled", "as scripted", Is::ToBeTriedAgain),
-        (400, "KMSInvalidState", "as scripted", Is::ToBeTriedAgain),
-        (400, "KMSNotFound", "as scripted", Is::ToBeTriedAgain),
-        (403, "KMSOptInRequired", "as scripted", Is::ToBeTriedAgain),
-        (500, "InternalError", "as scripted", Is::ToBeTriedAgain),
-        (500, "InternalFailure", "as scripted", Is::ToBeTriedAgain),
-        (503, "ServiceUnavailable", "as scripted", Is::ToBeTriedAgain),
-        (400, "Unheard-Of", "as scripted", Is::ToBeTriedAgain),
-        (400, "Throttling", "Rate exceeded", Is::Throttled),
-        (400, "ThrottlingException", "Rate exceeded", Is::Throttled),
-        (429, "Throttled", "Rate exceeded", Is::Throttled),
-        (400, "KMSThrottling", "as scripted", Is::Throttled),
-        (503, "SlowDown", "as scripted", Is::Throttled),
-    ] {
-        let tries = (0..3).map(|_| sns_error(status, code, message));
-        let (sns, _) = topic(tries.collect());
+    for (is, answer) in SNS_SAYS
+        .iter()
+        .flat_map(|(is, answers)| answers.iter().map(move |it| (is, it)))
+    {
+        let mut parts = answer.splitn(3, ' ');
+        let [status, code, message] = [(); 3].map(|()| parts.next().unwrap());
+        let answers = (0..3).map(|_| sns_error(status.parse().unwrap(), code, message));
+        let (sns, _) = topic(answers.collect());
         let error = sns.publish(&began_message()).await.unwrap_err();
         let found = match &error {
             PublishError::Refused(_) => Is::Refused,
             PublishError::Throttled(_) => Is::Throttled,
             PublishError::Failed(_) => Is::ToBeTriedAgain,
         };
-        assert_eq!(found, is, "{status} {code}: {message}");
+        assert_eq!(found, *is, "{answer}");
         for part in [code, "Publish", "REQUEST-1"] {
-            assert!(
-                error.to_string().contains(part),
-                "{part:?} is missing in {error}"
-            );
+            assert!(error.to_string().contains(part), "no {part:?} in {error}");
         }
     }
     // Nothing listens there.

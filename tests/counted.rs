@@ -27,7 +27,11 @@ struct Stage {
 
 impl Stage {
     fn new(active: usize, history: usize) -> Self {
-        let (jobs, table, api) = (FraudDetector::start(), Table::start(), RuntimeApi::start());
+        let (jobs, table, api) = (
+            FraudDetector::start(),
+            Table::start(),
+            RuntimeApi::default(),
+        );
         let active = (0..active).map(|number| job(&format!("active-{number}"), "IN_PROGRESS"));
         jobs.set_jobs(active.collect());
         jobs.set_history(history, 2 * DAY);
@@ -129,7 +133,7 @@ const ALLOCATIONS: [(&str, u64); 11] = [
     ("write a record", 539),
     ("write a record and what is pending", 620),
     ("judge a silence that makes a stall", 67),
-    ("read a state of 100 records", 8_159),
+    ("read a state of 100 records", 10_859),
     ("render a notice", 526),
     ("render a digest of 50 notices", 11_988),
     ("an idle run over 1,000 jobs", 18_429),

@@ -62,10 +62,10 @@ pub(crate) struct Story {
     source: Source,
     policy: Policy,
     topics: Topics,
-    baseline: Baseline,
+    pub(crate) baseline: Baseline,
     record: Option<Record>,
     /// The time of the look is the name of the run.
-    run: String,
+    pub(crate) run: String,
 }
 
 impl Story {
@@ -211,12 +211,9 @@ fn told(notices: &[Notice]) -> String {
                 ", silent since {} for {lasted} of {allowed}",
                 time(it.since)
             );
-            line += &it
-                .waiting
-                .map_or(String::new(), |jobs| format!(", {jobs} wait"));
-            line += &it
-                .reminder
-                .map_or(String::new(), |number| format!(", no. {number}"));
+            let waiting = it.waiting.map(|jobs| format!(", {jobs} wait"));
+            let reminder = it.reminder.map(|number| format!(", no. {number}"));
+            line.extend(waiting.into_iter().chain(reminder));
         }
         line
     };
@@ -296,12 +293,9 @@ fn a_whole_story_as_it_is_told_and_kept() {
 #[test]
 fn each_notice_of_a_job_has_its_own_id_which_is_the_same_when_it_is_judged_again() {
     let ids = |late| -> Vec<_> {
-        let story = Story::new().whole(late);
-        story
-            .into_iter()
-            .flat_map(|(told, _)| told)
-            .map(|notice| notice.id)
-            .collect()
+        let story = Story::new().whole(late).into_iter();
+        let told = story.flat_map(|(told, _)| told);
+        told.map(|notice| notice.id).collect()
     };
     let first = ids(0);
     assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 9);
@@ -311,11 +305,8 @@ fn each_notice_of_a_job_has_its_own_id_which_is_the_same_when_it_is_judged_again
 #[test]
 fn all_notices_of_a_job_have_one_thread_and_those_of_the_next_with_its_id_another() {
     let mut story = Story::new();
-    let told: Vec<_> = story
-        .whole(0)
-        .into_iter()
-        .flat_map(|(told, _)| told)
-        .collect();
+    let looks = story.whole(0).into_iter();
+    let told: Vec<_> = looks.flat_map(|(told, _)| told).collect();
     let next = but(ended("FAILED", "16:04"), |job| {
         job.started_at = Some(at("16:00"))
     });
@@ -347,30 +338,19 @@ fn ids_and_thread_hold_when_the_start_is_told_late_or_put_right() {
 #[test]
 fn what_closes_goes_to_each_topic_that_heard_and_is_still_configured() {
     let mut story = Story::begun();
+    let goes_to = |story: &mut Story, now, beat| names(&story.sees(now, &runs(beat, 1))[0].topics);
     story.topics.urgent = None;
-    assert_eq!(
-        names(&story.sees("09:05", &runs("08:04", 1))[0].topics),
-        "main"
-    );
+    assert_eq!(goes_to(&mut story, "09:05", "08:04"), "main");
     story.topics.urgent = Some(topic("urgent"));
-    assert_eq!(
-        names(&story.sees("10:05", &runs("08:04", 1))[0].topics),
-        "urgent"
-    );
+    assert_eq!(goes_to(&mut story, "10:05", "08:04"), "urgent");
     assert_eq!(names(&story.record().notified_topics), "main and urgent");
     let mut other = Story {
         record: story.record.clone(),
         ..Story::new()
     };
-    assert_eq!(
-        names(&story.sees("10:10", &runs("10:09", 1))[0].topics),
-        "main and urgent"
-    );
+    assert_eq!(goes_to(&mut story, "10:10", "10:09"), "main and urgent");
     other.topics.main = topic("new");
-    assert_eq!(
-        names(&other.sees("10:10", &runs("10:09", 1))[0].topics),
-        "new and urgent"
-    );
+    assert_eq!(goes_to(&mut other, "10:10", "10:09"), "new and urgent");
 }
 
 #[test]
@@ -488,14 +468,9 @@ fn the_record_of_an_end_without_a_time_is_kept_as_long_as_it_is_listed() {
 fn a_vanishing_that_nobody_is_told_of_is_recorded_once() {
     let mut story = Story::begun();
     story.policy.notify_on = BTreeSet::new();
-    assert_eq!(
-        [
-            story.misses("08:10"),
-            story.misses("08:15"),
-            story.misses("08:20")
-        ],
-        [[], [], []]
-    );
+    for time in ["08:10", "08:15", "08:20"] {
+        assert_eq!(story.misses(time), []);
+    }
     let right = "Vanished, sign 08:04, 1 episodes, 0 recoveries, kept for 60 days from 08:15";
     assert_eq!(
         (story.record().rev, stands(story.record()).as_str()),

@@ -38,22 +38,6 @@ async fn documents_are_pages_and_a_bad_member_is_absent() {
     assert_eq!(listing.latest_time(), Some(at("2026-03-02T08:00:00Z")));
 }
 
-#[test]
-fn a_fault_has_its_line_in_the_file() {
-    for (text, line) in [
-        ("", 1),
-        (
-            "{\"batchPredictions\": []}\n\n{\n\"batchPredictions\": x}",
-            4,
-        ),
-        ("{\"batchPredictions\": []}\n\n{\n\"jobs\": []}", 3),
-        ("\n[]", 2),
-    ] {
-        let bad = SavedListing::of_bytes(Path::new("listing.json"), text.as_bytes()).unwrap_err();
-        assert_eq!(bad.line, Some(line), "{text:?}: {bad}");
-    }
-}
-
 #[tokio::test]
 async fn a_write_needs_what_it_expects_and_a_loser_sees_what_stands() {
     let memory = Memory::default();

@@ -44,10 +44,8 @@ fn main() -> ExitCode {
         ["simulate", rest @ ..] => simulations(Plan::of, rest),
         ["days", rest @ ..] => simulations(days::plan, rest),
         ["kill"] => Ok(kill()),
-        ["fuzz"] => bad_inputs("1000000", "0"),
         ["fuzz", "seeds", directory] => write_seeds(Path::new(directory)),
-        ["fuzz", amount] => bad_inputs(amount, "0"),
-        ["fuzz", amount, first] => bad_inputs(amount, first),
+        ["fuzz", rest @ ..] => bad_inputs(rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -62,23 +60,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// How much is asked for: a number, or a time.
-pub(crate) enum Amount {
-    Cases(u64),
-    Time(Duration),
-}
-
-impl Amount {
-    fn read(text: &str) -> Result<Self, String> {
-        if let Ok(cases) = text.parse() {
-            return Ok(Self::Cases(cases));
-        }
-        let time = |span: Span| span.to_duration(SpanRelativeTo::days_are_24_hours());
-        let time = text.parse::<Span>().and_then(time);
-        let time = time.and_then(|time: SignedDuration| Duration::try_from(time));
-        time.map(Self::Time)
-            .map_err(|_| format!("{text:?} is neither a number nor a time, like 100000 or 10m"))
+/// How much is asked for, as a number or a time: at most so many cases, for so long.
+fn amount(text: &str) -> Result<(u64, Duration), String> {
+    if let Ok(cases) = text.parse() {
+        return Ok((cases, Duration::MAX));
     }
+    let time = |span: Span| span.to_duration(SpanRelativeTo::days_are_24_hours());
+    let time = text.parse::<Span>().and_then(time);
+    let time = time.and_then(|time: SignedDuration| Duration::try_from(time));
+    time.map(|time| (u64::MAX, time))
+        .map_err(|_| format!("{text:?} is neither a number nor a time, like 100000 or 10m"))
 }
 
 fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
@@ -87,10 +78,7 @@ fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String
             Ok(seed) => tell(&plan_of(seed)),
             Err(_) => Err(format!("{seed:?} is no seed, like 4711")),
         },
-        [] => stories(plan_of, "100000", "0"),
-        [amount] => stories(plan_of, amount, "0"),
-        [amount, first] => stories(plan_of, amount, first),
-        _ => Err(USAGE.to_owned()),
+        _ => stories(plan_of, args),
     }
 }
 
@@ -106,9 +94,9 @@ fn tell(plan: &Plan) -> Result<String, String> {
     }
 }
 
-fn stories(plan_of: fn(u64) -> Plan, amount: &str, first: &str) -> Result<String, String> {
+fn stories(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
     let begun = Instant::now();
-    let (tallies, first) = on_all_cores(amount, first, |seeds| simulate(plan_of, seeds))?;
+    let (tallies, first) = on_all_cores(args, "100000", |seeds| simulate(plan_of, seeds))?;
     let mut all = Tally::default();
     tallies.into_iter().for_each(|tally| all.merge(tally));
     let took = begun.elapsed().as_secs();
@@ -116,25 +104,28 @@ fn stories(plan_of: fn(u64) -> Plan, amount: &str, first: &str) -> Result<String
 }
 
 /// Works through seeds, as many as there are cores side by side, until one of them fails; answers with what each made,
-/// and the first seed.
+/// and the first seed. The arguments are how many, and the first.
 fn on_all_cores<T: Send>(
-    amount: &str,
-    first: &str,
+    args: &[&str],
+    usually: &str,
     work: impl Fn(&mut dyn Iterator<Item = u64>) -> Result<T, String> + Sync,
 ) -> Result<(Vec<T>, u64), String> {
+    let (amount, first) = match *args {
+        [] => (usually, "0"),
+        [amount] => (amount, "0"),
+        [amount, first] => (amount, first),
+        _ => return Err(USAGE.to_owned()),
+    };
     let first: u64 = first
         .parse()
         .map_err(|_| format!("{first:?} is no seed, like 4711"))?;
-    let amount = Amount::read(amount)?;
+    let (cases, time) = self::amount(amount)?;
     let begun = Instant::now();
     let goes_on = AtomicBool::new(true);
     let next = AtomicU64::new(first);
     let take = || {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        let is_wanted = match amount {
-            Amount::Cases(cases) => seed - first < cases,
-            Amount::Time(time) => begun.elapsed() < time,
-        };
+        let is_wanted = seed - first < cases && begun.elapsed() < time;
         (is_wanted && goes_on.load(Ordering::Relaxed)).then_some(seed)
     };
     let work = || {
@@ -155,14 +146,6 @@ fn on_all_cores<T: Send>(
     Ok((made?, first))
 }
 
-/// What became of the inputs of one surface.
-#[derive(Clone, Copy, Default)]
-struct Inputs {
-    cases: u64,
-    bytes: u64,
-    longest: Duration,
-}
-
 /// No input may take longer than this, by the clock of its thread: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -172,31 +155,27 @@ fn thread_time() -> Duration {
 }
 
 /// What makes whole runs takes ten times as long, and comes less often.
-const BY_COST: [Surface; 16] = [
-    Surface::Listing,
-    Surface::Time,
-    Surface::Payload,
-    Surface::Settings,
-    Surface::Event,
-    Surface::Expect,
-    Surface::Stored,
-    Surface::Payload,
-    Surface::Settings,
-    Surface::Event,
-    Surface::Time,
-    Surface::File,
-    Surface::Payload,
-    Surface::Settings,
-    Surface::Event,
-    Surface::Time,
-];
+fn surface(seed: u64) -> Surface {
+    match seed % 16 {
+        0 => Surface::Listing,
+        5 => Surface::Stored,
+        10 => Surface::File,
+        other => [
+            Surface::Time,
+            Surface::Payload,
+            Surface::Settings,
+            Surface::Event,
+            Surface::Expect,
+        ][other as usize / 3 % 5],
+    }
+}
 
-fn bad_inputs(amount: &str, first: &str) -> Result<String, String> {
+fn bad_inputs(args: &[&str]) -> Result<String, String> {
     let begun = Instant::now();
-    let (made, first) = on_all_cores(amount, first, |seeds| {
-        let mut counts: BTreeMap<Surface, Inputs> = BTreeMap::new();
+    let (made, first) = on_all_cores(args, "1000000", |seeds| {
+        let mut counts: BTreeMap<Surface, u64> = BTreeMap::new();
         for seed in seeds {
-            let surface = BY_COST[seed as usize % BY_COST.len()];
+            let surface = surface(seed);
             let mut rng = fastrand::Rng::with_seed(seed);
             let start = rng.u64(..);
             let moves: Vec<_> = (0..rng.usize(1..10)).map(|_| rng.u64(..)).collect();
@@ -210,29 +189,19 @@ fn bad_inputs(amount: &str, first: &str) -> Result<String, String> {
                     "seed {seed} ({surface:?}) does not hold, after {took:?}; `tests/run fuzz 1 {seed}` shows it again: {input:?}"
                 ));
             }
-            let of_it = counts.entry(surface).or_default();
-            of_it.cases += 1;
-            of_it.bytes += input.len() as u64;
-            of_it.longest = of_it.longest.max(took);
+            *counts.entry(surface).or_default() += 1;
         }
         Ok(counts)
     })?;
-    let mut all: BTreeMap<Surface, Inputs> = BTreeMap::new();
-    for (surface, more) in made.into_iter().flatten() {
-        let of_it = all.entry(surface).or_default();
-        of_it.cases += more.cases;
-        of_it.bytes += more.bytes;
-        of_it.longest = of_it.longest.max(more.longest);
+    let mut all: BTreeMap<Surface, u64> = BTreeMap::new();
+    for (surface, cases) in made.into_iter().flatten() {
+        *all.entry(surface).or_default() += cases;
     }
     let lines: String = all
         .iter()
-        .map(|(surface, inputs)| {
-            let (cases, mean) = (inputs.cases, inputs.bytes / inputs.cases);
-            let longest = inputs.longest.as_millis();
-            format!("{cases:>12}  {surface:?}: {mean} bytes on average, at most {longest} ms\n")
-        })
+        .map(|(surface, cases)| format!("{cases:>12}  {surface:?}\n"))
         .collect();
-    let cases: u64 = all.values().map(|inputs| inputs.cases).sum();
+    let cases: u64 = all.values().sum();
     let took = begun.elapsed().as_secs();
     Ok(format!(
         "{lines}{cases:>12}  cases, and each held; {took} s; seeds from {first} on"

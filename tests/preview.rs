@@ -99,6 +99,16 @@ impl Desk {
         path
     }
 
+    /// What is told with a state that is kept here.
+    fn told(&self, listing: &str) -> Vec<Vec<String>> {
+        told(
+            preview()
+                .arg(listing)
+                .arg("--state")
+                .arg(self.path("state.json")),
+        )
+    }
+
     /// What is said with this desk's path left out.
     fn masked(&self, text: &str) -> String {
         text.replace(self.0.path().to_str().unwrap(), "DESK")
@@ -195,6 +205,7 @@ fn a_bad_input_is_refused_with_its_place_and_what_was_expected() {
         file("{\"batchPredictions\": {}}"),
         file("{\"batchPredictions\": [\n"),
         file(""),
+        file(&format!("{empty}\n\n{{\n\"batchPredictions\": x}}")),
         refused(&[utf16.to_str().unwrap()]),
         refused(&[good, "no-such.json"]),
         refused(&["events/day/01-quiet-start.json@noon"]),
@@ -205,49 +216,12 @@ fn a_bad_input_is_refused_with_its_place_and_what_was_expected() {
 }
 
 #[test]
-fn one_bad_member_does_not_sink_a_job_nor_one_bad_job_a_listing() {
+fn a_listing_with_a_token_at_its_end_is_incomplete() {
     let desk = Desk::new();
-    let mut odd = running("odd", "2026-03-02T08:00:00Z");
-    odd["processedRecordsCount"] = json!("many");
-    odd["detectorName"] = json!(["a", "list"]);
-    odd["somethingNew"] = json!({"not": "known"});
-    let page = json!({"batchPredictions": [odd, "no job", {}]});
-    let file = desk.put("odd.json", page.to_string());
-    let output = preview().arg(&file).arg("--json").output().unwrap();
-    assert!(output.status.success());
-    let report = &lines(std::str::from_utf8(&output.stdout).unwrap())[0];
-    assert_eq!(report["answer"]["unreadable"], 2);
-    assert_eq!(report["jobs"].as_array().unwrap().len(), 1);
-    assert_eq!(report["jobs"][0]["status"], "IN_PROGRESS");
-    assert_eq!(report["jobs"][0]["detector"], Value::Null);
-}
-
-#[test]
-fn nothing_is_concluded_from_an_incomplete_listing() {
-    let desk = Desk::new();
-    let whole = json!({"batchPredictions": [
-        running("a", "2026-03-02T08:00:00Z"), running("b", "2026-03-02T08:00:00Z")]});
-    let seen = json!([running("a", "2026-03-02T08:30:00Z")]);
-    let whole = desk.put("whole.json", whole.to_string());
-    let cut = json!({"batchPredictions": seen, "nextToken": "more"});
-    let cut = desk.put("cut.json", cut.to_string());
-    let rest = desk.put("rest.json", json!({"batchPredictions": seen}).to_string());
-    let later = |file: &PathBuf, minute: u8| {
-        let file = file.to_str().unwrap();
-        format!("{file}@2026-03-02T08:{minute}:00Z")
-    };
-    let whole = whole.to_str().unwrap();
-    let looks = |second: &PathBuf, third: &PathBuf| {
-        let (second, third) = (later(second, 31), later(third, 32));
-        told(preview().args([whole, &second, &third]))
-    };
-    let without_vanished = [vec!["began"], vec![], vec![]];
-    assert_eq!(looks(&cut, &cut), without_vanished);
-    assert_eq!(looks(&rest, &cut), without_vanished, "only one look");
-    let with_vanished = [vec!["began"], vec![], vec!["vanished"]];
-    assert_eq!(looks(&rest, &rest), with_vanished);
-    let never_whole = [Vec::<String>::new(), vec![]];
-    assert_eq!(told(preview().args([&cut, &cut])), never_whole);
+    let page =
+        json!({"batchPredictions": [running("a", "2026-03-02T08:00:00Z")], "nextToken": "more"});
+    let cut = desk.put("cut.json", page.to_string());
+    assert_eq!(told(preview().args([&cut, &cut])), [[""; 0], []]);
     assert!(shows(preview().arg(&cut)).contains("INCOMPLETE"));
 }
 
@@ -259,18 +233,15 @@ fn a_listing_without_jobs_belongs_to_the_watch_before_it() {
     let (none, again) = (at("12:00:00"), at("12:05:00"));
     let expected = [vec!["began"], vec![], vec!["vanished"]];
     assert_eq!(told(preview().args([DAY[0], &none, &again])), expected);
-    let state = desk.path("state.json");
-    let with_state = |listing: &str| told(preview().arg(listing).arg("--state").arg(&state));
-    assert_eq!(with_state(DAY[0]), [["began"]]);
-    assert_eq!(with_state(&none), [[""; 0]]);
-    assert_eq!(with_state(&again), [["vanished"]]);
+    assert_eq!(desk.told(DAY[0]), [["began"]]);
+    assert_eq!(desk.told(&none), [[""; 0]]);
+    assert_eq!(desk.told(&again), [["vanished"]]);
 }
 
 #[test]
 fn with_a_state_file_each_thing_is_told_once() {
     let desk = Desk::new();
     let state = desk.path("state.json");
-    let once = |listing: &str| told(preview().arg(listing).arg("--state").arg(&state));
     let kinds = [
         ["began"].as_slice(),
         &["completed"],
@@ -281,14 +252,11 @@ fn with_a_state_file_each_thing_is_told_once() {
         &["vanished"],
     ];
     for (listing, kinds) in DAY.into_iter().zip(kinds) {
-        assert_eq!(once(listing), [kinds], "{listing}");
+        assert_eq!(desk.told(listing), [kinds], "{listing}");
         let kept = fs::read(&state).unwrap();
-        assert_eq!(once(listing), [[""; 0]], "{listing} again");
-        assert_eq!(
-            fs::read(&state).unwrap(),
-            kept,
-            "an idle run writes nothing"
-        );
+        assert_eq!(desk.told(listing), [[""; 0]], "{listing} again");
+        let left = fs::read(&state).unwrap();
+        assert_eq!(left, kept, "an idle run writes nothing");
     }
 }
 
@@ -316,11 +284,9 @@ fn a_state_file_that_cannot_be_read_is_left_untouched() {
 #[test]
 fn what_a_killed_writer_left_loses_nothing() {
     let desk = Desk::new();
-    let state = desk.path("state.json");
-    let once = |listing: &str| told(preview().arg(listing).arg("--state").arg(&state));
-    once(DAY[0]);
+    desk.told(DAY[0]);
     desk.put("state.json.new", "{\"reads_from\": 1, \"watc");
-    assert_eq!(once(DAY[1]), [["completed"]]);
+    assert_eq!(desk.told(DAY[1]), [["completed"]]);
     assert!(!desk.path("state.json.new").exists());
 }
 
@@ -336,8 +302,7 @@ fn what_was_not_shown_is_shown_the_next_time() {
     let unread = unread.unwrap();
     assert!(unread.status.success());
     assert_eq!(unread.stderr, b"", "a closed pipe is no fault");
-    let next = told(preview().arg(DAY[0]).arg("--state").arg(&state));
-    assert_eq!(next, [["began"]]);
+    assert_eq!(desk.told(DAY[0]), [["began"]]);
 }
 
 #[test]
@@ -432,13 +397,18 @@ fn the_readme_shows_what_is_printed() {
     }
 }
 
+/// A replay as JSON, and the last notice in it.
+fn until_stalled() -> (String, Value) {
+    let report = shows(preview().args(&DAY[..4]).arg("--json"));
+    let stalled = lines(&report).pop().unwrap()["notices"][0].take();
+    (report, stalled)
+}
+
 #[test]
 fn a_notice_is_rendered_in_each_form_alike_from_a_replay_and_from_a_saved_event() {
     let desk = Desk::new();
-    let report = shows(preview().args(&DAY[..4]).arg("--json"));
-    let stalled = lines(&report).pop().unwrap()["notices"][0].clone();
-    let saved = desk.0.path().join("event.json");
-    fs::write(&saved, stalled.to_string()).unwrap();
+    let (_, stalled) = until_stalled();
+    let saved = desk.put("event.json", stalled.to_string());
     for (form, begins) in [
         (
             "email",
@@ -468,8 +438,7 @@ fn the_day_as_a_chat_channel_gets_it() {
 #[test]
 fn a_saved_event_is_found_in_whatever_carried_it() {
     let desk = Desk::new();
-    let report = shows(preview().args(&DAY[..4]).arg("--json"));
-    let stalled = lines(&report).pop().unwrap()["notices"][0].clone();
+    let (report, stalled) = until_stalled();
     let render = |name: &str, text: &str| {
         let file = desk.put(name, text);
         shows(command("render").args(["--as", "sms"]).arg(file))
@@ -502,28 +471,19 @@ fn what_is_no_event_is_named() {
     for (text, part) in [
         (
             "\n{\"specversion\": \"1.0\",\n\"id\": 7}",
-            "bad.json, line 2: not an event of fraud-job-watch",
+            "2: not an event of fraud-job-watch",
         ),
-        (
-            "{\"notices\": []}\n\n{\"notices\": [],}",
-            "bad.json, line 3: not JSON",
-        ),
-        (
-            "{\"notices\": []}\n[]",
-            "bad.json, line 2: JSON, but no event",
-        ),
-        (
-            "{\"Message\": \"hello\"}",
-            "bad.json, line 1: what it carries is not JSON",
-        ),
-        (
-            "{\"jobs\": 1}",
-            "bad.json, line 1: JSON, but without batchPredictions",
-        ),
+        ("{\"notices\": []}\n\n{\"notices\": [],}", "3: not JSON"),
+        ("{\"notices\": []}\n[]", "2: JSON, but no event"),
+        ("{\"Message\": \"hello\"}", "1: what it carries is not JSON"),
+        ("{\"jobs\": 1}", "1: JSON, but without batchPredictions"),
     ] {
         fs::write(&bad, text).unwrap();
         let why = refuses(command("render").arg(&bad));
-        assert!(why.contains(part), "{part} in {why}");
+        assert!(
+            why.contains(&format!("bad.json, line {part}")),
+            "{part} in {why}"
+        );
     }
     fs::write(&bad, "{\"notices\": []}").unwrap();
     let why = refuses(command("render").args([bad.to_str().unwrap(), DAY[0]]));

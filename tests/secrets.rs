@@ -18,7 +18,7 @@ use fraud_job_watch::telemetry;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::invoke::Log;
+use crate::telemetry::Log;
 
 /// In every reason, path and credential here, and in nothing else.
 const TELL_TALE: &str = "tell-tale";

@@ -3,20 +3,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::ports::{Claimed, Recorded, Store, StoreError, UnreadableItem};
-use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::watch::judge::{RunContext, first_baseline, judge};
-use fraud_job_watch::watch::{Baseline, Change, Item, Job, Key, ListedJob, Source, Topics};
+use fraud_job_watch::watch::judge::{first_baseline, judge};
+use fraud_job_watch::watch::{Change, Item, Job, Key, ListedJob};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::judge::Story;
 use crate::lab::emulators::World;
-use crate::lab::topic;
-
-fn source() -> Source {
-    "arn:aws:frauddetector:us-east-1:123456789012:batch-prediction"
-        .parse()
-        .unwrap()
-}
+use crate::lab::source;
 
 fn now() -> Timestamp {
     "2026-03-02T12:00:00Z".parse().unwrap()
@@ -44,33 +38,13 @@ fn job(id: &str, status: &str) -> Job {
 
 /// What the run `by` makes of a job that it sees, knowing `before`.
 fn change(before: Option<&Item>, job: &Job, by: &str) -> Change {
-    let baseline = Baseline {
-        rev: 1,
-        written_by: by.to_owned(),
-        since: now() - SignedDuration::from_hours(9),
-        began_at: None,
-    };
-    let policy = WatchSettings::read(|_| None).unwrap().policy;
     let before = match before {
         Some(Item::Job(record)) => Some(record.as_ref()),
         Some(Item::Watch(_) | Item::Detector(_)) | None => None,
     };
-    judge(
-        before,
-        job,
-        &RunContext {
-            source: &source(),
-            policy: &policy,
-            topics: &Topics {
-                main: topic(),
-                urgent: None,
-            },
-            baseline: &baseline,
-            run: by,
-            now: now(),
-        },
-    )
-    .unwrap()
+    let mut story = Story::new();
+    story.run = by.to_owned();
+    judge(before, job, &story.context(now())).unwrap()
 }
 
 #[tokio::test]
@@ -220,32 +194,27 @@ async fn attributes_of_a_later_version_survive_and_its_items_are_refused_untouch
     let table = table(&world);
     let first = change(None, &job("job", "IN_PROGRESS"), "run");
     table.record(&first, now()).await.unwrap();
-    let set = |name: &str, value: AttributeValue| {
-        world
-            .dynamodb()
-            .update_item()
-            .table_name(world.table())
-            .key("watch", AttributeValue::S(source().to_string()))
-            .key("item", AttributeValue::S("job#job".to_owned()))
-            .update_expression("SET #name = :value")
-            .expression_attribute_names("#name", name)
-            .expression_attribute_values(":value", value)
-            .send()
+    let key = || {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let members = [
+            ("watch", text(&source().to_string())),
+            ("item", text("job#job")),
+        ];
+        Some(members.map(|(name, value)| (name.to_owned(), value)).into())
+    };
+    let (dynamodb, name) = (world.dynamodb(), world.table());
+    let set = |attribute: &str, value: AttributeValue| {
+        let update = dynamodb.update_item().table_name(name).set_key(key());
+        let update = update.update_expression("SET #name = :value");
+        let update = update.expression_attribute_names("#name", attribute);
+        update.expression_attribute_values(":value", value).send()
     };
     set("colour", AttributeValue::Ss(vec!["blue".to_owned()]))
         .await
         .unwrap();
     let ended = change(Some(&first.item), &job("job", "COMPLETE"), "run");
     assert_eq!(table.record(&ended, now()).await.unwrap(), Recorded::Done);
-    let get = || {
-        world
-            .dynamodb()
-            .get_item()
-            .table_name(world.table())
-            .key("watch", AttributeValue::S(source().to_string()))
-            .key("item", AttributeValue::S("job#job".to_owned()))
-            .send()
-    };
+    let get = || dynamodb.get_item().table_name(name).set_key(key()).send();
     let item = get().await.unwrap().item.unwrap();
     assert_eq!(item["colour"], AttributeValue::Ss(vec!["blue".to_owned()]));
 

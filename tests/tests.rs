@@ -16,7 +16,6 @@ mod expect;
 mod formats;
 mod fuzz;
 mod fuzzed;
-mod invoke;
 mod job;
 mod judge;
 mod kill;
@@ -35,7 +34,7 @@ mod secrets;
 mod settings;
 mod simulation;
 mod store;
-mod throttled;
+mod telemetry;
 mod whole;
 #[path = "bench/work.rs"]
 mod work;

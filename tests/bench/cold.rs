@@ -46,6 +46,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
+use process::ms;
 
 const ROUNDS: usize = 30;
 /// What puts the tables into tests/bench/README.md.
@@ -196,7 +197,7 @@ async fn measure(function: &Path) -> String {
          gives for it:\n\n\
          | function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|\n",
     );
-    let api = RuntimeApi::start();
+    let api = RuntimeApi::default();
     let cases = [
         ("TLS", &secret, None),
         ("no TLS", &plain, None),
@@ -213,7 +214,7 @@ async fn measure(function: &Path) -> String {
             }
         };
         for boto3 in [false, true] {
-            table.set_items(Vec::new());
+            table.clear();
             let (mut starts, mut runs, mut cpus) = (Vec::new(), Vec::new(), Vec::new());
             for round in 0..=10 {
                 let mut command = match boto3 {
@@ -329,8 +330,4 @@ async fn serve(acceptor: TlsAcceptor, address: String) -> String {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

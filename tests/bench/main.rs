@@ -31,6 +31,7 @@ use lab::fraud_detector::{FraudDetector, ago, job, with};
 use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
 use lab::table::{Counts, Table};
+use process::ms;
 use report::{Case, Results};
 
 /// Measures the function beside a boto3 function and the floor, and prints Markdown tables.
@@ -110,9 +111,10 @@ fn main() {
         .unwrap()
         .block_on(measure(&arguments));
     std::fs::write("target/bench.json", results.json().to_string()).unwrap();
-    println!("{}", results.everything());
+    let tables = results.tables();
+    println!("{tables}");
     if arguments.common.write {
-        readme::put(report::PLACE, &results.essentials());
+        readme::put(report::PLACE, &tables);
     }
 }
 
@@ -237,14 +239,14 @@ impl Stage {
             arguments: arguments.clone(),
             jobs: FraudDetector::start(),
             table,
-            api: RuntimeApi::start(),
+            api: RuntimeApi::default(),
         }
     }
 
     /// So many jobs, most of them long ended; nothing recorded.
     fn set(&self, jobs: usize, latency: Duration) {
         let active = self.arguments.active.max(2 * CHANGES);
-        self.table.set_items(Vec::new());
+        self.table.clear();
         let long_ago = Duration::from_secs(2 * 24 * 60 * 60);
         self.jobs.set_history(jobs.saturating_sub(active), long_ago);
         let active = (0..active).map(|number| job(&format!("active_{number:08}"), "IN_PROGRESS"));
@@ -452,8 +454,4 @@ print(len(zipped.getvalue()))";
     size.trim()
         .parse()
         .unwrap_or_else(|_| panic!("{} cannot be zipped", binary.display()))
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

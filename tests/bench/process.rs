@@ -15,6 +15,10 @@ pub(crate) fn cpu(id: u32) -> Duration {
     clock.now().unwrap().into()
 }
 
+pub(crate) fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
 /// The most memory that it had resident, in MiB.
 pub(crate) fn peak_mib(id: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();

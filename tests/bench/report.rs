@@ -27,7 +27,7 @@ pub(crate) struct Results {
     pub(crate) zip_bytes: u64,
 }
 
-/// What puts the essentials into tests/bench/README.md.
+/// What puts the tables into tests/bench/README.md.
 pub(crate) const PLACE: &str = "tests/run bench --write";
 /// A run in five minutes, for a month.
 const RUNS_A_MONTH: f64 = 30.0 * 24.0 * 12.0;
@@ -114,20 +114,8 @@ impl Results {
         json!({"zip_bytes": self.zip_bytes, "changes": CHANGES, "figures": rows, "counts": counts})
     }
 
-    /// Every table.
-    pub(crate) fn everything(&self) -> String {
-        let mut text = format!("{}\n", machine());
-        self.times(&mut text);
-        self.processor(&mut text);
-        self.memory(&mut text);
-        self.requests(&mut text);
-        self.shares(&mut text);
-        self.marks(&mut text);
-        text
-    }
-
-    /// What a reader should see first.
-    pub(crate) fn essentials(&self) -> String {
+    /// The tables for a reader.
+    pub(crate) fn tables(&self) -> String {
         let mut text = format!("{}\n", machine());
         self.idle_runs(&mut text);
         self.processor_and_memory(&mut text);
@@ -240,111 +228,6 @@ impl Results {
         let kinds = counts.requests.iter();
         let kinds: Vec<_> = kinds.map(|(kind, n)| format!("{n} {kind}")).collect();
         kinds.join(", ")
-    }
-
-    fn times(&self, text: &mut String) {
-        let head = [
-            "first",
-            "first, boto3",
-            "idle",
-            "idle, boto3",
-            "idle, floor",
-            "idle ÷ floor",
-        ];
-        let head = [head.as_slice(), &["changed", "changed, boto3"]].concat();
-        self.table(text, "How long a run takes, ms", &head, |case| {
-            let cell = |name, what| self.cell(case, name, what);
-            vec![
-                cell(OURS, "first"),
-                cell(BOTO3, "first"),
-                cell(OURS, "idle"),
-                cell(BOTO3, "idle"),
-                cell(FLOOR, "idle"),
-                times(self.ratio(case, "idle", FLOOR)),
-                cell(OURS, "changed"),
-                cell(BOTO3, "changed"),
-            ]
-        });
-    }
-
-    fn processor(&self, text: &mut String) {
-        let head = [
-            "first",
-            "first, boto3",
-            "idle",
-            "idle, boto3",
-            "idle, floor",
-            "boto3 ÷ idle",
-            "start and idle",
-            "start and idle, boto3",
-            "boto3 ÷ start and idle",
-            "changed",
-            "changed, boto3",
-        ];
-        self.table(text, "Processor time of a run, ms", &head, |case| {
-            let cell = |name, what| self.cell(case, name, what);
-            let saved = |what| times(self.ratio(case, what, BOTO3).map(f64::recip));
-            vec![
-                cell(OURS, "first cpu"),
-                cell(BOTO3, "first cpu"),
-                cell(OURS, "idle cpu"),
-                cell(BOTO3, "idle cpu"),
-                cell(FLOOR, "idle cpu"),
-                saved("idle cpu"),
-                cell(OURS, "cold idle cpu"),
-                cell(BOTO3, "cold idle cpu"),
-                saved("cold idle cpu"),
-                cell(OURS, "changed cpu"),
-                cell(BOTO3, "changed cpu"),
-            ]
-        });
-    }
-
-    fn memory(&self, text: &mut String) {
-        let head = [
-            "start to ready, ms",
-            "boto3",
-            "boto3 ÷ ours",
-            "peak memory, MiB",
-            "boto3",
-        ];
-        self.table(text, "Start and memory", &head, |case| {
-            vec![
-                self.cell(case, OURS, "start"),
-                self.cell(case, BOTO3, "start"),
-                times(self.ratio(case, "start", BOTO3).map(f64::recip)),
-                self.cell(case, OURS, "peak"),
-                self.cell(case, BOTO3, "peak"),
-            ]
-        });
-    }
-
-    fn requests(&self, text: &mut String) {
-        let Some(case) = self
-            .cases(false)
-            .into_iter()
-            .find(|case| case.jobs >= 10_000)
-        else {
-            return;
-        };
-        let jobs = grouped(case.jobs);
-        let _ = write!(
-            text,
-            "\n**What a run asks for, {jobs} jobs**\n\n\
-             | run | requests | bytes of writes | write units | read units |\n|---|---|---|---|---|\n"
-        );
-        for ((of, name, run), counts) in &self.counts {
-            if *of == case {
-                let _ = writeln!(
-                    text,
-                    "| {run}, {name} | {} | {} | {} | {} |",
-                    self.asked(case, name, run),
-                    counts.written_bytes,
-                    counts.write_units,
-                    counts.read_units
-                );
-            }
-        }
     }
 
     fn shares(&self, text: &mut String) {

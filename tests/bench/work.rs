@@ -1,8 +1,6 @@
 //! The work that a run repeats, piece by piece, each ready to be done again and again: what is counted in the
 //! tests and timed by `cargo bench --bench hot`.
 
-use std::sync::{Arc, Mutex};
-
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
@@ -28,12 +26,24 @@ pub(crate) type Work = (&'static str, Box<dyn FnMut()>);
 /// Every piece.
 pub(crate) fn all() -> Vec<Work> {
     vec![
-        ("judge a job of history", judge_history()),
-        ("judge a known active job, nothing new", judge_active()),
-        ("judge a known job that completed", judge_completed()),
+        (
+            "judge a job of history",
+            judging(None, job("COMPLETE", "2026-02-20T09:00:00Z"), false),
+        ),
+        (
+            "judge a known active job, nothing new",
+            judging(Some(recorded()), active(), false),
+        ),
+        (
+            "judge a known job that completed",
+            judging(Some(recorded()), completed(), true),
+        ),
         ("read a page of 50 jobs", read_page()),
-        ("write a record", write_record()),
-        ("write a record and what is pending", write_completed()),
+        ("write a record", writing(judged(None, &active()).unwrap())),
+        (
+            "write a record and what is pending",
+            writing(judged(Some(&recorded()), &completed()).unwrap()),
+        ),
         ("judge a silence that makes a stall", judge_stalled()),
         ("read a state of 100 records", read_state()),
         ("render a notice", render()),
@@ -59,30 +69,52 @@ fn source() -> Source {
         .unwrap()
 }
 
-fn policy() -> Policy {
-    Policy {
-        stall_after: SignedDuration::from_hours(1),
-        remind_after: None,
-        overdue_after: OverdueAfter::Off,
-        expect: Expectations::default(),
-        notify_on: Kind::choices().collect(),
-    }
-}
-
-fn topics() -> Topics {
+fn topic() -> TopicArn {
     let arn = "arn:aws:sns:us-east-1:123456789012:jobs".to_owned();
-    Topics {
-        main: TopicArn::try_from(arn).unwrap(),
-        urgent: None,
-    }
+    arn.try_into().unwrap()
 }
 
-fn baseline() -> Baseline {
-    Baseline {
-        rev: 2,
-        written_by: RUN.to_owned(),
-        since: at("2026-03-01T12:00:00Z"),
-        began_at: Some(at("2026-03-01T12:01:00Z")),
+/// What a run knows, beside what it sees.
+struct Watch {
+    source: Source,
+    policy: Policy,
+    topics: Topics,
+    baseline: Baseline,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self {
+            source: source(),
+            policy: Policy {
+                stall_after: SignedDuration::from_hours(1),
+                remind_after: None,
+                overdue_after: OverdueAfter::Auto,
+                expect: Expectations::default(),
+                notify_on: Kind::choices().collect(),
+            },
+            topics: Topics {
+                main: topic(),
+                urgent: None,
+            },
+            baseline: Baseline {
+                rev: 2,
+                written_by: RUN.to_owned(),
+                since: at("2026-03-01T12:00:00Z"),
+                began_at: Some(at("2026-03-01T12:01:00Z")),
+            },
+        }
+    }
+
+    fn context(&self, now: Timestamp) -> RunContext<'_> {
+        RunContext {
+            source: &self.source,
+            policy: &self.policy,
+            topics: &self.topics,
+            baseline: &self.baseline,
+            run: RUN,
+            now,
+        }
     }
 }
 
@@ -115,10 +147,6 @@ fn job(status: &str, beat: &str) -> Job {
     Job::from_listed(listed).unwrap()
 }
 
-fn history() -> Job {
-    job("COMPLETE", "2026-02-20T09:00:00Z")
-}
-
 fn active() -> Job {
     job("IN_PROGRESS", "2026-03-02T11:59:00Z")
 }
@@ -129,16 +157,7 @@ fn completed() -> Job {
 
 /// What `judge` makes of it.
 fn judged(record: Option<&Record>, job: &Job) -> Option<Change> {
-    let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
-    let context = RunContext {
-        source: &source,
-        policy: &policy,
-        topics: &topics,
-        baseline: &baseline,
-        run: RUN,
-        now: now(),
-    };
-    judge(record, job, &context)
+    judge(record, job, &Watch::new().context(now()))
 }
 
 fn recorded() -> Record {
@@ -149,47 +168,18 @@ fn recorded() -> Record {
 }
 
 fn judging(record: Option<Record>, job: Job, changes: bool) -> Box<dyn FnMut()> {
-    let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
+    let watch = Watch::new();
     Box::new(move || {
-        let context = RunContext {
-            source: &source,
-            policy: &policy,
-            topics: &topics,
-            baseline: &baseline,
-            run: RUN,
-            now: now(),
-        };
-        let change = judge(record.as_ref(), &job, &context);
+        let change = judge(record.as_ref(), &job, &watch.context(now()));
         assert_eq!(change.is_some(), changes);
     })
 }
 
-fn judge_history() -> Box<dyn FnMut()> {
-    judging(None, history(), false)
-}
-
-fn judge_active() -> Box<dyn FnMut()> {
-    judging(Some(recorded()), active(), false)
-}
-
-fn judge_completed() -> Box<dyn FnMut()> {
-    judging(Some(recorded()), completed(), true)
-}
-
 fn judge_stalled() -> Box<dyn FnMut()> {
-    let (source, policy, topics, baseline) = (source(), policy(), topics(), baseline());
-    let (record, job) = (recorded(), active());
+    let (watch, record, job) = (Watch::new(), recorded(), active());
     let later = at("2026-03-02T14:00:00Z");
     Box::new(move || {
-        let context = RunContext {
-            source: &source,
-            policy: &policy,
-            topics: &topics,
-            baseline: &baseline,
-            run: RUN,
-            now: later,
-        };
-        let change = judge_silence(&record, &job, &context, None);
+        let change = judge_silence(&record, &job, &watch.context(later), None);
         assert_eq!(change.unwrap().notices.len(), 1);
     })
 }
@@ -255,39 +245,8 @@ fn writing(change: Change) -> Box<dyn FnMut()> {
     })
 }
 
-fn write_record() -> Box<dyn FnMut()> {
-    writing(judged(None, &active()).unwrap())
-}
-
-fn write_completed() -> Box<dyn FnMut()> {
-    writing(judged(Some(&recorded()), &completed()).unwrap())
-}
-
-/// The item that the table holds once this was written.
-fn stored(change: &Change) -> Value {
-    let written = Arc::new(Mutex::new(Value::Null));
-    let kept = written.clone();
-    let client = aws_sdk_dynamodb::Client::new(&config(move |asked| {
-        *kept.lock().unwrap() = serde_json::from_slice(asked).unwrap();
-        "{}".to_owned()
-    }));
-    let table = Table::new(client, "state".to_owned(), &source());
-    runtime().block_on(table.record(change, now())).unwrap();
-    let asked = written.lock().unwrap().take();
-    let mut item = asked["Key"].clone();
-    // SET #a = :b, …
-    let set = asked["UpdateExpression"].as_str().unwrap();
-    let set = set.split("REMOVE ").next().unwrap();
-    for pair in set.trim_start_matches("SET ").split(',') {
-        let (name, value) = pair.split_once('=').unwrap();
-        let name = asked["ExpressionAttributeNames"][name.trim()].as_str();
-        item[name.unwrap()] = asked["ExpressionAttributeValues"][value.trim()].clone();
-    }
-    item
-}
-
 fn read_state() -> Box<dyn FnMut()> {
-    let item = stored(&judged(None, &active()).unwrap());
+    let item: Value = serde_json::from_str(include_str!("../formats/1/whole.json")).unwrap();
     let items: Vec<_> = (0..100)
         .map(|number| {
             let mut item = item.clone();
@@ -355,11 +314,11 @@ fn idle_run() -> Box<dyn FnMut()> {
             .map_or(0, |token| token.parse().unwrap());
         pages[place].clone()
     }));
-    let baseline = baseline();
+    let since = "2026-03-01T12:00:00Z";
     let state = json!({"Items": [{
         "watch": {"S": source().to_string()}, "item": {"S": "watch"},
-        "rev": {"N": "2"}, "by": {"S": RUN}, "since": {"S": baseline.since.to_string()},
-        "began_at": {"S": baseline.since.to_string()}, "reads_from": {"N": "1"},
+        "rev": {"N": "2"}, "by": {"S": RUN}, "since": {"S": since},
+        "began_at": {"S": since}, "reads_from": {"N": "1"},
     }]})
     .to_string();
     let dynamodb = aws_sdk_dynamodb::Client::new(&config(move |_| state.clone()));
@@ -368,7 +327,7 @@ fn idle_run() -> Box<dyn FnMut()> {
     let ports = Ports {
         listing: FraudDetector::new(detector),
         store: Table::new(dynamodb, "state".to_owned(), &source),
-        topic: Collected::new(topics().main),
+        topic: Collected::new(topic()),
         urgent: None,
         clock: now,
     };

@@ -300,7 +300,7 @@ fn ids(message: &Message) -> Vec<String> {
     events.iter().filter_map(id).collect()
 }
 
-/// Two jobs that the seeds' state knows: one beats, one ended.
+/// Two jobs, of which the seeds' state knows the first: it beats, and the other ended.
 fn a_listing() -> File {
     let text = |text: &str| Some(text.to_owned());
     File::of_pages([vec![
@@ -352,14 +352,14 @@ impl Topic for Sns {
             taken.refused += 1;
             return Err(PublishError::Refused("too long".to_owned()));
         }
-        is_fit(message);
+        assert_fit(message);
         taken.told.push(message.clone());
         Ok(())
     }
 }
 
 /// As SNS counts: all forms, the subject, and the attributes.
-fn bytes(message: &Message) -> usize {
+pub(crate) fn bytes(message: &Message) -> usize {
     let body = match &message.body {
         Body::Plain(text) => text.len(),
         Body::PerProtocol(forms) => {
@@ -378,7 +378,7 @@ fn bytes(message: &Message) -> usize {
 }
 
 /// Each form is fit for where it goes.
-fn is_fit(message: &Message) {
+pub(crate) fn assert_fit(message: &Message) {
     if let Some(subject) = &message.subject {
         let subject = subject.as_str();
         assert!((1..=99).contains(&subject.len()), "{subject:?}");
@@ -537,7 +537,7 @@ fn event(input: &[u8]) {
     match Message::of_event(event) {
         Ok(messages) => {
             assert!(messages.len() <= input.len());
-            messages.iter().for_each(is_fit);
+            messages.iter().for_each(assert_fit);
         }
         Err(why) => assert!(!why.is_empty()),
     }

@@ -12,7 +12,7 @@ use super::inputs::{SURFACES, Surface};
 pub(crate) fn seeds(surface: Surface) -> &'static [Vec<u8>] {
     static SEEDS: LazyLock<BTreeMap<Surface, Vec<Vec<u8>>>> =
         LazyLock::new(|| SURFACES.map(|surface| (surface, made(surface))).into());
-    SEEDS.get(&surface).map_or(&[], Vec::as_slice)
+    &SEEDS[&surface]
 }
 
 fn made(surface: Surface) -> Vec<Vec<u8>> {
@@ -51,12 +51,7 @@ fn made(surface: Surface) -> Vec<Vec<u8>> {
             "b by 00:00 SUN America/St_Johns; b from 00:00 by 00:00 Pacific/Apia; b by 10:00; b from 09:00 by 10:00 UTC",
             "cron(0 7 * * ? *); d by 24:00 15; D at 06:00 by 07:00 FUN Mars/Base more; d; by 07:00; e by 07:00;e by 07:00",
         ]),
-        Surface::Stored => values(vec![
-            stored(&[watch(), active(), ended(), pending()]),
-            stored(&[watch(), pending()]),
-            stored(&[active()]),
-            json!({"Items": []}),
-        ]),
+        Surface::Stored => values(states()),
         Surface::Event => values(vec![event(), digest()]),
     }
 }
@@ -84,7 +79,7 @@ const STATUSES: [&str; 7] = [
 ];
 
 fn job(number: usize) -> Value {
-    let status = STATUSES.get(number % STATUSES.len());
+    let status = STATUSES[number % STATUSES.len()];
     let mut job = json!({
         "jobId": format!("job-{number}"),
         "status": status,
@@ -111,81 +106,34 @@ fn listing(jobs: usize) -> Value {
 }
 
 const SOURCE: &str = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
-const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:jobs";
 const ID: &str = "0a4d55a8d778e5022fab701977c5d840bbc486d0bd43a7f1f0a3f0e6d0d7a0aa";
 
-fn stored(items: &[Value]) -> Value {
+/// Items that version 1 stored, as `formats.rs` knows them.
+fn stored(items: &[&Value]) -> Value {
     json!({"Items": items, "Count": items.len()})
 }
 
-fn item(name: &str, attributes: Value) -> Value {
-    let mut item = json!({
-        "watch": {"S": SOURCE},
-        "item": {"S": name},
-        "reads_from": {"N": "1"},
-    });
-    if let (Value::Object(item), Value::Object(attributes)) = (&mut item, attributes) {
-        item.extend(attributes);
-    }
-    item
-}
-
-fn watch() -> Value {
-    let attributes = json!({
-        "rev": {"N": "2"}, "by": {"S": "run"}, "since": {"S": "2026-03-01T11:59:00Z"},
-        "began_at": {"S": "2026-03-01T12:00:00Z"},
-    });
-    item("watch", attributes)
-}
-
-fn active() -> Value {
-    let attributes = json!({
-        "rev": {"N": "3"}, "by": {"S": "run"}, "phase": {"S": "active"},
-        "job": {"M": {
-            "id": {"S": "job"}, "status": {"S": "IN_PROGRESS"},
-            "started_at": {"S": "2026-03-02T08:00:00Z"}, "heartbeat_at": {"S": "2026-03-02T08:30:00Z"},
-            "processed_records": {"N": "5"}, "input_path": {"S": "s3://B/in.csv"},
-        }},
-        "first_seen_at": {"S": "2026-03-02T08:01:00Z"}, "recorded_at": {"S": "2026-03-02T10:00:00Z"},
-        "key": {"S": "2026-03-02T08:00:00Z"}, "sign_at": {"S": "2026-03-02T08:40:00Z"},
-        "recoveries": {"N": "1"}, "episode": {"N": "2"},
-        "stall": {"M": {"reminders": {"N": "1"}, "reminded_at": {"S": "2026-03-02T10:41:00Z"}}},
-        "absent_since": {"S": "2026-03-02T10:50:00Z"}, "heard": {"L": [{"S": TOPIC}]},
-    });
-    item("job#job", attributes)
-}
-
-fn ended() -> Value {
-    let attributes = json!({
-        "rev": {"N": "2"}, "by": {"S": "run"}, "phase": {"S": "ended"},
-        "job": {"M": {
-            "id": {"S": "old"}, "status": {"S": "COMPLETE"},
-            "started_at": {"S": "2026-03-01T08:00:00Z"}, "completed_at": {"S": "2026-03-01T09:00:00Z"},
-        }},
-        "first_seen_at": {"S": "2026-03-01T08:01:00Z"}, "recorded_at": {"S": "2026-03-01T09:01:00Z"},
-        "key": {"S": "2026-03-01T08:00:00Z"}, "sign_at": {"S": "2026-03-01T08:59:00Z"},
-        "expires": {"N": "1777539600"},
-    });
-    item("job#old", attributes)
-}
-
-fn pending() -> Value {
-    let attributes = json!({
-        "order": {"L": [{"N": "3"}, {"N": "0"}]}, "topic": {"S": TOPIC},
-        "notice": {"M": {
-            "id": {"S": ID}, "kind": {"S": "stalled"}, "source": {"S": SOURCE},
-            "happened_at": {"S": "2026-03-02T09:40:00Z"}, "recorded_at": {"S": "2026-03-02T09:41:00Z"},
-            "job": {"M": {"id": {"S": "job"}, "status": {"S": "IN_PROGRESS"}, "detector": {"S": "detector"}}},
-            "job_seen_at": {"S": "2026-03-02T09:41:00Z"},
-            "incident": {"S": "open"}, "thread": {"S": ID}, "topics": {"L": [{"S": TOPIC}]},
-            "silence": {"M": {
-                "since": {"S": "2026-03-02T08:40:00Z"}, "lasted_s": {"N": "3660"}, "allowed_s": {"N": "3600"},
-                "waiting": {"N": "2"}, "reminder": {"N": "1"},
-            }},
-        }},
-        "claim_by": {"S": "run"}, "claim_until": {"N": "1772452900000"},
-    });
-    item(&format!("outbox#{ID}#{TOPIC}"), attributes)
+fn states() -> Vec<Value> {
+    let [watch, gone, waits, ended, pending, urgent, began] = [
+        include_str!("../formats/1/watch.json"),
+        include_str!("../formats/1/whole.json"),
+        include_str!("../formats/1/active.json"),
+        include_str!("../formats/1/ended.json"),
+        include_str!("../formats/1/pending.json"),
+        include_str!("../formats/1/pending-urgent.json"),
+        include_str!("../formats/1/pending-began.json"),
+    ]
+    .map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let mut stalled = gone.clone();
+    stalled["phase"] = json!({"S": "active"});
+    stalled["job"]["M"]["status"] = json!({"S": "IN_PROGRESS"});
+    vec![
+        stored(&[&watch, &stalled, &waits, &ended, &pending, &urgent]),
+        stored(&[&watch, &gone, &began]),
+        stored(&[&watch, &pending]),
+        stored(&[&stalled]),
+        stored(&[]),
+    ]
 }
 
 fn event() -> Value {
@@ -221,7 +169,7 @@ const LONGEST: usize = 256 * 1024;
 /// A good input after these moves.
 pub(crate) fn mutated(surface: Surface, first: u64, moves: &[u64]) -> Vec<u8> {
     let seed = Rng::with_seed(first).choice(seeds(surface));
-    let mut input = seed.cloned().unwrap_or_default();
+    let mut input = seed.unwrap().clone();
     for number in moves {
         let mut rng = Rng::with_seed(*number);
         let moved = match serde_json::from_slice::<Value>(&input) {
@@ -263,14 +211,10 @@ fn change(value: &mut Value, rng: &mut Rng) {
             match rng.u8(..8) {
                 0 => drop(items.remove(place)),
                 1 | 2 => {
-                    let again = items.get(place).cloned().unwrap_or_default();
+                    let again = items[place].clone();
                     items.insert(rng.usize(..=items.len()), again);
                 }
-                _ => {
-                    if let Some(item) = items.get_mut(place) {
-                        change(item, rng);
-                    }
-                }
+                _ => change(&mut items[place], rng),
             }
         }
         _ => {
@@ -279,7 +223,7 @@ fn change(value: &mut Value, rng: &mut Rng) {
                 1 => Value::Object(Map::from_iter([(text(rng), value.take())])),
                 2 => nested(value.take(), rng.usize(..200)),
                 3 => number(rng),
-                // A text of the same sort is what gets furthest.
+                // This gets furthest.
                 4..=6 => Value::from(like(value, rng)),
                 _ => scalar(rng),
             }
@@ -287,23 +231,16 @@ fn change(value: &mut Value, rng: &mut Rng) {
     }
 }
 
+fn one_of(texts: &[&str], rng: &mut Rng) -> String {
+    texts[rng.usize(..texts.len())].to_owned()
+}
+
+/// A text of the same sort.
 fn like(value: &Value, rng: &mut Rng) -> String {
     match value.as_str() {
-        Some(was) if was.parse::<i128>().is_ok() => NUMBERS
-            .get(rng.usize(..NUMBERS.len()))
-            .copied()
-            .unwrap_or_default()
-            .to_owned(),
-        Some(was) if was.starts_with("20") => TIMES
-            .get(rng.usize(..TIMES.len()))
-            .copied()
-            .unwrap_or_default()
-            .to_owned(),
-        Some(was) if STATUSES.contains(&was) => STATUSES
-            .get(rng.usize(..STATUSES.len()))
-            .copied()
-            .unwrap_or_default()
-            .to_owned(),
+        Some(was) if was.parse::<i128>().is_ok() => one_of(&NUMBERS, rng),
+        Some(was) if was.starts_with("20") => one_of(&TIMES, rng),
+        Some(was) if STATUSES.contains(&was) => one_of(&STATUSES, rng),
         Some(was) if rng.bool() => was.repeat(1 + rng.usize(..40)),
         Some(was) => format!("{was}{}", text(rng)),
         None => text(rng),
@@ -327,8 +264,7 @@ const NUMBERS: [&str; 13] = [
 ];
 
 fn number(rng: &mut Rng) -> Value {
-    let text = NUMBERS.get(rng.usize(..NUMBERS.len())).copied();
-    serde_json::from_str(text.unwrap_or_default()).unwrap_or_default()
+    serde_json::from_str(&one_of(&NUMBERS, rng)).unwrap_or_default()
 }
 
 fn scalar(rng: &mut Rng) -> Value {
@@ -364,12 +300,11 @@ const TEXTS: [&str; 20] = [
 ];
 
 fn text(rng: &mut Rng) -> String {
-    let text = TEXTS.get(rng.usize(..TEXTS.len())).copied();
-    let text = text.unwrap_or_default();
+    let text = one_of(&TEXTS, rng);
     match rng.u8(..8) {
         0 => text.repeat(rng.usize(..700)),
         1 => std::iter::repeat_with(|| rng.char(..)).take(12).collect(),
-        _ => text.to_owned(),
+        _ => text,
     }
 }
 
@@ -417,8 +352,8 @@ fn bend(mut input: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
             }
         }
         5 => {
-            let piece = PIECES.get(rng.usize(..PIECES.len())).copied();
-            input.splice(place..end, piece.unwrap_or_default().to_vec());
+            let piece = PIECES[rng.usize(..PIECES.len())];
+            input.splice(place..end, piece.to_vec());
         }
         _ => {
             input.splice(place..place, text(rng).into_bytes());

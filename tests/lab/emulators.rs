@@ -191,21 +191,15 @@ pub(crate) struct World {
 impl World {
     /// In ministack; the table where `SECOND_OPINION_DYNAMODB` says, if it is set.
     pub(crate) async fn new() -> Self {
-        let dynamodb = std::env::var("SECOND_OPINION_DYNAMODB");
-        Self::at(
-            ministack(),
-            dynamodb.unwrap_or_else(|_| ministack().to_owned()),
-        )
-        .await
+        Self::at(ministack()).await
     }
 
     /// With topic and queue in moto, which knows more of SNS's rules. The table is where it always is.
     pub(crate) async fn with_moto_topic() -> Self {
-        let dynamodb = std::env::var("SECOND_OPINION_DYNAMODB");
-        Self::at(moto(), dynamodb.unwrap_or_else(|_| ministack().to_owned())).await
+        Self::at(moto()).await
     }
 
-    async fn at(endpoint: &'static str, dynamodb_endpoint: String) -> Self {
+    async fn at(endpoint: &'static str) -> Self {
         static WORLDS: AtomicU32 = AtomicU32::new(0);
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let name = format!("watch-{}-{number}", std::process::id());
@@ -229,6 +223,8 @@ impl World {
             .await
             .unwrap();
 
+        let elsewhere = std::env::var("SECOND_OPINION_DYNAMODB");
+        let dynamodb_endpoint = elsewhere.unwrap_or_else(|_| ministack().to_owned());
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk_config(&dynamodb_endpoint));
         create_table(&dynamodb, &name).await;
         Self {

@@ -96,10 +96,6 @@ impl FraudDetector {
 /// One request, as the service saw it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
-    /// The token it came with.
-    pub(crate) token: Option<String>,
-    /// The one job it asked for.
-    pub(crate) job_id: Option<String>,
     /// The page of a listing, from 1; a page that is asked for again keeps its number. 0 for one job,
     /// and for what could not be read.
     pub(crate) page: usize,
@@ -123,8 +119,8 @@ pub(crate) struct Script {
     pub(crate) before_page: Option<BeforePage>,
     /// Called before one job is looked up, with its id.
     pub(crate) before_ask: Option<BeforeAsk>,
-    /// The answer for an id that no job has.
-    pub(crate) unknown_id: UnknownId,
+    /// For an id that no job has, an empty list and no error: what the true service does is documented nowhere.
+    pub(crate) unknown_id_is_empty: bool,
 }
 
 pub(crate) type FaultWhen = Box<dyn FnMut(&Request) -> Fault + Send>;
@@ -182,14 +178,6 @@ pub(crate) enum Fault {
     LoopToken,
     /// No jobs, and a new token for the very same place.
     EmptyPageWithToken,
-}
-
-/// What the true service does is documented nowhere.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum UnknownId {
-    #[default]
-    NotFound,
-    EmptyList,
 }
 
 #[derive(Default)]
@@ -270,11 +258,13 @@ enum Refusal {
     Silence,
 }
 
+fn refuse<T>(status: u16, kind: &'static str, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Error(status, kind, message.into()))
+}
+
 impl State {
     fn reply(&mut self, http: &hyper::Request<Bytes>) -> Reply {
         let mut request = Request {
-            token: None,
-            job_id: None,
             page: 0,
             status: None,
         };
@@ -321,13 +311,10 @@ impl State {
             || header("content-type") != Some(MEDIA_TYPE)
             || header("x-amz-target") != Some(TARGET)
         {
-            let kind = "UnknownOperationException";
-            return Err(Refusal::Error(400, kind, String::new()));
+            return refuse(400, "UnknownOperationException", "");
         }
         let asked: Asked =
             serde_json::from_slice(http.body()).map_err(|error| invalid(error.to_string()))?;
-        request.token.clone_from(&asked.next_token);
-        request.job_id.clone_from(&asked.job_id);
         let place = match &asked.next_token {
             None => Place { page: 1, start: 0 },
             Some(token) => Place::of(token).ok_or_else(|| invalid("Invalid nextToken"))?,
@@ -353,19 +340,14 @@ impl State {
         }
         match fault {
             Fault::None | Fault::RepeatToken | Fault::LoopToken | Fault::EmptyPageWithToken => {}
-            Fault::Throttle => {
-                let message = "Rate exceeded".to_owned();
-                return Err(Refusal::Error(400, "ThrottlingException", message));
-            }
+            Fault::Throttle => return refuse(400, "ThrottlingException", "Rate exceeded"),
             Fault::Internal => {
-                let message = "Internal server error".to_owned();
-                return Err(Refusal::Error(500, "InternalServerException", message));
+                return refuse(500, "InternalServerException", "Internal server error");
             }
             Fault::AccessDenied => {
-                let message = "User is not authorized to perform: \
-                               frauddetector:GetBatchPredictionJobs"
-                    .to_owned();
-                return Err(Refusal::Error(400, "AccessDeniedException", message));
+                let message =
+                    "User is not authorized to perform: frauddetector:GetBatchPredictionJobs";
+                return refuse(400, "AccessDeniedException", message);
             }
             Fault::Hang => return Err(Refusal::Silence),
             Fault::Drop => return Err(Refusal::HangUp),
@@ -391,9 +373,9 @@ impl State {
             Some(&place) => &jobs[place..=place],
             None => &[],
         };
-        if found.is_empty() && self.script.unknown_id == UnknownId::NotFound {
+        if found.is_empty() && !self.script.unknown_id_is_empty {
             let message = format!("Batch prediction job {id} does not exist");
-            return Err(Refusal::Error(400, "ResourceNotFoundException", message));
+            return refuse(400, "ResourceNotFoundException", message);
         }
         let page = Page {
             batch_predictions: found,
@@ -483,12 +465,7 @@ impl Place {
 /// A job as the service would list it now: started 20 minutes ago, alive a minute ago, and with what
 /// its status implies.
 pub(crate) fn job(id: &str, status: &str) -> Value {
-    job_at(Timestamp::now(), id, status)
-}
-
-/// [`job`], for a clock that stands at `now`.
-pub(crate) fn job_at(now: Timestamp, id: &str, status: &str) -> Value {
-    let minutes_ago = |minutes: u64| before(now, Duration::from_secs(60 * minutes));
+    let minutes_ago = |minutes: u64| ago(Duration::from_secs(60 * minutes));
     let base = json!({
         "jobId": id,
         "status": status,
@@ -540,9 +517,6 @@ pub(crate) fn with(mut value: Value, members: Value) -> Value {
 
 /// A time in the service's form, so long ago by the computer's clock.
 pub(crate) fn ago(age: Duration) -> String {
-    before(Timestamp::now(), age)
-}
-
-fn before(now: Timestamp, age: Duration) -> String {
-    (now - age).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    let then = Timestamp::now() - age;
+    then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

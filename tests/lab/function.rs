@@ -116,10 +116,6 @@ impl Function {
         self.printed.stdout.lock().unwrap().clone()
     }
 
-    pub(crate) fn stderr(&self) -> Vec<String> {
-        self.printed.stderr.lock().unwrap().clone()
-    }
-
     /// Ends it without warning, as Lambda does when the time is up.
     pub(crate) fn kill(&self) {
         let _ = self.child.lock().unwrap().kill();

@@ -122,18 +122,14 @@ impl Stage {
         Self {
             detector,
             world,
-            api: RuntimeApi::start(),
+            api: RuntimeApi::default(),
             proxy,
         }
     }
 
     fn function(&self) -> Function {
         let env = self.world.env().into_iter().chain(self.proxy.env());
-        Function::start(
-            &self.api,
-            env!("CARGO_BIN_EXE_fraud-job-watch"),
-            env.collect::<Vec<_>>(),
-        )
+        Function::start(&self.api, env!("CARGO_BIN_EXE_fraud-job-watch"), env)
     }
 
     /// How often each notice came: its kind, its subject and its id.

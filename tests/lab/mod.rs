@@ -33,6 +33,12 @@ pub(crate) async fn eventually(mut come_true: impl FnMut() -> bool) {
     }
 }
 
+/// The account of tests that need no more than its name.
+pub(crate) fn source() -> fraud_job_watch::watch::Source {
+    let account = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
+    account.parse().unwrap()
+}
+
 /// The topic of tests that need no more than its name.
 pub(crate) fn topic() -> fraud_job_watch::watch::TopicArn {
     let arn = "arn:aws:sns:eu-west-1:123456789012:jobs".to_owned();

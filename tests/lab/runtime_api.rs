@@ -25,26 +25,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const PATH: &str = "/2018-06-01/runtime";
 
 /// A running Runtime API, with one queue of events for all the functions attached to it.
+#[derive(Default)]
 pub(crate) struct RuntimeApi {
-    server: Server,
     desk: Arc<Desk>,
 }
 
 impl RuntimeApi {
-    pub(crate) fn start() -> Self {
-        let desk = Arc::new(Desk::default());
-        Self {
-            server: desk.serve(0),
-            desk,
-        }
-    }
-
-    /// For `AWS_LAMBDA_RUNTIME_API` of a process that is started by other means than
-    /// [`Function`](super::function::Function).
-    pub(crate) fn address(&self) -> String {
-        self.server.address().to_string()
-    }
-
     /// One invocation: the answer, or the error that the function reported. If the function that took
     /// it ends, or none is left to take it, that is the error `Runtime.ExitError` with its `output`.
     /// Concurrent ones go to one waiting function each.
@@ -239,10 +225,9 @@ impl Desk {
     }
 
     async fn next(&self, door: usize) -> Response<Full<Bytes>> {
-        if door > 0 {
-            let attached = &mut self.state().functions[door - 1];
-            attached.first_asked.get_or_insert_with(Instant::now);
-        }
+        self.state().functions[door - 1]
+            .first_asked
+            .get_or_insert_with(Instant::now);
         let event = loop {
             let mut arrived = std::pin::pin!(self.arrived.notified());
             arrived.as_mut().enable();
@@ -267,7 +252,7 @@ impl Desk {
     fn take(&self, door: usize) -> Option<Event> {
         let mut state = self.state();
         // A dead process' connection may still seem open.
-        if door > 0 && state.functions[door - 1].ended.is_some() {
+        if state.functions[door - 1].ended.is_some() {
             return None;
         }
         loop {

@@ -109,19 +109,11 @@ impl Table {
         std::mem::take(&mut self.state().counts)
     }
 
-    /// Everything in it.
-    pub(crate) fn items(&self) -> Vec<Map<String, Value>> {
-        self.state().items.values().cloned().collect()
-    }
-
-    /// Puts these in the place of everything in it.
-    pub(crate) fn set_items(&self, items: Vec<Map<String, Value>>) {
+    /// Takes everything out of it.
+    pub(crate) fn clear(&self) {
         let mut state = self.state();
         state.pages.clear();
-        state.items = items
-            .into_iter()
-            .map(|item| (sort_key(&item), item))
-            .collect();
+        state.items.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

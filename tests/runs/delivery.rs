@@ -18,17 +18,14 @@ async fn a_backlog_that_takes_many_runs_repeats_nothing() {
         digest_above: 1_000,
         ..World::new(Duration::from_millis(20))
     };
-    for i in 0..1_000 {
-        world.start(&format!("j{i:04}"), "IN_PROGRESS");
-    }
+    world.start_many(1_000);
     world.run("first", None).await;
     advance(Duration::from_secs(120)).await;
     world.end_all(|_| "COMPLETE");
     let mut runs = 0;
     loop {
         let given = Duration::from_millis(10_000 + 7 * runs);
-        let outcome = world.run(&format!("r{runs}"), Some(given)).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = world.good_run(&format!("r{runs}"), Some(given)).await;
         assert!(outcome.answer.published > 0, "run {runs} told nothing");
         runs += 1;
         advance(Duration::from_secs(290)).await;
@@ -46,9 +43,7 @@ async fn a_backlog_that_takes_many_runs_repeats_nothing() {
 async fn errors_go_to_the_urgent_topic_and_each_topic_bears_the_others_failing() {
     for urgent_fails in [false, true] {
         let (world, urgent) = World::with_urgent();
-        for id in ["a", "b"] {
-            world.start(id, "IN_PROGRESS");
-        }
+        world.start_all(["a", "b"]);
         world.run("first", None).await;
         advance(Duration::from_secs(120)).await;
         world.end_all(|i| ["COMPLETE", "FAILED"][i]);
@@ -70,9 +65,7 @@ async fn errors_go_to_the_urgent_topic_and_each_topic_bears_the_others_failing()
 async fn three_hundred_changes_are_few_messages_and_none_is_lost() {
     for fails in [false, true] {
         let world = World::new(Duration::from_millis(5));
-        for i in 0..300 {
-            world.start(&format!("j{i:03}"), "IN_PROGRESS");
-        }
+        world.start_many(300);
         world.run("first", None).await;
         world.topic.published.borrow_mut().clear();
         advance(Duration::from_secs(120)).await;
@@ -100,7 +93,7 @@ async fn what_a_passing_fault_kept_back_goes_out_with_the_very_next_run() {
         three_active(&world).await;
         world.end_all(|_| "COMPLETE");
         world.topic.mood.set(Mood::Fails);
-        world.letting_go_fails.set(letting_go_fails);
+        world.store.letting_go_fails.set(letting_go_fails);
         let outcome = world.run("fails", None).await;
         assert_eq!(
             outcome.failures.len(),
@@ -110,8 +103,7 @@ async fn what_a_passing_fault_kept_back_goes_out_with_the_very_next_run() {
         );
         assert_eq!(world.topic.tries.get(), 3, "none holds up another");
         world.topic.mood.set(Mood::Takes);
-        let outcome = world.run("next", None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = world.good_run("next", None).await;
         if letting_go_fails {
             assert_eq!(
                 outcome.answer.published, 0,
@@ -144,8 +136,7 @@ async fn a_topic_that_throttles_is_left_alone_until_the_next_run_and_nothing_is_
             "{why}"
         );
         world.topic.mood.set(Mood::Takes);
-        let outcome = world.run("next", None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        world.good_run("next", None).await;
         assert_eq!(World::kinds(&world.topic), ["completed"; 2]);
     }
 }
@@ -180,9 +171,7 @@ async fn a_digest_that_does_not_pass_names_some_of_its_jobs() {
         digest_above: 1,
         ..World::new(Duration::ZERO)
     };
-    for i in 0..7 {
-        world.start(&format!("j{i}"), "IN_PROGRESS");
-    }
+    world.start_many(7);
     world.run("first", None).await;
     world.end_all(|_| "FAILED");
     world.topic.mood.set(Mood::Fails);
@@ -190,8 +179,7 @@ async fn a_digest_that_does_not_pass_names_some_of_its_jobs() {
     let [Failure::PublishFailed(why)] = &outcome.failures[..] else {
         panic!("{:?}", outcome.failures)
     };
-    let named =
-        r#"of 7 notices, of job "j0", job "j1", job "j2", job "j3", job "j4" and 2 more to arn"#;
+    let named = r#"of 7 notices, of job "j000", job "j001", job "j002", job "j003", job "j004" and 2 more to arn"#;
     assert!(why.contains(named), "{why}");
 }
 
@@ -229,8 +217,7 @@ async fn how_a_stall_ends_is_told_where_the_stall_was() {
         if ends == "COMPLETE" {
             world.end("a", ends);
         }
-        let outcome = world.run("ends", None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = world.good_run("ends", None).await;
         assert_eq!(outcome.answer.pending, 0);
         assert_eq!(World::kinds(&world.topic), [kind]);
         assert_eq!(World::kinds(&urgent), ["stalled", kind]);
@@ -357,8 +344,7 @@ async fn what_is_for_a_topic_that_is_no_longer_configured_goes_elsewhere_or_is_d
             urgent: new.clone(),
             ..world.clone()
         };
-        let outcome = replaced.run("without it", None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = replaced.good_run("without it", None).await;
         assert_eq!(outcome.answer.pending, 0);
         let told = World::kinds(new.as_ref().unwrap_or(&world.topic));
         assert_eq!(
@@ -366,7 +352,7 @@ async fn what_is_for_a_topic_that_is_no_longer_configured_goes_elsewhere_or_is_d
             ["stalled"],
             "the recovery was told on the other topic"
         );
-        let left = world.table.load(world.now()).await.unwrap().outbox;
+        let left = world.stored().await.outbox;
         assert!(left.is_empty(), "{left:?}");
         assert!(urgent.published.borrow().is_empty());
     }
@@ -402,7 +388,7 @@ async fn in_a_digest_too_what_follows_a_notice_that_another_run_holds_waits_for_
     world.topic.mood.set(Mood::Fails);
     advance(Duration::from_secs(5 * 3600)).await;
     world.run("reminds nobody", None).await;
-    let [reminder] = &world.table.load(world.now()).await.unwrap().outbox[..] else {
+    let [reminder] = &world.stored().await.outbox[..] else {
         panic!("one is pending")
     };
     let (now, until) = (world.now(), world.now() + SignedDuration::from_secs(60));

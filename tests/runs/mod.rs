@@ -1,7 +1,8 @@
 //! Whole runs on ports in memory: what they do with too little time, with answers that are missing or refused, with
-//! many notices and with topics that take none, and what they say of themselves.
+//! many notices and with topics that take none, and what they say of themselves. And one invocation of each sort.
 
 mod delivery;
+mod invocation;
 mod observing;
 mod outcome;
 mod recording;
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use fraud_job_watch::invoke::invoke;
+use fraud_job_watch::invoke::{Failed, invoke};
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message};
 use fraud_job_watch::ports::{
@@ -23,36 +24,16 @@ use fraud_job_watch::run::{Answer, Failure, Outcome, RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{Change, Item, JobId, Key, ListedJob, Source, TopicArn};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, advance, sleep};
 
 /// A world whose store and topics take their time. Clones share it.
 #[derive(Clone)]
-struct World {
+pub(crate) struct World {
     jobs: Rc<RefCell<Vec<ListedJob>>>,
-    /// Not listed, and cannot be asked for.
-    hidden: Rc<RefCell<Option<&'static str>>>,
-    /// Who asks by id is told of another job.
-    answers_with_another: Rc<Cell<bool>>,
-    /// Who asks by id is told of that job, listed or not.
-    finds_by_id: Rc<Cell<bool>>,
-    /// Writes last as long as everything else.
-    records_take_their_time: Rc<Cell<bool>>,
-    writes: Rc<Cell<usize>>,
-    /// The most that were under way at once.
-    most_writes: Rc<Cell<usize>>,
     service: Rc<Service>,
     table: Memory,
-    loads_fail: Rc<Cell<bool>>,
-    records_fail: Rc<Cell<bool>>,
-    /// What becomes of the next writes, before all others pass.
-    faults: Rc<RefCell<VecDeque<Fault>>>,
-    /// What a load gives, instead of what is stored.
-    stale: Rc<RefCell<Option<State>>>,
-    /// Of claims: only those that let go.
-    letting_go_fails: Rc<Cell<bool>>,
-    /// What cannot be read of the table.
-    unreadable: Rc<RefCell<Vec<UnreadableItem>>>,
+    store: Rc<StoreFaults>,
     latency: Duration,
     topic: Rc<Kept>,
     urgent: Option<Rc<Kept>>,
@@ -71,6 +52,12 @@ struct Service {
     broken_page: Cell<Option<usize>>,
     /// When each call came.
     calls: RefCell<Vec<Duration>>,
+    /// Not listed, and cannot be asked for.
+    hidden: Cell<Option<&'static str>>,
+    /// Who asks by id is told of another job.
+    answers_with_another: Cell<bool>,
+    /// Who asks by id is told of that job, listed or not.
+    finds_by_id: Cell<bool>,
 }
 
 impl Default for Service {
@@ -81,8 +68,31 @@ impl Default for Service {
             refuses: RefCell::new(Box::new(|_| false)),
             broken_page: Cell::default(),
             calls: RefCell::default(),
+            hidden: Cell::default(),
+            answers_with_another: Cell::default(),
+            finds_by_id: Cell::default(),
         }
     }
+}
+
+/// What goes wrong with the table.
+#[derive(Default)]
+struct StoreFaults {
+    /// Writes last as long as everything else.
+    records_take_their_time: Cell<bool>,
+    writes: Cell<usize>,
+    /// The most that were under way at once.
+    most_writes: Cell<usize>,
+    loads_fail: Cell<bool>,
+    records_fail: Cell<bool>,
+    /// What becomes of the next writes, before all others pass.
+    next_writes: RefCell<VecDeque<Fault>>,
+    /// What a load gives, instead of what is stored.
+    stale: RefCell<Option<State>>,
+    /// Of claims: only those that let go.
+    letting_go_fails: Cell<bool>,
+    /// What cannot be read of the table.
+    unreadable: RefCell<Vec<UnreadableItem>>,
 }
 
 /// A topic.
@@ -105,6 +115,8 @@ enum Mood {
     Takes,
     Fails,
     Refuses,
+    /// What has more than one form.
+    RefusesForms,
     Throttles,
     Hangs,
 }
@@ -147,20 +159,9 @@ impl World {
     fn new(latency: Duration) -> Self {
         Self {
             jobs: Rc::default(),
-            hidden: Rc::default(),
-            answers_with_another: Rc::default(),
-            finds_by_id: Rc::default(),
-            records_take_their_time: Rc::default(),
-            writes: Rc::default(),
-            most_writes: Rc::default(),
             service: Rc::default(),
             table: Memory::default(),
-            loads_fail: Rc::default(),
-            records_fail: Rc::default(),
-            faults: Rc::default(),
-            stale: Rc::default(),
-            letting_go_fails: Rc::default(),
-            unreadable: Rc::default(),
+            store: Rc::default(),
             latency,
             topic: Rc::new(Kept::named("jobs")),
             urgent: None,
@@ -190,6 +191,19 @@ impl World {
             last_heartbeat_time: self.time(),
             ..ListedJob::default()
         });
+    }
+
+    fn start_all<'a>(&self, ids: impl IntoIterator<Item = &'a str>) {
+        for id in ids {
+            self.start(id, "IN_PROGRESS");
+        }
+    }
+
+    /// From j000 on.
+    fn start_many(&self, count: usize) {
+        for number in 0..count {
+            self.start(&format!("j{number:03}"), "IN_PROGRESS");
+        }
     }
 
     /// Changes a job as the service shows it.
@@ -227,13 +241,26 @@ impl World {
         .await
     }
 
-    async fn dry_run(&self) -> Answer {
-        self.with_input("dry", None, async |ports, input| {
-            invoke(ports, input, &json!({"dry_run": true}), |_| ())
-                .await
-                .unwrap()
+    /// A run in which nothing fails.
+    async fn good_run(&self, name: &str, time_given: Option<Duration>) -> Outcome {
+        let outcome = self.run(name, time_given).await;
+        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        outcome
+    }
+
+    pub(crate) async fn invoke(
+        &self,
+        payload: Value,
+        time_given: Option<Duration>,
+    ) -> Result<Answer, Failed> {
+        self.with_input("invoked", time_given, async |ports, input| {
+            invoke(ports, input, &payload, |_| ()).await
         })
         .await
+    }
+
+    async fn stored(&self) -> State {
+        self.table.load(self.now()).await.unwrap()
     }
 
     async fn with_input<T>(
@@ -289,7 +316,7 @@ impl World {
     }
 }
 
-fn events(message: &Message) -> Vec<serde_json::Value> {
+fn events(message: &Message) -> Vec<Value> {
     match message.event.pointer("/data/events") {
         Some(events) => events.as_array().unwrap().clone(),
         None => vec![message.event.clone()],
@@ -342,7 +369,8 @@ impl Listing for World {
         let size = self.service.page_size.get();
         let (skipped, upto) = (number * size, (number + 1) * size);
         let shown = jobs.iter().skip(skipped).take(size);
-        let shown = shown.filter(|job| job.job_id.as_deref() != *self.hidden.borrow());
+        let hidden = self.service.hidden.get();
+        let shown = shown.filter(|job| hidden.is_none() || job.job_id.as_deref() != hidden);
         Ok(Page {
             jobs: shown.cloned().collect(),
             next: (upto < jobs.len()).then(|| (number + 1).to_string()),
@@ -351,39 +379,31 @@ impl Listing for World {
 
     async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
         self.called().await?;
-        if self.answers_with_another.get() {
-            let another = self
-                .jobs
-                .borrow()
-                .iter()
-                .find(|job| job.job_id.as_deref() != Some(id.as_str()))
-                .cloned();
-            return Ok(another);
+        let (jobs, service) = (self.jobs.borrow(), &self.service);
+        let is_it = |job: &ListedJob| job.job_id.as_deref() == Some(id.as_str());
+        if service.answers_with_another.get() {
+            return Ok(jobs.iter().find(|job| !is_it(job)).cloned());
         }
-        if self.finds_by_id.get() {
-            let jobs = self.jobs.borrow();
-            let is_it = |job: &&ListedJob| job.job_id.as_deref() == Some(id.as_str());
-            return Ok(jobs.iter().find(is_it).cloned());
+        if service.finds_by_id.get() {
+            return Ok(jobs.iter().find(|job| is_it(job)).cloned());
         }
-        match *self.hidden.borrow() {
-            Some(hidden) if hidden == id.as_str() => {
-                Err(ListingError::Failed("access denied".to_owned()))
-            }
-            Some(_) | None => Ok(None),
+        match service.hidden.get() == Some(id.as_str()) {
+            true => Err(ListingError::Failed("access denied".to_owned())),
+            false => Ok(None),
         }
     }
 }
 
 impl Store for World {
     async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
-        if self.loads_fail.get() {
+        if self.store.loads_fail.get() {
             return Err(StoreError::Failed("no such table".to_owned()));
         }
-        if let Some(stale) = self.stale.take() {
+        if let Some(stale) = self.store.stale.take() {
             return Ok(stale);
         }
         let mut state = self.table.load(now).await?;
-        state.unreadable = self.unreadable.borrow().clone();
+        state.unreadable = self.store.unreadable.borrow().clone();
         let lost: Vec<_> = state.unreadable.iter().map(|it| it.key.clone()).collect();
         state
             .records
@@ -396,17 +416,18 @@ impl Store for World {
     }
 
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
-        if self.records_fail.get() && matches!(change.item, Item::Job(_)) {
+        let faults = &self.store;
+        if faults.records_fail.get() && matches!(change.item, Item::Job(_)) {
             return Err(StoreError::Failed("throttled".to_owned()));
         }
-        if self.records_take_their_time.get() {
-            self.writes.set(self.writes.get() + 1);
-            self.most_writes
-                .set(self.most_writes.get().max(self.writes.get()));
+        if faults.records_take_their_time.get() {
+            let writes = faults.writes.get() + 1;
+            faults.writes.set(writes);
+            faults.most_writes.set(faults.most_writes.get().max(writes));
             sleep(self.latency).await;
-            self.writes.set(self.writes.get() - 1);
+            faults.writes.set(faults.writes.get() - 1);
         }
-        let fault = self.faults.borrow_mut().pop_front();
+        let fault = faults.next_writes.borrow_mut().pop_front();
         if matches!(fault, Some(Fault::NotMade)) {
             return Err(StoreError::Failed("no answer".to_owned()));
         }
@@ -425,7 +446,7 @@ impl Store for World {
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         sleep(self.latency).await;
-        if until <= now && self.letting_go_fails.get() {
+        if until <= now && self.store.letting_go_fails.get() {
             return Err(StoreError::Failed("throttled".to_owned()));
         }
         self.table.claim(pending, by, until, now).await
@@ -450,7 +471,10 @@ impl Topic for Slow {
         topic.tries.set(topic.tries.get() + 1);
         let as_scripted = "as scripted".to_owned();
         match topic.mood_for(message) {
-            Mood::Takes => {}
+            Mood::RefusesForms if message.subject.is_some() => {
+                return Err(PublishError::Refused(as_scripted));
+            }
+            Mood::Takes | Mood::RefusesForms => {}
             Mood::Fails => return Err(PublishError::Failed(as_scripted)),
             Mood::Refuses => return Err(PublishError::Refused(as_scripted)),
             Mood::Throttles => return Err(PublishError::Throttled(as_scripted)),
@@ -474,9 +498,7 @@ const FIVE_MINUTES: Option<Duration> = Some(Duration::from_secs(300));
 
 /// Three jobs, known and active, with nothing told but that the watch began.
 async fn three_active(world: &World) {
-    for id in ["a", "b", "c"] {
-        world.start(id, "IN_PROGRESS");
-    }
+    world.start_all(["a", "b", "c"]);
     world.run("first", None).await;
     for topic in [Some(&world.topic), world.urgent.as_ref()]
         .into_iter()
@@ -486,6 +508,19 @@ async fn three_active(world: &World) {
         topic.tries.set(0);
     }
     advance(Duration::from_secs(120)).await;
+}
+
+/// A job that failed just now, and one without an id.
+pub(crate) fn two_jobs() -> World {
+    let world = World::new(Duration::ZERO);
+    world.start("job", "IN_PROGRESS");
+    world.end("job", "FAILED");
+    world.change("job", |job| {
+        job.failure_reason = Some("secret words".to_owned());
+        job.input_path = Some("s3://secret/path".to_owned());
+    });
+    world.jobs.borrow_mut().push(ListedJob::default());
+    world
 }
 
 /// `a` is told as stalled.

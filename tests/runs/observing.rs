@@ -10,7 +10,7 @@ async fn nobody_is_called_stalled_while_the_one_before_cannot_be_seen() {
     world.start("waits", "IN_PROGRESS_INITIALIZING");
     world.run("begins", None).await;
     advance(Duration::from_secs(2 * 3600)).await;
-    world.hidden.replace(Some("first"));
+    world.service.hidden.set(Some("first"));
     let outcome = world.run("blind", None).await;
     assert!(matches!(outcome.failures[..], [Failure::ListingFailed(_)]));
     assert_eq!(World::kinds(&world.topic), ["began"]);
@@ -19,16 +19,13 @@ async fn nobody_is_called_stalled_while_the_one_before_cannot_be_seen() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_about_another_job_is_counted_and_concludes_nothing() {
     let world = World::new(Duration::ZERO);
-    for id in ["missed", "other"] {
-        world.start(id, "IN_PROGRESS");
-    }
+    world.start_all(["missed", "other"]);
     world.run("begins", None).await;
-    world.hidden.replace(Some("missed"));
-    world.answers_with_another.set(true);
+    world.service.hidden.set(Some("missed"));
+    world.service.answers_with_another.set(true);
     for name in ["one", "two", "three"] {
         advance(Duration::from_secs(300)).await;
-        let outcome = world.run(name, None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = world.good_run(name, None).await;
         assert_eq!(outcome.answer.unreadable, 1);
     }
     assert_eq!(World::kinds(&world.topic), ["began"], "nothing vanished");
@@ -39,9 +36,7 @@ async fn an_answer_about_another_job_is_counted_and_concludes_nothing() {
 async fn nothing_vanishes_in_runs_whose_listing_is_incomplete() {
     let world = World::new(Duration::ZERO);
     world.service.page_size.set(1);
-    for id in ["gone", "on_the_next_page"] {
-        world.start(id, "IN_PROGRESS");
-    }
+    world.start_all(["gone", "on_the_next_page"]);
     world.run("begins", None).await;
     world.jobs.borrow_mut().remove(0);
     world.start("last", "IN_PROGRESS");
@@ -60,14 +55,12 @@ async fn nothing_vanishes_in_runs_whose_listing_is_incomplete() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_the_listing_misses_is_judged_by_what_its_id_finds() {
     let world = World::new(Duration::ZERO);
-    for id in ["other", "missed"] {
-        world.start(id, "IN_PROGRESS");
-    }
+    world.start_all(["other", "missed"]);
     world.run("begins", None).await;
     advance(Duration::from_secs(300)).await;
     world.end("missed", "FAILED");
-    world.hidden.replace(Some("missed"));
-    world.finds_by_id.set(true);
+    world.service.hidden.set(Some("missed"));
+    world.service.finds_by_id.set(true);
     let outcome = world.run("second", None).await;
     assert_eq!(outcome.answer.unreadable, 0);
     assert_eq!(World::kinds(&world.topic), ["began", "failed"]);
@@ -77,21 +70,9 @@ async fn a_job_that_the_listing_misses_is_judged_by_what_its_id_finds() {
 async fn each_job_that_cannot_be_understood_is_counted() {
     let world = World::new(Duration::ZERO);
     world.start("a", "IN_PROGRESS");
-    world.hidden.replace(Some("none of these"));
     for _ in 0..3 {
         world.jobs.borrow_mut().push(ListedJob::default());
     }
     let answer = world.run("first", None).await.answer;
     assert_eq!((answer.jobs, answer.unreadable), (4, 3));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_job_that_fell_silent_before_the_watch_began_is_told() {
-    let world = World::new(Duration::ZERO);
-    world.start("silent", "IN_PROGRESS");
-    advance(Duration::from_secs(5 * 3600)).await;
-    world.run("first", None).await;
-    let mut kinds = World::kinds(&world.topic);
-    kinds.sort();
-    assert_eq!(kinds, ["began", "stalled"]);
 }

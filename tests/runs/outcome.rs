@@ -49,22 +49,6 @@ async fn a_run_says_how_things_stand() {
     assert_eq!(third.oldest_pending, Some(SignedDuration::ZERO));
 }
 
-#[tokio::test(start_paused = true)]
-async fn however_many_statuses_there_are_the_answer_has_a_bound() {
-    let world = World::new(Duration::ZERO);
-    for i in 0..300 {
-        world.start(&format!("j{i:03}"), &format!("NEW_{i}"));
-    }
-    world.start("known", "IN_PROGRESS");
-    let by_status = world.run("first", None).await.answer.by_status;
-    assert_eq!(
-        (by_status.values().sum::<u64>(), by_status.len()),
-        (301, 22)
-    );
-    assert_eq!(by_status["IN_PROGRESS"], 1);
-    assert_eq!(by_status["(others)"], 280);
-}
-
 fn unreadable(job: &str, error: StoreError) -> UnreadableItem {
     UnreadableItem {
         key: Some(Key::Job(job.to_owned().try_into().unwrap())),
@@ -82,6 +66,7 @@ async fn a_stored_item_that_makes_no_sense_costs_its_job_and_no_other() {
         let id: JobId = "a".to_owned().try_into().unwrap();
         let before = world.table.job(&id).unwrap();
         world
+            .store
             .unreadable
             .replace(vec![unreadable("a", error.clone())]);
 
@@ -108,9 +93,8 @@ async fn a_stored_item_that_makes_no_sense_costs_its_job_and_no_other() {
         );
 
         // Once it is mended, its end is told.
-        world.unreadable.replace(Vec::new());
-        let outcome = world.run("mended", None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        world.store.unreadable.replace(Vec::new());
+        world.good_run("mended", None).await;
         assert_eq!(World::told(&world.topic).len(), 3);
     }
 }
@@ -119,7 +103,7 @@ async fn a_stored_item_that_makes_no_sense_costs_its_job_and_no_other() {
 async fn a_stored_notice_that_makes_no_sense_holds_up_no_other() {
     let world = World::new(Duration::ZERO);
     three_active(&world).await;
-    world.unreadable.replace(vec![UnreadableItem {
+    world.store.unreadable.replace(vec![UnreadableItem {
         key: None,
         error: StoreError::Failed("item \"outbox#1\": it has no `notice`".to_owned()),
     }]);
@@ -144,7 +128,7 @@ async fn what_cannot_be_read_is_said_beside_whatever_else_went_wrong() {
         };
         unreadable("a", error)
     });
-    world.unreadable.replace(items.collect());
+    world.store.unreadable.replace(items.collect());
     world.end_all(|_| "COMPLETE");
     // The listing fails at its last page, and a message does not pass.
     world.service.page_size.set(2);
@@ -173,27 +157,11 @@ async fn what_cannot_be_read_is_said_beside_whatever_else_went_wrong() {
 #[tokio::test(start_paused = true)]
 async fn a_state_and_a_listing_that_both_fail_are_both_said() {
     let world = World::new(Duration::ZERO);
-    world.loads_fail.set(true);
+    world.store.loads_fail.set(true);
     world.service.broken_page.set(Some(0));
     let outcome = world.run("first", None).await;
     let types: Vec<_> = outcome.failures.iter().map(Failure::error_type).collect();
     assert_eq!(types, ["StateUnreadable", "ListingFailed"]);
     assert_eq!(outcome.gauges.oldest_pending, None, "nobody knows");
     assert!(!outcome.answer.complete);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dry_run_shows_what_is_for_two_topics_once_and_counts_it_for_each() {
-    let (world, urgent) = World::with_urgent();
-    stalled(&world).await;
-    world.beat("a");
-    for topic in [&world.topic, &urgent] {
-        topic.mood.set(Mood::Fails);
-    }
-    let real = world.run("fails", None).await.answer;
-    let dry = world.dry_run().await;
-    assert_eq!((real.pending, dry.pending), (2, 2));
-    let would_publish = dry.would_publish.unwrap();
-    assert_eq!(would_publish.len(), 1, "{would_publish:?}");
-    assert_eq!(would_publish[0]["data"]["kind"], "recovered");
 }

@@ -5,12 +5,10 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn no_more_than_sixteen_writes_are_under_way_at_once() {
     let world = World::new(Duration::from_millis(20));
-    for i in 0..100 {
-        world.start(&format!("j{i:03}"), "IN_PROGRESS");
-    }
-    world.records_take_their_time.set(true);
+    world.start_many(100);
+    world.store.records_take_their_time.set(true);
     world.run("first", None).await;
-    assert_eq!(world.most_writes.get(), 16);
+    assert_eq!(world.store.most_writes.get(), 16);
 }
 
 #[tokio::test(start_paused = true)]
@@ -21,13 +19,12 @@ async fn the_watch_does_not_begin_while_something_could_not_be_recorded() {
         status: Some("FAILED".to_owned()),
         ..ListedJob::default()
     });
-    world.records_fail.set(true);
+    world.store.records_fail.set(true);
     let outcome = world.run("first", None).await;
     assert!(!outcome.answer.began);
-    world.records_fail.set(false);
+    world.store.records_fail.set(false);
     for name in ["second", "third"] {
-        let outcome = world.run(name, None).await;
-        assert!(outcome.failures.is_empty());
+        world.good_run(name, None).await;
     }
     assert_eq!(World::kinds(&world.topic), ["began"], "history is not news");
 }
@@ -35,17 +32,14 @@ async fn the_watch_does_not_begin_while_something_could_not_be_recorded() {
 #[tokio::test(start_paused = true)]
 async fn the_watch_does_not_begin_while_pages_were_not_seen_for_lack_of_time() {
     let world = World::new(Duration::ZERO);
-    for id in ["a", "b"] {
-        world.start(id, "IN_PROGRESS");
-    }
+    world.start_all(["a", "b"]);
     world.service.page_size.set(1);
     let mut calls = 0;
     world.refuse(move |_| {
         calls += 1;
         calls > 1
     });
-    let outcome = world.run("first", FIVE_MINUTES).await;
-    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    let outcome = world.good_run("first", FIVE_MINUTES).await;
     assert!(!outcome.answer.complete && !outcome.answer.began);
     assert_eq!(World::kinds(&world.topic), [""; 0]);
     world.refuse(|_| false);
@@ -57,7 +51,7 @@ async fn about_to_begin(world: &World) -> State {
     world.service.broken_page.set(Some(0));
     world.run("first", None).await;
     world.service.broken_page.set(None);
-    world.table.load(world.now()).await.unwrap()
+    world.stored().await
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,9 +59,8 @@ async fn a_watch_that_another_run_began_meanwhile_does_not_begin_again() {
     let world = World::new(Duration::ZERO);
     let before = about_to_begin(&world).await;
     assert!(world.run("other", None).await.answer.began);
-    world.stale.replace(Some(before));
-    let outcome = world.run("later", None).await;
-    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    world.store.stale.replace(Some(before));
+    let outcome = world.good_run("later", None).await;
     assert!(!outcome.answer.began);
     assert_eq!(World::kinds(&world.topic), ["began"]);
 }
@@ -77,9 +70,8 @@ async fn a_beginning_that_may_not_be_recorded_is_recorded_once() {
     for fault in [Fault::NotMade, Fault::AnswerLost] {
         let world = World::new(Duration::ZERO);
         about_to_begin(&world).await;
-        world.faults.replace([fault].into());
-        let outcome = world.run("second", None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        world.store.next_writes.replace([fault].into());
+        let outcome = world.good_run("second", None).await;
         assert!(outcome.answer.began);
         assert_eq!(World::kinds(&world.topic), ["began"]);
     }
@@ -90,7 +82,7 @@ async fn one_active(world: &World) -> State {
     world.start("a", "IN_PROGRESS");
     world.run("first", None).await;
     world.topic.published.borrow_mut().clear();
-    world.table.load(world.now()).await.unwrap()
+    world.stored().await
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,9 +91,8 @@ async fn a_change_that_may_not_be_recorded_is_judged_again_and_told_at_once() {
         let world = World::new(Duration::ZERO);
         one_active(&world).await;
         world.end("a", "COMPLETE");
-        world.faults.replace([fault].into());
-        let outcome = world.run("second", None).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        world.store.next_writes.replace([fault].into());
+        let outcome = world.good_run("second", None).await;
         assert_eq!(outcome.answer.notices["completed"], 1);
         assert_eq!(World::kinds(&world.topic), ["completed"]);
     }
@@ -112,7 +103,7 @@ async fn a_change_that_may_twice_not_be_recorded_is_left_to_the_next_run() {
     let world = World::new(Duration::ZERO);
     one_active(&world).await;
     world.end("a", "COMPLETE");
-    world.faults.replace([Fault::NotMade; 2].into());
+    world.store.next_writes.replace([Fault::NotMade; 2].into());
     let outcome = world.run("second", None).await;
     let [Failure::RecordFailed(why)] = &outcome.failures[..] else {
         panic!("{:?}", outcome.failures)
@@ -132,9 +123,8 @@ async fn what_is_recorded_on_top_of_another_runs_change_goes_out_after_it_with_t
     assert_eq!(world.run("other", None).await.answer.notices["stalled"], 1);
     world.topic.mood.set(Mood::Takes);
     world.end("a", "COMPLETE");
-    world.stale.replace(Some(before));
-    let outcome = world.run("later", None).await;
-    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    world.store.stale.replace(Some(before));
+    let outcome = world.good_run("later", None).await;
     assert_eq!((outcome.answer.published, outcome.answer.pending), (0, 1));
     world.run("next", None).await;
     assert_eq!(World::kinds(&world.topic), ["stalled", "completed"]);
@@ -146,9 +136,8 @@ async fn what_another_run_has_recorded_already_is_not_recorded_again() {
     let before = one_active(&world).await;
     world.end("a", "COMPLETE");
     world.run("other", None).await;
-    world.stale.replace(Some(before));
-    let outcome = world.run("later", None).await;
-    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    world.store.stale.replace(Some(before));
+    let outcome = world.good_run("later", None).await;
     assert!(outcome.answer.notices.is_empty());
     assert_eq!(World::kinds(&world.topic), ["completed"]);
 }
@@ -156,7 +145,7 @@ async fn what_another_run_has_recorded_already_is_not_recorded_again() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_listed_twice_is_judged_against_what_its_first_sight_left() {
     let world = World::new(Duration::from_millis(20));
-    world.records_take_their_time.set(true);
+    world.store.records_take_their_time.set(true);
     world.start("a", "IN_PROGRESS");
     advance(Duration::from_secs(60)).await;
     let again = ListedJob {
@@ -165,8 +154,7 @@ async fn a_job_that_is_listed_twice_is_judged_against_what_its_first_sight_left(
         ..world.jobs.borrow()[0].clone()
     };
     world.jobs.borrow_mut().push(again);
-    let outcome = world.run("first", None).await;
-    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    let outcome = world.good_run("first", None).await;
     // As with another run's change, it would else be left to the next run.
     assert_eq!((outcome.answer.published, outcome.answer.pending), (2, 0));
 }

@@ -20,9 +20,7 @@ fn allows(per_second: u32) -> impl FnMut(Duration) -> bool {
 #[tokio::test(start_paused = true)]
 async fn where_nothing_is_refused_nothing_waits() {
     let world = World::new(Duration::ZERO);
-    for i in 0..40 {
-        world.start(&format!("j{i:02}"), "IN_PROGRESS");
-    }
+    world.start_many(40);
     world.service.page_size.set(1);
     let outcome = world.run("first", FIVE_MINUTES).await;
     assert_eq!((outcome.answer.pages, outcome.answer.took_ms), (40, 0));
@@ -33,13 +31,10 @@ async fn a_throttled_listing_goes_on_slower_until_all_is_seen() {
     // Calls a second, and how long forty pages may take.
     for (per_second, most) in [(1, 50), (2, 25), (3, 25), (5, 15)] {
         let world = World::new(Duration::ZERO);
-        for i in 0..40 {
-            world.start(&format!("j{i:02}"), "IN_PROGRESS");
-        }
+        world.start_many(40);
         world.service.page_size.set(1);
         world.refuse(allows(per_second));
-        let outcome = world.run("first", FIVE_MINUTES).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = world.good_run("first", FIVE_MINUTES).await;
         assert_eq!(outcome.answer.pages, 40);
         assert!(outcome.answer.complete && outcome.answer.began);
         let took = world.begun.elapsed();
@@ -60,9 +55,7 @@ async fn each_refusal_makes_the_pauses_and_the_intervals_longer_up_to_a_bound() 
         (5, &[1_000, 2_000, 4_000, 4_000, 4_000], 1_000),
     ] {
         let world = World::new(Duration::ZERO);
-        for id in ["a", "b", "c", "d"] {
-            world.start(id, "IN_PROGRESS");
-        }
+        world.start_all(["a", "b", "c", "d"]);
         world.service.page_size.set(1);
         let mut left = refusals;
         world.refuse(move |_| {
@@ -81,9 +74,7 @@ async fn each_refusal_makes_the_pauses_and_the_intervals_longer_up_to_a_bound() 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_is_refused_until_its_time_is_spent_is_incomplete_and_no_failure() {
     let world = World::new(Duration::ZERO);
-    for id in ["a", "b"] {
-        world.start(id, "IN_PROGRESS");
-    }
+    world.start_all(["a", "b"]);
     world.run("first", FIVE_MINUTES).await;
     advance(Duration::from_secs(120)).await;
     // Something waits to be delivered.
@@ -96,8 +87,9 @@ async fn a_listing_that_is_refused_until_its_time_is_spent_is_incomplete_and_no_
         world.refuse(|_| true);
         let given = Duration::from_secs(given);
         let started = Instant::now();
-        let outcome = world.run(&format!("refused {given:?}"), Some(given)).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = world
+            .good_run(&format!("refused {given:?}"), Some(given))
+            .await;
         assert!(!outcome.answer.complete);
         assert_eq!(outcome.answer.pages, 0);
         // Delivery has its time, whatever the questions by id would still wait for.
@@ -122,7 +114,7 @@ async fn a_listing_that_is_refused_until_its_time_is_spent_is_incomplete_and_no_
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_state_cannot_be_loaded_does_not_wait_for_a_throttled_listing() {
     let world = World::new(Duration::ZERO);
-    world.loads_fail.set(true);
+    world.store.loads_fail.set(true);
     world.refuse(|_| true);
     let outcome = world.run("first", FIVE_MINUTES).await;
     assert!(matches!(
@@ -154,9 +146,7 @@ async fn a_page_is_of_when_it_was_answered_and_not_of_when_it_was_first_refused(
 /// Thirty active jobs that are known and no longer listed.
 async fn thirty_unlisted() -> World {
     let world = World::new(Duration::ZERO);
-    for i in 0..30 {
-        world.start(&format!("j{i:02}"), "IN_PROGRESS");
-    }
+    world.start_many(30);
     world.run("first", FIVE_MINUTES).await;
     advance(Duration::from_secs(120)).await;
     world.jobs.borrow_mut().clear();
@@ -174,8 +164,7 @@ async fn questions_by_id_that_are_refused_together_slow_down_together() {
         calls += 1;
         (2..=17).contains(&calls)
     });
-    let outcome = world.run("asks", FIVE_MINUTES).await;
-    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    let outcome = world.good_run("asks", FIVE_MINUTES).await;
     assert!(outcome.answer.complete);
     // One refusal: a pause of a second, and then four a second.
     let calls = world.service.calls.borrow().clone();
@@ -200,8 +189,7 @@ async fn questions_by_id_that_stay_refused_leave_the_run_incomplete_and_conclude
             calls > 11
         });
         let started = Instant::now();
-        let outcome = world.run(name, FIVE_MINUTES).await;
-        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        let outcome = world.good_run(name, FIVE_MINUTES).await;
         assert!(!outcome.answer.complete);
         // In the middle between the end of the listing and that of the run.
         let ends = Duration::from_millis(240_000 + 59_500 / 2);

@@ -178,9 +178,7 @@ fn style(rng: &mut Rng) -> Style {
 /// What is to happen, as it is made up.
 struct Queue<'a> {
     rng: &'a mut Rng,
-    stall_after: u64,
-    begins: u64,
-    ends: u64,
+    schedule: &'a Schedule,
     happenings: Vec<(u64, Step)>,
     /// When each id is free again, and whether its job is still there.
     ids: Vec<(u64, bool)>,
@@ -189,12 +187,10 @@ struct Queue<'a> {
 }
 
 impl<'a> Queue<'a> {
-    fn new(rng: &'a mut Rng, schedule: &Schedule) -> Self {
+    fn new(rng: &'a mut Rng, schedule: &'a Schedule) -> Self {
         Self {
             rng,
-            stall_after: schedule.stall_after,
-            begins: schedule.begins,
-            ends: schedule.ends,
+            schedule,
             happenings: Vec::new(),
             ids: vec![(0, false); IDS.len()],
             styles: vec![None; IDS.len()],
@@ -213,7 +209,7 @@ impl<'a> Queue<'a> {
             1 | 2 => 5..25,
             _ => 20..100,
         };
-        self.rng.u64(tenths) * self.stall_after / 10
+        self.rng.u64(tenths) * self.schedule.stall_after / 10
     }
 
     fn arrives(&mut self, at: u64) {
@@ -240,8 +236,8 @@ impl<'a> Queue<'a> {
     }
 
     fn happenings(mut self) -> Vec<(u64, Step)> {
-        let mut now = self.rng.u64(0..=self.begins);
-        while now < self.ends {
+        let mut now = self.rng.u64(0..=self.schedule.begins);
+        while now < self.schedule.ends {
             for _ in 0..self.rng.u32(0..3) {
                 let at = now + self.while_() / 4;
                 self.arrives(at);
@@ -263,7 +259,7 @@ impl<'a> Queue<'a> {
             let delay = match self.rng.u32(0..5) {
                 0 => 0,
                 1 => self.while_(),
-                _ => self.rng.u64(0..self.stall_after / 2),
+                _ => self.rng.u64(0..self.schedule.stall_after / 2),
             };
             now = self.runs(now.max(arrived) + delay, job);
         }
@@ -275,8 +271,8 @@ impl<'a> Queue<'a> {
         let pulse = match self.rng.u32(0..4) {
             0 => None,
             1 => Some(self.rng.u32(20..120)),
-            2 => Some(self.rng.u32(1..=(self.stall_after as u32) / 2)),
-            _ => Some(self.rng.u32(60..4 * self.stall_after as u32)),
+            2 => Some(self.rng.u32(1..=(self.schedule.stall_after as u32) / 2)),
+            _ => Some(self.rng.u32(60..4 * self.schedule.stall_after as u32)),
         };
         (rate, pulse)
     }

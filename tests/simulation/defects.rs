@@ -16,103 +16,80 @@ use jiff::{SignedDuration, Timestamp};
 use super::oracle::Rule;
 use super::ports::Port;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Defect {
-    /// Forgets a notice when it is claimed.
-    SettlesBeforePublishing,
-    /// Forgets a notice when its publish fails.
-    DropsPendingOnError,
-    /// Takes every publish for a success.
-    FiresAndForgets,
-    /// Never forgets a notice.
-    NeverSettles,
-    /// Keeps a notice inside its job's record, where the next change overwrites it.
-    KeepsNoticeInsideRecord,
-    /// Writes a record and its notices one after the other.
-    WritesTwice,
-    /// Forgets what is pending of jobs that are over.
-    ForgetsPendingOfEndedJobs,
-    /// Writes a record whatever the table holds.
-    RecordsUnconditionally,
-    /// Takes a lost race for a won one.
-    TakesLostForWon,
-    /// Takes a stale state for the present one: what had ended is active.
-    BelievesStaleView,
-    /// Forgets a record a minute after its job's end.
-    ForgetsTooSoon,
-    /// Publishes though another run has the claim.
-    IgnoresClaims,
-    /// Publishes what is not pending any longer.
-    ClaimsWhatIsGone,
-    /// Makes claims that never end.
-    ClaimsForEver,
-    /// Makes claims that have ended when they are made.
-    ClaimsForNoTime,
-    /// Gives all runs one name, as a retried event's request id would.
-    NamesAllRunsAlike,
-    /// Delivers the last notice of a job first.
-    ReversesOrder,
-    /// Makes the id of a notice from the time.
-    MakesIdFromClock,
-    /// Forgets that a stall was told.
-    ForgetsEpisode,
-    /// Tells a recovery where no stall was told.
-    RecoversWithoutEpisode,
-    /// Tells of what ended before the watch began.
-    IgnoresSince,
-    /// Takes a token that comes again for the end of the listing.
-    TakesTokenLoopForEnd,
-    /// Takes a page that fails for the last one.
-    TakesErrorForEnd,
-    /// Takes a question that fails for a job that is gone.
-    TakesErrorForAbsence,
-    /// Tells by the listing alone what is gone.
-    NeverAsks,
-    /// Looks at no heartbeat.
-    IgnoresHeartbeats,
-    /// Takes a job that waits for one that has begun.
-    IgnoresWaiting,
-    /// Knows a job by its id alone.
-    IgnoresStart,
-    /// Takes CANCELED for FAILED.
-    MisreadsStatus,
-    /// Its clock is two hours ahead.
-    RunsAhead,
+macro_rules! defects {
+    ($($(#[$what:meta])* $name:ident breaks $rule:ident,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Defect {
+            $($(#[$what])* $name,)*
+        }
+
+        /// Each with a rule that it must be seen to break.
+        pub(crate) const DEFECTS: &[(Defect, Rule)] = &[$((Defect::$name, Rule::$rule),)*];
+    };
 }
 
-/// Each with a rule that it must be seen to break.
-pub(crate) const DEFECTS: [(Defect, Rule); 30] = [
-    (Defect::SettlesBeforePublishing, Rule::Lost),
-    (Defect::DropsPendingOnError, Rule::Lost),
-    (Defect::FiresAndForgets, Rule::Lost),
-    (Defect::NeverSettles, Rule::RepeatedWithoutCause),
-    (Defect::KeepsNoticeInsideRecord, Rule::Lost),
-    (Defect::WritesTwice, Rule::NotTold),
-    (Defect::ForgetsPendingOfEndedJobs, Rule::Lost),
-    (Defect::RecordsUnconditionally, Rule::RecordedTwice),
-    (Defect::TakesLostForWon, Rule::RecordedTwice),
-    (Defect::BelievesStaleView, Rule::RecordedTwice),
-    (Defect::ForgetsTooSoon, Rule::RecordedTwice),
-    (Defect::IgnoresClaims, Rule::PublishedUnclaimed),
-    (Defect::ClaimsWhatIsGone, Rule::RepeatedWithoutCause),
-    (Defect::ClaimsForEver, Rule::Lost),
-    (Defect::ClaimsForNoTime, Rule::PublishedAfterItsClaim),
-    (Defect::NamesAllRunsAlike, Rule::TwoClaims),
-    (Defect::ReversesOrder, Rule::OutOfOrder),
-    (Defect::MakesIdFromClock, Rule::RecordedTwice),
-    (Defect::ForgetsEpisode, Rule::ToldTwice),
-    (Defect::RecoversWithoutEpisode, Rule::NothingToClose),
-    (Defect::IgnoresSince, Rule::History),
-    (Defect::TakesTokenLoopForEnd, Rule::BelievedPartial),
-    (Defect::TakesErrorForEnd, Rule::BelievedPartial),
-    (Defect::TakesErrorForAbsence, Rule::Untrue),
-    (Defect::NeverAsks, Rule::Untrue),
-    (Defect::IgnoresHeartbeats, Rule::FalseStall),
-    (Defect::IgnoresWaiting, Rule::FalseStall),
-    (Defect::IgnoresStart, Rule::NotTold),
-    (Defect::MisreadsStatus, Rule::Untrue),
-    (Defect::RunsAhead, Rule::FalseStall),
-];
+defects! {
+    /// Forgets a notice when it is claimed.
+    SettlesBeforePublishing breaks Lost,
+    /// Forgets a notice when its publish fails.
+    DropsPendingOnError breaks Lost,
+    /// Takes every publish for a success.
+    FiresAndForgets breaks Lost,
+    /// Never forgets a notice.
+    NeverSettles breaks RepeatedWithoutCause,
+    /// Keeps a notice inside its job's record, where the next change overwrites it.
+    KeepsNoticeInsideRecord breaks Lost,
+    /// Writes a record and its notices one after the other.
+    WritesTwice breaks NotTold,
+    /// Forgets what is pending of jobs that are over.
+    ForgetsPendingOfEndedJobs breaks Lost,
+    /// Writes a record whatever the table holds.
+    RecordsUnconditionally breaks RecordedTwice,
+    /// Takes a lost race for a won one.
+    TakesLostForWon breaks RecordedTwice,
+    /// Takes a stale state for the present one: what had ended is active.
+    BelievesStaleView breaks RecordedTwice,
+    /// Forgets a record a minute after its job's end.
+    ForgetsTooSoon breaks RecordedTwice,
+    /// Publishes though another run has the claim.
+    IgnoresClaims breaks PublishedUnclaimed,
+    /// Publishes what is not pending any longer.
+    ClaimsWhatIsGone breaks RepeatedWithoutCause,
+    /// Makes claims that never end.
+    ClaimsForEver breaks Lost,
+    /// Makes claims that have ended when they are made.
+    ClaimsForNoTime breaks PublishedAfterItsClaim,
+    /// Gives all runs one name, as a retried event's request id would.
+    NamesAllRunsAlike breaks TwoClaims,
+    /// Delivers the last notice of a job first.
+    ReversesOrder breaks OutOfOrder,
+    /// Makes the id of a notice from the time.
+    MakesIdFromClock breaks RecordedTwice,
+    /// Forgets that a stall was told.
+    ForgetsEpisode breaks ToldTwice,
+    /// Tells a recovery where no stall was told.
+    RecoversWithoutEpisode breaks NothingToClose,
+    /// Tells of what ended before the watch began.
+    IgnoresSince breaks History,
+    /// Takes a token that comes again for the end of the listing.
+    TakesTokenLoopForEnd breaks BelievedPartial,
+    /// Takes a page that fails for the last one.
+    TakesErrorForEnd breaks BelievedPartial,
+    /// Takes a question that fails for a job that is gone.
+    TakesErrorForAbsence breaks Untrue,
+    /// Tells by the listing alone what is gone.
+    NeverAsks breaks Untrue,
+    /// Looks at no heartbeat.
+    IgnoresHeartbeats breaks FalseStall,
+    /// Takes a job that waits for one that has begun.
+    IgnoresWaiting breaks FalseStall,
+    /// Knows a job by its id alone.
+    IgnoresStart breaks NotTold,
+    /// Takes CANCELED for FAILED.
+    MisreadsStatus breaks Untrue,
+    /// Its clock is two hours ahead.
+    RunsAhead breaks FalseStall,
+}
 
 /// A port with a defect, or with none.
 #[derive(Clone)]

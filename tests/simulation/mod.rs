@@ -72,13 +72,7 @@ pub(crate) fn play(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Endi
 const CALM: Duration = Duration::from_secs(600);
 
 async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending {
-    let is_stale = |step: &Step| matches!(step, Step::Run(run) if run.view.table_stale > 0);
-    let world = World::new(
-        plan.policy.clone(),
-        plan.is_urgent,
-        is_traced,
-        plan.steps.iter().any(is_stale),
-    );
+    let world = World::new(plan, is_traced);
     let mut runs = Vec::new();
     for step in &plan.steps {
         world.trace(|| step.to_string());
@@ -96,20 +90,16 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
     }
     tokio::time::sleep(CALM).await;
     world.trace(|| "from here on nothing goes wrong".to_owned());
+    let calm_run = async |number| {
+        let run = start(&world, &Invocation::plain(number), plan, defect);
+        ended(&world, run).await
+    };
     for number in [1_000_000, 1_000_001] {
-        ended(
-            &world,
-            start(&world, &Invocation::plain(number), plan, defect),
-        )
-        .await;
+        calm_run(number).await;
         tokio::time::sleep(CALM).await;
     }
     // No time passes between these two.
-    ended(
-        &world,
-        start(&world, &Invocation::plain(1_000_002), plan, defect),
-    )
-    .await;
+    calm_run(1_000_002).await;
     let pending = world.table.load(world.now()).await.unwrap().outbox;
     for pending in pending {
         let what = world.called(&pending);
@@ -119,11 +109,7 @@ async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending
         });
     }
     let writes = world.ledger.borrow().writes;
-    ended(
-        &world,
-        start(&world, &Invocation::plain(1_000_003), plan, defect),
-    )
-    .await;
+    calm_run(1_000_003).await;
     let idle = world.ledger.borrow().writes - writes;
     if idle > 0 {
         world.violated(Violation {

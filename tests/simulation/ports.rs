@@ -30,10 +30,7 @@ impl Listing for Port {
         let fault = self.process.next(Effect::Page);
         let process = Rc::clone(&self.process);
         let token = token.map(str::to_owned);
-        let what = {
-            let token = token.clone();
-            move || format!("page at {}", token.as_deref().unwrap_or("the beginning"))
-        };
+        let what = format!("page at {}", token.as_deref().unwrap_or("the beginning"));
         let asked_at = self.process.world.now();
         let action = async move { Ok(page(&process, token.as_deref(), asked_at)) };
         let lost = || Err(ListingError::Failed("as scripted".to_owned()));
@@ -57,7 +54,7 @@ impl Listing for Port {
             let found = process.show(Some(&asked), asked_at);
             Ok(found.into_iter().max_by_key(|(_, look)| look.life))
         };
-        let what = || format!("ask for job {id}");
+        let what = format!("ask for job {id}");
         let lost = || Err(ListingError::Failed("as scripted".to_owned()));
         let answer = self.process.effect(fault, what, action, lost).await;
         let found = self.process.met(answer)?;
@@ -127,10 +124,8 @@ impl Store for Port {
             };
             Ok(state)
         };
-        let answer = self
-            .process
-            .effect(fault, || "load".to_owned(), action, failed)
-            .await;
+        let what = "load".to_owned();
+        let answer = self.process.effect(fault, what, action, failed).await;
         self.process.met(answer)
     }
 
@@ -139,21 +134,17 @@ impl Store for Port {
         let (table, key) = (self.process.world.table.clone(), key.clone());
         let what = format!("read {key}");
         let action = async move { table.read(&key, now).await };
-        self.process
-            .effect(fault, || what.clone(), action, failed)
-            .await
+        self.process.effect(fault, what, action, failed).await
     }
 
     async fn record(&self, change: &Change, now: Timestamp) -> Result<Recorded, StoreError> {
         let fault = self.process.next(Effect::Record);
         let (process, wanted) = (Rc::clone(&self.process), change.clone());
-        let what = || {
-            let notices: Vec<_> = change.notices.iter().map(|n| n.kind.to_string()).collect();
-            let key = change.item.key();
-            match notices.as_slice() {
-                [] => format!("record {key} at revision {}", change.item.rev()),
-                _ => format!("record {key}, owing {}", notices.join(" and ")),
-            }
+        let notices: Vec<_> = change.notices.iter().map(|n| n.kind.to_string()).collect();
+        let key = change.item.key();
+        let what = match notices.as_slice() {
+            [] => format!("record {key} at revision {}", change.item.rev()),
+            _ => format!("record {key}, owing {}", notices.join(" and ")),
         };
         let action = async move {
             let recorded = process.world.table.record(&wanted, now).await?;
@@ -201,10 +192,7 @@ impl Store for Port {
             }
             Ok(claimed)
         };
-        let answer = self
-            .process
-            .effect(fault, || what.clone(), action, failed)
-            .await;
+        let answer = self.process.effect(fault, what, action, failed).await;
         self.process.met(answer)
     }
 
@@ -231,10 +219,7 @@ impl Store for Port {
             process.world.ledger.borrow_mut().settlings[place].took_place = Some(now);
             Ok(())
         };
-        let answer = self
-            .process
-            .effect(fault, || what.clone(), action, failed)
-            .await;
+        let answer = self.process.effect(fault, what, action, failed).await;
         self.process.met(answer)
     }
 }
@@ -281,13 +266,12 @@ impl Topic for Port {
             oracle::delivery::on_publish(&process.world, place);
             Ok(())
         };
-        let lost = || {
-            if fault == Some(Fault::IsRefused) {
-                return Err(PublishError::Refused("as scripted".to_owned()));
-            }
-            Err(PublishError::Failed("as scripted".to_owned()))
+        let as_scripted = || "as scripted".to_owned();
+        let lost = || match fault {
+            Some(Fault::IsRefused) => Err(PublishError::Refused(as_scripted())),
+            _ => Err(PublishError::Failed(as_scripted())),
         };
-        let what = || format!("publish {}", names.join(" and "));
+        let what = format!("publish {}", names.join(" and "));
         let answer = self.process.effect(fault, what, action, lost).await;
         match answer {
             Err(PublishError::Refused(_)) => answer,

@@ -84,11 +84,8 @@ impl Process {
             Trigger::Nth(kind, nth) => *kind == effect && nth == count,
             Trigger::Every(kind) => *kind == effect,
         };
-        let fault = self
-            .plan
-            .faults
-            .iter()
-            .find(|(trigger, _)| befalls(trigger));
+        let mut faults = self.plan.faults.iter();
+        let fault = faults.find(|(trigger, _)| befalls(trigger));
         let fault = fault.map(|(_, fault)| *fault);
         // Only a message can be refused.
         fault.filter(|fault| *fault != Fault::IsRefused || effect == Effect::Publish)
@@ -98,7 +95,7 @@ impl Process {
     pub(super) async fn effect<T: 'static>(
         &self,
         fault: Option<Fault>,
-        what: impl Fn() -> String,
+        what: String,
         action: impl Future<Output = T> + 'static,
         lost: impl Fn() -> T,
     ) -> T {
@@ -110,16 +107,11 @@ impl Process {
         sleep(Duration::from_millis(before)).await;
         match fault {
             Some(fault) => {
-                self.trace(|| format!("{}: {fault}", what()));
-                *self
-                    .world
-                    .ledger
-                    .borrow_mut()
-                    .faults
-                    .entry(fault.name())
-                    .or_default() += 1;
+                self.trace(|| format!("{what}: {fault}"));
+                let mut ledger = self.world.ledger.borrow_mut();
+                *ledger.faults.entry(fault.name()).or_default() += 1;
             }
-            None => self.trace(&what),
+            None => self.trace(|| what.clone()),
         }
         let answer = match fault {
             None => action.await,
@@ -149,7 +141,6 @@ impl Process {
             }
             Some(Fault::LandsLate(ms)) => {
                 let (world, number) = (Rc::clone(&self.world), self.plan.number);
-                let what = what();
                 tokio::task::spawn_local(async move {
                     sleep(Duration::from_millis(ms)).await;
                     world.trace(|| format!("run {number}: {what}: lands now"));

@@ -5,12 +5,16 @@ use std::time::Duration;
 use super::life::{Heartbeat, Start, Style};
 use super::plan::{Event, Invocation, Plan, Step, policy};
 
-fn pass(minutes: u64) -> Step {
+pub(crate) fn pass(minutes: u64) -> Step {
     Step::Pass(Duration::from_secs(60 * minutes))
 }
 
-fn run(number: u32) -> Step {
-    Step::Run(Box::new(Invocation::plain(number)))
+pub(crate) fn run(number: u32) -> Step {
+    run_of(Invocation::plain(number))
+}
+
+pub(crate) fn run_of(invocation: Invocation) -> Step {
+    Step::Run(Box::new(invocation))
 }
 
 /// A run every so many minutes, until so many have passed.
@@ -26,14 +30,19 @@ fn arrives(id: &'static str) -> Step {
 
 fn begins(id: &'static str, rate: u32) -> Step {
     let (pulse, overtakes) = (None, true);
-    Step::Job(
-        id,
-        Event::Begins {
-            rate,
-            pulse,
-            overtakes,
-        },
-    )
+    let begins = Event::Begins {
+        rate,
+        pulse,
+        overtakes,
+    };
+    Step::Job(id, begins)
+}
+
+/// It has begun, and beats every minute.
+fn beats(id: &'static str) -> Vec<Step> {
+    let (rate, pulse) = (600, Some(60));
+    let works = Event::Works { rate, pulse };
+    vec![arrives(id), begins(id, rate), job(id, works)]
 }
 
 fn job(id: &'static str, event: Event) -> Step {
@@ -46,7 +55,7 @@ fn an_older_view_after_another_took_the_id() -> Vec<Step> {
     late.view.jobs_stale = 6 * 60;
     let mut steps = vec![arrives("a"), begins("a", 0), pass(10), run(1)];
     steps.extend([pass(1), job("a", Event::IsDeleted), pass(2), arrives("a")]);
-    steps.extend([pass(1), run(2), pass(1), Step::Run(Box::new(late))]);
+    steps.extend([pass(1), run(2), pass(1), run_of(late)]);
     steps.extend([pass(1), run(4), pass(1), run(5)]);
     steps
 }
@@ -70,16 +79,8 @@ fn a_start_that_was_told_wrong_at_first() -> Vec<Step> {
 
 /// What waited for a job is given its time when that vanished, or when another took its id.
 fn the_next_is_given_time_when_a_job_is_gone(replaced: bool) -> Vec<Step> {
-    let beats = Event::Works {
-        rate: 600,
-        pulse: Some(60),
-    };
-    let mut steps = vec![
-        arrives("a"),
-        begins("a", 600),
-        job("a", beats),
-        arrives("b"),
-    ];
+    let mut steps = beats("a");
+    steps.push(arrives("b"));
     steps.extend(runs(1, 20, 120));
     steps.push(job("a", Event::IsDeleted));
     if replaced {
@@ -92,48 +93,24 @@ fn the_next_is_given_time_when_a_job_is_gone(replaced: bool) -> Vec<Step> {
 
 /// A replica that lags far behind shows a stalled job as it was before: an older heartbeat, and a lower count.
 fn an_older_view_of_a_stalled_job() -> Vec<Step> {
-    let beats = Event::Works {
-        rate: 600,
-        pulse: Some(60),
-    };
     let mut late = Invocation::plain(3);
     late.view.jobs_stale = 110 * 60;
-    let mut steps = vec![
-        arrives("a"),
-        begins("a", 600),
-        job("a", beats),
-        run(1),
-        pass(60),
-    ];
-    steps.extend([
-        job("a", Event::FallsSilent),
-        run(2),
-        // The rise is written down here, and the stall told there.
-        pass(20),
-        run(7),
-        pass(70),
-        run(4),
-    ]);
-    steps.extend([Step::Run(Box::new(late)), pass(5), run(6)]);
+    let mut steps = beats("a");
+    steps.extend([run(1), pass(60), job("a", Event::FallsSilent), run(2)]);
+    // The rise is written down here, and the stall told there.
+    steps.extend([pass(20), run(7), pass(70), run(4)]);
+    steps.extend([run_of(late), pass(5), run(6)]);
     steps
 }
 
 /// One look misses the job that runs: who waits for it is not stalled.
 fn the_job_that_runs_is_missed_once() -> Vec<Step> {
-    let beats = Event::Works {
-        rate: 600,
-        pulse: Some(60),
-    };
     let mut blind = Invocation::plain(50);
     blind.view.misses = Some("a");
-    let mut steps = vec![
-        arrives("a"),
-        begins("a", 600),
-        job("a", beats),
-        arrives("b"),
-    ];
+    let mut steps = beats("a");
+    steps.push(arrives("b"));
     steps.extend(runs(1, 30, 180));
-    steps.extend([pass(5), Step::Run(Box::new(blind)), pass(5), run(60)]);
+    steps.extend([pass(5), run_of(blind), pass(5), run(60)]);
     steps
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Ending;
 use super::oracle::{Rule, Violation};
-use super::plan::View;
 
 /// Counts of what took place.
 #[derive(Default)]
@@ -29,20 +28,13 @@ impl Tally {
             *self.faults.entry(name).or_default() += count;
         }
         for run in &ledger.runs {
-            let View {
-                jobs_stale,
-                table_stale,
-                omits,
-                misses,
-                tokens,
-                ..
-            } = run.view;
+            let view = run.view;
             for (name, is_so) in [
-                ("jobs shown late", jobs_stale > 0),
-                ("state loaded late", table_stale > 0),
-                ("job left out of the listing", omits.is_some()),
-                ("job not to be found", misses.is_some()),
-                ("tokens that lead nowhere", tokens.is_some()),
+                ("jobs shown late", view.jobs_stale > 0),
+                ("state loaded late", view.table_stale > 0),
+                ("job left out of the listing", view.omits.is_some()),
+                ("job not to be found", view.misses.is_some()),
+                ("tokens that lead nowhere", view.tokens.is_some()),
             ] {
                 *self.faults.entry(name).or_default() += u64::from(is_so);
             }

@@ -54,16 +54,7 @@ impl fmt::Display for Trigger {
 
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Load => "load",
-            Self::Page => "page",
-            Self::Read => "read",
-            Self::Record => "record",
-            Self::Ask => "ask",
-            Self::Claim => "claim",
-            Self::Publish => "publish",
-            Self::Settle => "settle",
-        })
+        f.write_str(&format!("{self:?}").to_lowercase())
     }
 }
 

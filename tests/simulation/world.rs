@@ -1,7 +1,7 @@
 //! The world that runs share, and the truth about it: what each job was at each moment, what the table and the
 //! topics took in, and who did it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::ledger::Ledger;
 use super::life::{Life, Stage, Style, Version};
 use super::oracle::{self, Violation};
-use super::plan::Event;
+use super::plan::{Event, Plan, Step};
 
 /// Starts that differ by less are of one job.
 const SAME_START: SignedDuration = SignedDuration::from_mins(1);
@@ -29,26 +29,22 @@ pub(crate) struct World {
     pub(crate) is_urgent: bool,
     /// What the table was; only if a run is to load an old state.
     past: RefCell<VecDeque<(Timestamp, State)>>,
-    keeps_past: Cell<bool>,
+    keeps_past: bool,
 }
 
 impl World {
-    pub(crate) fn new(
-        policy: Policy,
-        is_urgent: bool,
-        is_traced: bool,
-        keeps_past: bool,
-    ) -> Rc<Self> {
+    pub(crate) fn new(plan: &Plan, is_traced: bool) -> Rc<Self> {
+        let is_stale = |step: &Step| matches!(step, Step::Run(run) if run.view.table_stale > 0);
         Rc::new(Self {
             begun: Instant::now(),
             table: Memory::default(),
             lives: RefCell::default(),
-            policy: RefCell::new(policy),
+            policy: RefCell::new(plan.policy.clone()),
             ledger: RefCell::default(),
             is_traced,
-            is_urgent,
+            is_urgent: plan.is_urgent,
             past: RefCell::default(),
-            keeps_past: Cell::new(keeps_past),
+            keeps_past: plan.steps.iter().any(is_stale),
         })
     }
 
@@ -77,7 +73,7 @@ impl World {
     /// The table has changed.
     pub(crate) async fn written(&self) {
         self.ledger.borrow_mut().writes += 1;
-        if self.keeps_past.get() {
+        if self.keeps_past {
             let now = self.now();
             let state = self.table.load(now).await.unwrap();
             let mut past = self.past.borrow_mut();
