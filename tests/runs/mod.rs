@@ -2,6 +2,7 @@
 //! many notices and with topics that take none, and what they say of themselves. And one invocation of each sort.
 
 mod delivery;
+mod detectors;
 mod invocation;
 mod observing;
 mod outcome;
@@ -22,7 +23,9 @@ use fraud_job_watch::ports::{
 };
 use fraud_job_watch::run::{Answer, Failure, Outcome, RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::watch::{Change, Item, JobId, Key, ListedJob, Source, TopicArn};
+use fraud_job_watch::watch::{
+    Change, DetectorRecord, Item, JobId, Key, ListedJob, Record, Source, TopicArn,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance, sleep};
@@ -38,6 +41,7 @@ pub(crate) struct World {
     topic: Rc<Kept>,
     urgent: Option<Rc<Kept>>,
     digest_above: usize,
+    expect: &'static str,
     begun: Instant,
 }
 
@@ -166,6 +170,7 @@ impl World {
             topic: Rc::new(Kept::named("jobs")),
             urgent: None,
             digest_above: 5,
+            expect: "",
             begun: Instant::now(),
         }
     }
@@ -274,7 +279,8 @@ impl World {
             .unwrap();
         let settings = WatchSettings {
             digest_above: self.digest_above,
-            ..WatchSettings::read(|_| None).unwrap()
+            ..WatchSettings::read(|name| (name == "EXPECT").then(|| self.expect.to_owned()))
+                .unwrap()
         };
         let world = self.clone();
         let clock: Clock = Box::new(move || world.now());
@@ -405,9 +411,11 @@ impl Store for World {
         let mut state = self.table.load(now).await?;
         state.unreadable = self.store.unreadable.borrow().clone();
         let lost: Vec<_> = state.unreadable.iter().map(|it| it.key.clone()).collect();
-        state
-            .records
-            .retain(|record| !lost.contains(&Some(Key::Job(record.job.id.clone()))));
+        let is_lost = |key| lost.contains(&Some(key));
+        let key = |record: &Record| Key::Job(record.job.id.clone());
+        state.records.retain(|record| !is_lost(key(record)));
+        let key = |record: &DetectorRecord| Key::Detector(record.name.clone());
+        state.detectors.retain(|record| !is_lost(key(record)));
         Ok(state)
     }
 

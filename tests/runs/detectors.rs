@@ -1,0 +1,90 @@
+//! Runs that expect jobs of detectors.
+
+use super::*;
+
+/// At midnight nothing has completed; the deadline is an hour later.
+async fn expecting() -> (World, Rc<Kept>) {
+    let (mut world, urgent) = World::with_urgent();
+    world.expect = "payments by 01:00; refunds by 01:00";
+    world.good_run("begins", None).await;
+    world.topic.published.take();
+    (world, urgent)
+}
+
+fn completes(world: &World, id: &str, detector: &str) {
+    world.start(id, "COMPLETE");
+    let now = world.time();
+    world.change(id, |job| {
+        job.detector_name = Some(detector.to_owned());
+        job.completion_time = now;
+    });
+}
+
+/// Who heard that something is missing hears that it arrived, and nobody else; who runs again writes nothing.
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_and_arrives_is_told_to_the_urgent_topic_alone() {
+    let (world, urgent) = expecting().await;
+    advance(Duration::from_secs(30 * 60)).await;
+    completes(&world, "refunds-1", "refunds");
+    world.good_run("in time", None).await;
+    advance(Duration::from_secs(35 * 60)).await;
+    world.good_run("at the deadline", None).await;
+    assert_eq!(World::kinds(&urgent), ["missing"]);
+    let writes = world.store.writes.get();
+    world.good_run("idle", None).await;
+    assert_eq!(world.store.writes.get(), writes);
+
+    advance(Duration::from_secs(60 * 60)).await;
+    completes(&world, "payments-1", "payments");
+    world.good_run("late", None).await;
+    assert_eq!(World::kinds(&urgent), ["missing", "arrived"]);
+    assert_eq!(World::kinds(&world.topic), ["completed", "completed"]);
+    let published = urgent.published.borrow();
+    let events: Vec<_> = published.iter().flat_map(events).collect();
+    for event in &events {
+        assert_eq!(event["subject"], "payments");
+        assert_eq!(event["data"]["expected"]["by"], "2026-03-02T01:00:00Z");
+        assert_eq!(event["data"]["thread"], events[0]["data"]["thread"]);
+        assert_eq!(event["data"].get("job"), None);
+    }
+    let states: Vec<_> = events.iter().map(|it| &it["data"]["incident"]).collect();
+    assert_eq!(states, ["open", "resolved"]);
+}
+
+/// Two runs at once tell each deadline once, and a write whose answer is lost is known by its echo.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_judged_once_whatever_becomes_of_the_writes() {
+    for faults in [vec![], vec![Fault::NotMade], vec![Fault::AnswerLost]] {
+        let (world, urgent) = expecting().await;
+        advance(Duration::from_secs(65 * 60)).await;
+        world.store.next_writes.borrow_mut().extend(faults);
+        let (one, other) = (world.run("one", None), world.run("other", None));
+        let (one, other) = tokio::join!(one, other);
+        let told = |outcome: &Outcome| outcome.answer.notices.get("missing").copied();
+        assert_eq!(told(&one).unwrap_or(0) + told(&other).unwrap_or(0), 2);
+        world.run("next", None).await;
+        assert_eq!(World::told(&urgent).len(), 2);
+        assert!(World::told(&urgent).values().all(|times| *times == 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_detector_that_makes_no_sense_costs_its_deadline_and_no_other() {
+    let (world, urgent) = expecting().await;
+    let error = StoreError::Failed("item \"detector#payments\": it has no `since`".to_owned());
+    let key = Some(Key::Detector("payments".to_owned()));
+    let broken = vec![UnreadableItem { key, error }];
+    world.store.unreadable.replace(broken);
+    advance(Duration::from_secs(65 * 60)).await;
+    let outcome = world.run("passes over", None).await;
+    let [failure] = &outcome.failures[..] else {
+        panic!("{:?}", outcome.failures)
+    };
+    assert!(
+        failure.to_string().contains("detector#payments"),
+        "{failure}"
+    );
+    let subject = |topic: &Kept| topic.published.borrow()[0].event["subject"].clone();
+    assert_eq!(World::kinds(&urgent), ["missing"]);
+    assert_eq!(subject(&urgent), "refunds");
+}
