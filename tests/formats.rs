@@ -8,12 +8,13 @@ use aws_smithy_http_client::test_util::StaticReplayClient;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::local::state::StateFile;
 use fraud_job_watch::ports::{Pending, State, Store, StoreError};
+use fraud_job_watch::watch::detector::{Completion, DetectorRecord, MissedDeadline};
 use fraud_job_watch::watch::job::End;
 use fraud_job_watch::watch::judge::Expected;
 use fraud_job_watch::watch::notice::{Found, Silence, thread};
 use fraud_job_watch::watch::{
-    Baseline, Change, IncidentState, Item, Job, Key, Kind, ListedJob, Notice, NoticeId, Phase,
-    Predecessor, Record, Stall, Status, TopicArn,
+    Baseline, Change, IncidentState, Item, Job, JobId, Key, Kind, ListedJob, Notice, NoticeId,
+    Phase, Predecessor, Record, Stall, Status, TopicArn,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -221,6 +222,40 @@ fn pending_reminder() -> Pending {
     }
 }
 
+/// Every member has a value.
+fn missing_detector() -> DetectorRecord {
+    DetectorRecord {
+        rev: 5,
+        written_by: "run-5".to_owned(),
+        name: "payments".to_owned(),
+        since: at("2026-02-27T08:00:00Z"),
+        concluded: Some(at("2026-03-02T07:00:00Z")),
+        missing: Some(MissedDeadline {
+            at: at("2026-03-01T07:00:00Z"),
+            local: "07:00 on Sun 1 Mar 2026 (UTC)".to_owned(),
+            opens_at: at("2026-02-28T07:00:00Z"),
+            notified_topics: topics(),
+        }),
+        late_arrival: Some(Completion {
+            at: at("2026-02-28T08:00:00Z"),
+            job_id: JobId::try_from("late".to_owned()).unwrap(),
+        }),
+    }
+}
+
+/// No member has a value that can be without one.
+fn new_detector() -> DetectorRecord {
+    DetectorRecord {
+        rev: 1,
+        written_by: "run-1".to_owned(),
+        name: "*".to_owned(),
+        since: at("2026-03-02T08:00:01Z"),
+        concluded: None,
+        missing: None,
+        late_arrival: None,
+    }
+}
+
 /// What stands in the files, by their names.
 fn changes() -> Vec<(&'static str, Vec<&'static str>, Change)> {
     let change = |item, notices| Change {
@@ -229,6 +264,7 @@ fn changes() -> Vec<(&'static str, Vec<&'static str>, Change)> {
         notices,
     };
     let job = |record| Item::Job(Box::new(record));
+    let detector = |record| Item::Detector(Box::new(record));
     vec![
         (
             "watch",
@@ -242,14 +278,26 @@ fn changes() -> Vec<(&'static str, Vec<&'static str>, Change)> {
         ),
         ("active", vec![], change(job(active()), vec![])),
         ("ended", vec![], change(job(ended()), vec![])),
+        (
+            "detector",
+            vec![],
+            change(detector(missing_detector()), vec![]),
+        ),
+        (
+            "detector-new",
+            vec![],
+            change(detector(new_detector()), vec![]),
+        ),
     ]
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 9] = [
     "watch",
     "whole",
     "active",
     "ended",
+    "detector",
+    "detector-new",
     "pending",
     "pending-urgent",
     "pending-began",
@@ -262,6 +310,7 @@ fn now() -> Timestamp {
 
 fn assert_is_all(mut state: State) {
     state.records.sort_by_key(|record| record.rev);
+    state.detectors.sort_by_key(|record| record.rev);
     state
         .outbox
         .sort_by_key(|pending| (pending.order, pending.topic.clone()));
@@ -273,7 +322,7 @@ fn assert_is_all(mut state: State) {
     let expected = State {
         baseline: Some(baseline()),
         records: vec![active(), whole(), ended()],
-        detectors: vec![],
+        detectors: vec![new_detector(), missing_detector()],
         outbox: vec![
             pending(began(), topic(), 2),
             pending(reminder(), topic(), 3),
@@ -377,6 +426,10 @@ async fn an_update_removes_what_the_item_no_longer_has_and_nothing_unknown() {
     let pairs = [
         (Item::Watch(baseline()), bare),
         (job(whole()), job(active())),
+        (
+            Item::Detector(Box::new(missing_detector())),
+            Item::Detector(Box::new(new_detector())),
+        ),
     ];
     for (full, bare) in pairs {
         let (full, _, _) = sent(&written(full)).await;
@@ -470,7 +523,8 @@ async fn an_item_that_makes_no_sense_is_named_and_all_others_are_read() {
             let said = match table.load(now()).await {
                 Err(StoreError::Failed(why)) if name == "watch" => why,
                 Ok(state) if name != "watch" => {
-                    let read = state.records.len() + state.outbox.len();
+                    let records = state.records.len() + state.detectors.len();
+                    let read = records + state.outbox.len();
                     assert_eq!(read, NAMES.len() - 2, "{name}");
                     only_unreadable(state, &key)
                 }
