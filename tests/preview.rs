@@ -407,6 +407,63 @@ fn nothing_in_a_file_steers_the_terminal() {
     }
 }
 
+/// Two detectors, a night each that was slow, without a job, and late: `backtest.rs` says more of them.
+const MONTH: &str = "events/month.json";
+
+#[test]
+fn a_table_shows_when_a_job_that_runs_should_be_done() {
+    let desk = Desk::new();
+    let whole = fs::read_to_string(MONTH).unwrap();
+    let listing: Value = serde_json::from_str(&whole).unwrap();
+    let runs = |change: &Value, at: &str| {
+        let mut listing = listing.clone();
+        let first = &mut listing["batchPredictions"][0];
+        *first = with(first.take(), change.clone());
+        let file = desk.put("month.json", listing.to_string());
+        let file = format!("{}@{at}", file.to_str().unwrap());
+        let text = shows(preview().arg(&file));
+        let row = text
+            .lines()
+            .find(|line| line.starts_with("payments_2026_03_09"));
+        let json = lines(&shows(preview().arg(&file).arg("--json")));
+        let due = json[0]["jobs"][0]["due_at"].as_str().map(str::to_owned);
+        (text.contains(" DUE "), row.unwrap().to_owned(), due)
+    };
+    let due_at = |change: Value, at: &str| {
+        let (has_column, row, due) = runs(&change, at);
+        assert_eq!(has_column, due.is_some(), "{row}");
+        assert_eq!(has_column, row.contains("  about "), "{row}");
+        due.map(|due| {
+            let (_, row) = row.split_once("  about ").unwrap();
+            let (shown, _) = row.split_once("  ").unwrap();
+            (due, shown.to_owned())
+        })
+    };
+    let expected = |due: &str, shown: &str| Some((due.to_owned(), shown.to_owned()));
+    // By their median, and scaled to 41,500 records, the last twenty took 30 min 37 s.
+    let at = "2026-03-09T02:12:12Z";
+    assert_eq!(
+        due_at(json!({}), at),
+        expected("2026-03-09T02:30:49Z", "02:30 UTC")
+    );
+    // Accepted at 03:00, it could begin when the one before it ended, at 03:20:08.
+    let early = json!({"startTime": "2026-03-08T03:00:00Z"});
+    assert_eq!(
+        due_at(early, at),
+        expected("2026-03-08T03:50:45Z", "2026-03-08 03:50 UTC")
+    );
+    for other in [
+        json!({"status": "IN_PROGRESS_INITIALIZING"}),
+        json!({"status": "CANCEL_IN_PROGRESS"}),
+        json!({"detectorName": "another"}),
+    ] {
+        assert_eq!(due_at(other, at), None);
+    }
+    let cut = with(listing.clone(), json!({"nextToken": "more"}));
+    let cut = desk.put("cut.json", cut.to_string());
+    assert!(!shows(preview().arg(cut)).contains(" DUE "));
+}
+
 #[test]
 fn the_help_shows_an_example_and_the_defaults() {
     let help = shows(preview().arg("--help"));

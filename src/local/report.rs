@@ -12,9 +12,10 @@ use super::state::Memory;
 use super::terminal::in_ascii;
 use crate::message::Message;
 use crate::run::Answer;
+use crate::watch::history::History;
 use crate::watch::job::End;
 use crate::watch::life::{first_sign, sign_of_life};
-use crate::watch::{Job, ListedJob};
+use crate::watch::{Job, ListedJob, Stage};
 
 /// Where a run's clock came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,6 +75,9 @@ pub struct Seen {
     /// The last sign of life of an active job; when another ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sign_at: Option<Timestamp>,
+    /// When a job that runs should be done, going by how long jobs like it took; only of a complete listing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
     /// The kinds of notices about it, from this listing.
     pub reported: Vec<String>,
     #[serde(skip)]
@@ -110,11 +114,23 @@ pub fn seen(
         .filter_map(read)
         .map(|job| (job.id.clone(), job))
         .collect();
+    let mut history = History::default();
+    let ended = jobs.values().filter(|job| job.end().is_some());
+    ended.for_each(|job| history.add(job));
+    let due_at = |job: &Job| {
+        let runs = job.status.stage() == Some(Stage::Running);
+        let is_known = runs && !listing.is_incomplete();
+        is_known.then(|| history.due_at(job, now)).flatten()
+    };
     let mut seen: Vec<_> = jobs
         .into_values()
         .map(|job| {
             let events = reported.get(job.id.as_str()).map(Vec::as_slice);
-            Seen::of(job, memory, now, events.unwrap_or_default())
+            let due_at = due_at(&job);
+            Seen {
+                due_at,
+                ..Seen::of(job, memory, now, events.unwrap_or_default())
+            }
         })
         .collect();
     seen.sort_by(|a, b| {
@@ -142,6 +158,7 @@ impl Seen {
         };
         Self {
             last_sign_at,
+            due_at: None,
             reported: data("kind").map(str::to_owned).collect(),
             is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
                 || data("severity").any(|it| it == "error"),
