@@ -359,6 +359,29 @@ fn deadlines_are_judged_until_the_last_listing_and_one_may_never_be_met() {
     assert_eq!((nothing.deadlines, nothing.jobs), (Some(0), Vec::new()));
 }
 
+#[test]
+fn one_arrival_ends_all_that_was_missed_before_it() {
+    let mut jobs = nights(8);
+    jobs.retain(|job| ["night 1", "night 4", "night 6"].contains(&job.job_id.as_deref().unwrap()));
+    let nightly = [("EXPECT", "payments_detector by 07:00")];
+    let found = found_until(&read(&jobs), "2026-02-07T12:00", true, &nightly);
+    let missed = missed(&found).into_iter();
+    let missed: Vec<_> = missed
+        .map(|(_, by, arrived)| (by.strftime("%d").to_string(), arrived))
+        .collect();
+    let of = |day: &str, arrived| (day.to_owned(), arrived);
+    let (fourth, sixth) = (Some("night 4"), Some("night 6"));
+    assert_eq!(
+        missed,
+        [
+            of("02", fourth),
+            of("03", fourth),
+            of("05", sixth),
+            of("07", None)
+        ]
+    );
+}
+
 /// What is listed at a time of the jobs whose past is known: one runs, the others wait.
 fn listed_at(jobs: &[ListedJob], now: Timestamp) -> Vec<ListedJob> {
     let time = |text: &Option<String>| {

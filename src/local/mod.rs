@@ -2,6 +2,7 @@
 //!
 //! What is published is kept by [`crate::dry_run::Collected`] and shown by the [`terminal`].
 
+pub mod backtest;
 pub mod bad_file;
 mod documents;
 pub mod report;

@@ -4,6 +4,7 @@
 #![recursion_limit = "256"]
 
 mod args;
+mod backtest;
 mod live;
 mod render;
 mod replay;
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Replay),
+    Backtest(backtest::Backtest),
     Live(live::Live),
     Render(render::Render),
 }
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let done = log_to_stderr().and_then(|()| match &command {
         Command::Replay(args) => replay::replay(args),
+        Command::Backtest(args) => backtest::run(args),
         Command::Live(args) => live::live(args),
         Command::Render(args) => render::render(args),
     });

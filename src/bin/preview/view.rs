@@ -97,7 +97,7 @@ pub(crate) fn run_on_each(
 const UNKNOWN_SOURCE: &str = "arn:aws:frauddetector:us-east-1:000000000000:batch-prediction";
 
 /// The topic that stands for what is shown.
-const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
+pub(crate) const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
 
 /// What time it is, in whole seconds as the service's times are.
 pub(crate) fn now() -> Timestamp {
