@@ -11,6 +11,8 @@
 #![recursion_limit = "256"]
 
 #[cfg(test)]
+mod backtest;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod expect;

@@ -10,6 +10,7 @@
 #![recursion_limit = "256"]
 
 mod adapters;
+mod backtest;
 mod cases;
 mod counted;
 mod expect;

@@ -12,9 +12,10 @@ use super::state::Memory;
 use super::terminal::in_ascii;
 use crate::message::Message;
 use crate::run::Answer;
-use crate::watch::Job;
+use crate::watch::history::History;
 use crate::watch::job::End;
 use crate::watch::life::{first_sign, sign_of_life};
+use crate::watch::{Job, Stage};
 
 /// Where a run's clock came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,6 +75,9 @@ pub struct Seen {
     /// The last sign of life of an active job; when another ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sign_at: Option<Timestamp>,
+    /// When a job that runs should be done, going by how long jobs like it took; only of a complete listing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
     /// The kinds of notices about it, from this listing.
     pub reported: Vec<String>,
     #[serde(skip)]
@@ -100,14 +104,26 @@ pub fn seen(
             reported.entry(id).or_default().push(event);
         }
     }
-    let mut seen = BTreeMap::new();
-    let jobs = listing.jobs().cloned().map(Job::from_listed);
-    for job in jobs.flatten().map(|job| job.plausible_at(now)) {
+    let jobs = listing.jobs().cloned().flat_map(Job::from_listed);
+    let jobs = jobs.map(|job| job.plausible_at(now));
+    let jobs: BTreeMap<_, _> = jobs.map(|job| (job.id.clone(), job)).collect();
+    let mut history = History::default();
+    let ended = jobs.values().filter(|job| job.end().is_some());
+    ended.for_each(|job| history.add(job));
+    let due_at = |job: &Job| {
+        let runs = job.status.stage() == Some(Stage::Running);
+        let is_known = runs && !listing.is_incomplete();
+        is_known.then(|| history.due_at(job, now)).flatten()
+    };
+    let seen = jobs.into_values().map(|job| {
         let events = reported.get(job.id.as_str()).map(Vec::as_slice);
-        let events = events.unwrap_or_default();
-        seen.insert(job.id.clone(), Seen::of(job, memory, now, events));
-    }
-    let mut seen: Vec<_> = seen.into_values().collect();
+        let due_at = due_at(&job);
+        Seen {
+            due_at,
+            ..Seen::of(job, memory, now, events.unwrap_or_default())
+        }
+    });
+    let mut seen: Vec<_> = seen.collect();
     seen.sort_by_key(|seen| {
         let when = seen.job.started_at.max(seen.last_sign_at);
         Reverse((seen.job.end().is_none(), !seen.reported.is_empty(), when))
@@ -130,6 +146,7 @@ impl Seen {
         };
         Self {
             last_sign_at,
+            due_at: None,
             reported: data("kind").map(str::to_owned).collect(),
             is_bad: matches!(job.end(), Some(End::Failed | End::Unknown))
                 || data("severity").any(|it| it == "error"),

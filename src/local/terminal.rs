@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::report::{Report, Seen, events};
@@ -116,42 +117,26 @@ impl Report {
     }
 
     fn table(&self, screen: Screen) -> Vec<String> {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        match screen.width {
-            Some(width) => table
-                .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_width(width),
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        if screen.colour {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
-        }
-        table.set_header(["JOB", "STATUS", "PROGRESS", "LAST SIGN OF LIFE", "REPORTED"]);
+        let shows_due = self.jobs.iter().any(|seen| seen.due_at.is_some());
+        let mut header = vec!["JOB", "STATUS", "PROGRESS", "LAST SIGN OF LIFE"];
+        header.extend(shows_due.then_some("DUE"));
+        header.push("REPORTED");
+        let mut table = table(screen, &header);
         let is_old_news = |seen: &&Seen| seen.job.end().is_some() && seen.reported.is_empty();
         let ended = self.jobs.iter().filter(is_old_news).count();
         let left_out = ended.saturating_sub(ENDED_ROWS);
         // They are the last.
         for seen in self.jobs.iter().take(self.jobs.len() - left_out) {
-            let mut cells = self.row(seen).map(Cell::new);
-            if seen.is_bad {
-                cells = cells.map(|cell| cell.fg(Color::Red));
-            }
-            table.add_row(cells);
+            add_row(&mut table, self.row(seen, shows_due), seen.is_bad);
         }
-        if let Some(first) = table.column_mut(0) {
-            first.set_padding((0, 1));
-        }
-        let mut lines: Vec<_> = table.trim_fmt().lines().map(str::to_owned).collect();
+        let mut lines = lines(table);
         if left_out > 0 {
             lines.push(format!("and {left_out} more, ended earlier"));
         }
         lines
     }
 
-    fn row(&self, seen: &Seen) -> [String; 5] {
+    fn row(&self, seen: &Seen, shows_due: bool) -> Vec<String> {
         let absent = || "-".to_owned();
         let job = &seen.job;
         let progress = match (job.processed_records, job.total_records) {
@@ -163,7 +148,7 @@ impl Report {
         let age = seen.last_sign_at.map(|at| self.clock.duration_since(at));
         let reported: BTreeSet<_> = seen.reported.iter().map(String::as_str).collect();
         let reported: Vec<_> = reported.into_iter().collect();
-        [
+        let mut row = vec![
             one_line(job.id.as_str()),
             one_line(&job.status.to_string()),
             progress,
@@ -172,10 +157,63 @@ impl Report {
                 0 => format!("{ended}now"),
                 _ => format!("{ended}in {}", in_words(-age)),
             }),
-            match reported.is_empty() {
-                true => absent(),
-                false => reported.join(", "),
-            },
-        ]
+        ];
+        let due = seen
+            .due_at
+            .map(|due| format!("about {}", self.time_of_day(due)));
+        row.extend(shows_due.then(|| due.unwrap_or_default()));
+        row.push(match reported.is_empty() {
+            true => absent(),
+            false => reported.join(", "),
+        });
+        row
     }
+
+    /// With the date if that is not the clock's.
+    fn time_of_day(&self, at: Timestamp) -> String {
+        let date = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+        match date(at) == date(self.clock) {
+            true => at.strftime("%H:%M UTC").to_string(),
+            false => to_the_minute(at),
+        }
+    }
+}
+
+pub(super) fn to_the_minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A table without rows.
+pub(super) fn table(screen: Screen, header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    match screen.width {
+        Some(width) => table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
+    if screen.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(header);
+    table
+}
+
+/// Adds a row, in red if it is bad. The text must be fit to print.
+pub(super) fn add_row(table: &mut Table, row: impl IntoIterator<Item = String>, is_bad: bool) {
+    table.add_row(row.into_iter().map(|text| match is_bad {
+        true => Cell::new(text).fg(Color::Red),
+        false => Cell::new(text),
+    }));
+}
+
+/// The lines of a table, its first column at the margin.
+pub(super) fn lines(mut table: Table) -> Vec<String> {
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
+    table.trim_fmt().lines().map(str::to_owned).collect()
 }

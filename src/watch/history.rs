@@ -97,6 +97,15 @@ impl History {
         })
     }
 
+    /// When a job that runs should be done, going by what is usual.
+    pub fn due_at(&self, job: &Job, now: Timestamp) -> Option<Timestamp> {
+        let usual = self.usual(job, now)?;
+        // What ended in this very second is over.
+        let until = now.as_second().saturating_add(1);
+        let began_at = self.could_begin(job.started_at?.as_second(), until);
+        Timestamp::from_second(began_at.checked_add(usual.median_s)?).ok()
+    }
+
     /// When a job could begin that started then and ended at `ended_at`: one runs at a time, and the service tells when
     /// it accepted a job.
     fn could_begin(&self, started_at: i64, ended_at: i64) -> i64 {

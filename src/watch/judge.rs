@@ -28,7 +28,7 @@ use super::topic::Topics;
 pub use absence::judge_absence;
 pub use baseline::{began, first_baseline};
 pub use deadlines::judge_detector;
-pub use overdue::{OverdueAfter, judge_overdue};
+pub use overdue::{OverdueAfter, judge_overdue, overdue_limit};
 pub use silence::judge_silence;
 
 /// A finished job without a record is history if it ended before the watch began, or longer ago than this.
@@ -38,7 +38,7 @@ const HISTORY_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 const MIN_TIME_BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(1);
 
 /// Starts that differ by less are of the same job.
-const SAME_START: SignedDuration = SignedDuration::from_mins(1);
+pub(super) const SAME_START: SignedDuration = SignedDuration::from_mins(1);
 
 /// For so long after a record was written, a view with an earlier start is an older view.
 const OLDER_VIEWS_LAST: SignedDuration = SignedDuration::from_hours(1);

@@ -4,8 +4,10 @@
 //! it between runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides,
 //! [`observed`] is what one run has seen, [`status_counts`] counts it, and [`notice`] is what is reported, of which
 //! [`kind`] and to which [`topic`]. [`expect`] knows what is expected by when, [`detector`] of whom, and [`history`] how long
-//! jobs usually take.
+//! jobs usually take. [`backtest`] tries both on the past.
 
+#[cfg(feature = "preview")]
+pub mod backtest;
 pub mod detector;
 pub mod expect;
 pub mod history;

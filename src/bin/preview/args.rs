@@ -42,17 +42,11 @@ impl WatchArgs {
 /// The variables that decide what is reported.
 #[derive(Debug, Args)]
 pub(crate) struct SettingsArgs {
-    #[arg(long, env, hide_env_values = true, value_name = "DURATION", help = help("STALL_AFTER"))]
-    stall_after: Option<String>,
+    #[command(flatten)]
+    late: LateArgs,
 
     #[arg(long, env, hide_env_values = true, value_name = "DURATION", help = help("REMIND_AFTER"))]
     remind_after: Option<String>,
-
-    #[arg(long, env, hide_env_values = true, value_name = "DURATION", help = help("OVERDUE_AFTER"))]
-    overdue_after: Option<String>,
-
-    #[arg(long, env, hide_env_values = true, value_name = "ENTRIES", help = help("EXPECT"))]
-    expect: Option<String>,
 
     #[arg(long, env, hide_env_values = true, value_name = "KINDS", help = help("NOTIFY_ON"))]
     notify_on: Option<String>,
@@ -67,24 +61,54 @@ pub(crate) struct SettingsArgs {
 impl SettingsArgs {
     /// The settings, or what is wrong with them, one a line.
     pub(crate) fn read(&self) -> Result<WatchSettings, Vec<String>> {
-        let settings = WatchSettings::read(|name| match name {
-            "STALL_AFTER" => self.stall_after.clone(),
+        read(|name| match name {
             "REMIND_AFTER" => self.remind_after.clone(),
-            "OVERDUE_AFTER" => self.overdue_after.clone(),
-            "EXPECT" => self.expect.clone(),
             "NOTIFY_ON" => self.notify_on.clone(),
             "DIGEST_ABOVE" => self.digest_above.clone(),
             "WATCH_NAME" => self.watch_name.clone(),
-            _ => None,
-        });
-        settings.map_err(|SettingsInvalid(faults)| {
-            let fault = |fault: Fault| {
-                let flag = fault.variable.name.to_ascii_lowercase().replace('_', "-");
-                format!("--{flag} or {fault}")
-            };
-            faults.into_iter().map(fault).collect()
+            name => self.late.value(name),
         })
     }
+}
+
+/// Those that decide what is late.
+#[derive(Debug, Args)]
+pub(crate) struct LateArgs {
+    #[arg(long, env, hide_env_values = true, value_name = "DURATION", help = help("STALL_AFTER"))]
+    stall_after: Option<String>,
+
+    #[arg(long, env, hide_env_values = true, value_name = "DURATION", help = help("OVERDUE_AFTER"))]
+    overdue_after: Option<String>,
+
+    #[arg(long, env, hide_env_values = true, value_name = "ENTRIES", help = help("EXPECT"))]
+    expect: Option<String>,
+}
+
+impl LateArgs {
+    /// The settings, those that say nothing of what is late as if they were not set; or what is wrong with them, one a
+    /// line.
+    pub(crate) fn read(&self) -> Result<WatchSettings, Vec<String>> {
+        read(|name| self.value(name))
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        match name {
+            "STALL_AFTER" => self.stall_after.clone(),
+            "OVERDUE_AFTER" => self.overdue_after.clone(),
+            "EXPECT" => self.expect.clone(),
+            _ => None,
+        }
+    }
+}
+
+fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<WatchSettings, Vec<String>> {
+    WatchSettings::read(lookup).map_err(|SettingsInvalid(faults)| {
+        let fault = |fault: Fault| {
+            let flag = fault.variable.name.to_ascii_lowercase().replace('_', "-");
+            format!("--{flag} or {fault}")
+        };
+        faults.into_iter().map(fault).collect()
+    })
 }
 
 /// What the table of variables says of one.

@@ -4,6 +4,7 @@
 #![recursion_limit = "256"]
 
 mod args;
+mod backtest;
 mod live;
 mod render;
 mod replay;
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Replay),
+    Backtest(backtest::Backtest),
     Live(live::Live),
     Render(render::Render),
 }
@@ -61,6 +63,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     log_to_stderr()?;
     match &command {
         Command::Replay(args) => replay::replay(args).await,
+        Command::Backtest(args) => backtest::run(args),
         Command::Live(args) => live::live(args).await,
         Command::Render(args) => render::render(args).await,
     }

@@ -22,7 +22,7 @@ use crate::complain;
 
 /// Whose jobs they are: as one of them says, or as the state does, unless they are known to be of another `region`. A
 /// job that has no ARN in one listing may have one in another.
-fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Source> {
+pub(crate) fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Source> {
     let region = views.iter().find_map(|view| view.region.as_deref());
     let said = views.iter().find_map(|view| view.listing.source());
     let is_there = |source: &&Source| region.is_none_or(|region| source.region() == region);
@@ -87,7 +87,7 @@ pub(crate) async fn run_on_each(
     Ok(code)
 }
 
-const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
+pub(crate) const SCREEN: &str = "arn:aws:sns:us-east-1:000000000000:preview";
 
 /// What time it is, in whole seconds as the service's times are.
 pub(crate) fn now() -> Timestamp {

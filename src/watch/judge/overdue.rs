@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::notices::{Occurrence, notice};
 use super::revision::{change, merged_view, rewrite, start};
-use super::{Change, Incarnation, RunContext, incarnation};
+use super::{Change, Incarnation, Policy, RunContext, incarnation};
 use crate::watch::history::{Usual, expected_end};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
@@ -56,7 +56,7 @@ pub fn judge_overdue(
     if !(is_same && is_active && runs && is_asked_for) || is_reported {
         return None;
     }
-    let limit = limit(context, precedent.usual.as_ref())?;
+    let limit = overdue_limit(policy, precedent.usual.as_ref())?;
     let started_at = start(record, job).unwrap_or(record.first_seen_at);
     let since = precedent
         .latest_end
@@ -74,13 +74,14 @@ pub fn judge_overdue(
     })
 }
 
-fn limit(context: &RunContext<'_>, usual: Option<&Usual>) -> Option<SignedDuration> {
-    match context.policy.overdue_after {
+/// How long a job may take of which this is usual; `None` if nothing says so.
+pub fn overdue_limit(policy: &Policy, usual: Option<&Usual>) -> Option<SignedDuration> {
+    match policy.overdue_after {
         OverdueAfter::Off => None,
         OverdueAfter::After(limit) => Some(limit),
         OverdueAfter::Auto => {
             let limit = SignedDuration::from_secs(usual?.median_s.saturating_mul(TIMES_USUAL));
-            Some(limit.max(NOT_BEFORE.min(context.policy.stall_after)))
+            Some(limit.max(NOT_BEFORE.min(policy.stall_after)))
         }
     }
 }
