@@ -13,7 +13,7 @@ use tracing::info;
 use crate::dry_run::dry_run;
 use crate::message::{Message, Outgoing, RenderContext};
 use crate::ports::{Topic, World};
-use crate::run::{Answer, Deadlines, Failure, Outcome, RunInput, bounded, run};
+use crate::run::{Answer, Failure, Outcome, RunInput, TimeLimits, bounded, run};
 use crate::watch::{Job, Kind, ListedJob, Notice, NoticeId};
 
 /// An invocation that failed: the first of its failures, with a stable name.
@@ -85,7 +85,7 @@ fn summarize(answer: &Answer, failures: &[Failure]) {
 }
 
 async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
-    let deadlines = Deadlines::start(input.time_given);
+    let limits = TimeLimits::start(input.time_given);
     let now = world.now();
     let sample = ListedJob {
         job_id: Some("test_job".to_owned()),
@@ -123,7 +123,7 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         },
         &RenderContext { name, now },
     );
-    let until = deadlines.work_until();
+    let until = limits.work_until();
     let mut outcome = Outcome::default();
     for topic in iter::once(world.topic()).chain(world.urgent()) {
         match bounded(until, topic.publish(&message)).await {
@@ -132,6 +132,6 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             None => outcome.fail(Failure::TestFailed("its time was spent".to_owned())),
         }
     }
-    outcome.answer.took_ms = deadlines.took_ms();
+    outcome.answer.took_ms = limits.took_ms();
     outcome
 }

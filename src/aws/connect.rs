@@ -1,4 +1,4 @@
-//! The service as it is reached from a laptop, with whatever credentials are there.
+//! Fraud Detector as it is reached from a laptop, with whatever credentials are there.
 
 use aws_config::Region;
 use aws_sdk_dynamodb::config::ProvideCredentials as _;

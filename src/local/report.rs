@@ -1,4 +1,4 @@
-//! What one run over a listing did.
+//! What one run over a listing did, and the jobs that it saw: what the preview shows.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A report as a terminal shows it.
+//! A report as a terminal shows it: the table of jobs, and the notices.
 //!
 //! Text from a listing goes through [`one_line`], and JSON is written in ASCII, so that nothing in a file can
 //! steer the terminal.

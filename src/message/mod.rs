@@ -6,8 +6,9 @@
 //! untrusted text in its own way. All of it together stays below what SNS takes, whatever the text.
 //!
 //! To people: `words` has what is said of each kind, `update` what is added if it goes out late, `facts` the facts;
-//! `email`, `sms` and `chat` write them, and `escape` has how each form escapes. To machines: `event`. `digest` is what
-//! many notices in one message have in common.
+//! `email`, `sms` and `chat` (by `https`) write them, `escape` has how each form escapes, and `text` keeps untrusted text
+//! apart until then. To machines: `event`, and the `schema` made from it. `digest` is what many notices in one message
+//! have in common.
 
 mod chat;
 mod digest;

@@ -1,9 +1,9 @@
-//! One change recorded, whatever other runs do meanwhile.
+//! One change recorded, whatever other runs do meanwhile: in a conflict it is judged again, against what they left.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::deadline::bounded;
+use super::time_limits::bounded;
 use crate::ports::{Recorded, Store, StoreError, World};
 use crate::watch::{Change, Item};
 

@@ -1,4 +1,4 @@
-//! What was expected of detectors by now, once the listing has ended.
+//! Judging what was expected of detectors by now, once the listing has ended.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(super) fn names(policy: &Policy, known: &Known) -> BTreeSet<String> {
 impl<W: World> Run<'_, W> {
     /// Judges each of them, and records what changes.
     pub(super) async fn judge_detectors(&mut self) {
-        let (world, until) = (self.world, self.deadlines.work_until());
+        let (world, until) = (self.world, self.limits.work_until());
         let context = self.context.at(world.now());
         let is_complete = self.observed.is_complete;
         let seen = self.observed.detectors(&self.known.records);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::commit::{CommitOutcome, commit};
-use super::deadline::bounded;
+use super::time_limits::bounded;
 use super::{Failure, Run, RunInput};
 use crate::ports::{Pending, Store, StoreError, UnreadableItem, World};
 use crate::watch::judge::{began, first_baseline};
@@ -98,7 +98,7 @@ impl<W: World> Run<'_, W> {
             Some(_) | None => None,
         };
         let first = change(self.world.now());
-        match commit(self.world, self.deadlines.work_until(), first, rebase).await {
+        match commit(self.world, self.limits.work_until(), first, rebase).await {
             CommitOutcome::Recorded { change, .. } => {
                 self.apply(change);
                 self.outcome.answer.began = true;

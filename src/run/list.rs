@@ -1,4 +1,4 @@
-//! The listing, page by page.
+//! Fetching the listing, page after page.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

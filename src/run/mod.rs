@@ -6,7 +6,6 @@
 //! it was published.
 
 mod commit;
-mod deadline;
 mod deliver;
 mod detectors;
 mod known;
@@ -14,6 +13,7 @@ mod list;
 mod observe;
 mod outcome;
 mod pace;
+mod time_limits;
 mod writes;
 
 use std::iter;
@@ -23,14 +23,14 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
-pub use deadline::time_given;
-pub(crate) use deadline::{Deadlines, bounded};
 use known::{Known, load};
 #[cfg(feature = "preview")]
 pub use list::list_all;
 use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
 pub use outcome::{Answer, Failure, Gauges, Outcome};
 use pace::Pace;
+pub use time_limits::time_given;
+pub(crate) use time_limits::{TimeLimits, bounded};
 use writes::Writes;
 
 use crate::ports::{Pending, Topic, World};
@@ -53,12 +53,12 @@ pub struct RunInput<'a> {
 
 /// Runs once.
 pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
-    let deadlines = Deadlines::start(input.time_given);
+    let limits = TimeLimits::start(input.time_given);
     let (pace, topics) = (Pace::default(), world.topics());
     let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-    let listing = list_for(sender, world, &pace, deadlines.list_until());
+    let listing = list_for(sender, world, &pace, limits.list_until());
     let work = async {
-        let known = match load(world, input, deadlines.list_until()).await {
+        let known = match load(world, input, limits.list_until()).await {
             Ok(known) => known,
             Err(failure) => return not_loaded(failure, pages).await,
         };
@@ -75,7 +75,7 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         let mut run = Run {
             world,
             input,
-            deadlines,
+            limits,
             context,
             known,
             observed: Observed::new(detectors.into_iter()),
@@ -91,17 +91,17 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         run.deliver().await;
         run.finish()
     };
-    let subscribers = bounded(deadlines.subscribers_until(), subscribers(world));
+    let subscribers = bounded(limits.subscribers_until(), subscribers(world));
     let ((), mut outcome, subscribers) = tokio::join!(biased; listing, work, subscribers);
     outcome.gauges.subscribers = subscribers.flatten();
-    outcome.answer.took_ms = deadlines.took_ms();
+    outcome.answer.took_ms = limits.took_ms();
     outcome
 }
 
 struct Run<'a, W: World> {
     world: &'a W,
     input: &'a RunInput<'a>,
-    deadlines: Deadlines,
+    limits: TimeLimits,
     context: RunContext<'a>,
     known: Known,
     observed: Observed,

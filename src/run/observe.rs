@@ -1,4 +1,5 @@
-//! What is seen: the pages of the listing, and the jobs that were missed and are asked for by their ids.
+//! What is seen is judged: the jobs on the pages, those that were missed and are asked for by their ids, and at the end
+//! what only all of it together says.
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -68,7 +69,7 @@ impl<W: World> Run<'_, W> {
     /// Asks for the known active jobs that the listing did not show.
     pub(super) async fn look_up(&mut self, pace: &Pace) {
         let missed = self.observed.missed(&self.known.records);
-        let (world, until) = (self.world, self.deadlines.look_up_until());
+        let (world, until) = (self.world, self.limits.look_up_until());
         let mut answers = stream::iter(missed)
             .map(|id| async {
                 let ask = async || {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
-use super::deadline::bounded;
+use super::time_limits::bounded;
 use crate::ports::ListingError;
 
 /// Between the beginnings of two calls, after the first refusal. The service documents no rate; calls like these were

@@ -39,7 +39,7 @@ impl<W: World> Run<'_, W> {
 
     pub(super) async fn record(&mut self, observation: Observation, change: Change) {
         self.wait_for_writes(WRITES - 1).await;
-        let (world, until) = (self.world, self.deadlines.work_until());
+        let (world, until) = (self.world, self.limits.work_until());
         let (context, id) = (self.context, observation.id().clone());
         self.writes.jobs.insert(id.clone());
         self.writes.under_way.push(Box::pin(async move {

@@ -1,4 +1,5 @@
-//! How long jobs usually take, from the ends that a listing shows: every run sees them all, so nothing of it is stored.
+//! How long jobs usually take: the median of the last 20 that are alike, from the ends that a listing shows. Every run
+//! sees them all, so nothing of it is stored.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

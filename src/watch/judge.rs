@@ -1,18 +1,19 @@
 //! The judge: what a record and what is seen of its job make of each other.
 //!
-//! Three questions, each a pure function that answers with the change to record, if there is one: [`judge`] a
-//! job that is seen, [`judge_silence`] one that is seen and active, after the listing, and [`judge_absence`] one
-//! that should be there and is not. Facts only move forward, so that a stale view cannot report anything twice.
-//! Whatever ends a stall or a vanishing that was reported is reported as well, to each topic that heard of it.
+//! Each question is a pure function that answers with the change to record, if there is one: [`judge`] a job that is
+//! seen; when the listing has ended, [`judge_silence`] and [`judge_overdue`] one that is active, [`judge_absence`] one that
+//! should be there and is not, and [`judge_detector`] a detector of which a job is expected. Facts only move forward, so
+//! that a stale view cannot report anything twice. Whatever ends what was reported to be wrong is reported as well, to
+//! each topic that heard of it.
 
 mod absence;
 mod active;
 mod baseline;
-mod deadlines;
+mod detector;
 mod end;
+mod merge;
 mod notices;
 mod overdue;
-mod revision;
 mod silence;
 
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ use super::record::{Baseline, Item, Phase, Record};
 use super::topic::Topics;
 pub use absence::judge_absence;
 pub use baseline::{began, first_baseline};
-pub use deadlines::judge_detector;
+pub use detector::judge_detector;
 pub use overdue::{OverdueAfter, judge_overdue, overdue_limit};
 pub use silence::judge_silence;
 

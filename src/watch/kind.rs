@@ -1,4 +1,5 @@
-//! The kinds of notice, in one table. What is said of each stands in `message::words`.
+//! The kinds of notice, in one table: name, label, severity, and which is worse in a digest. What is said of each stands in
+//! `message::words`, and how to add one in tests/README.md.
 
 use std::fmt;
 

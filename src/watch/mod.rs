@@ -4,7 +4,7 @@
 //! it between runs, [`life`] finds the latest sign of life, [`queue`] knows who waits for whom, [`mod@judge`] decides,
 //! [`observed`] is what one run has seen, [`status_counts`] counts it, and [`notice`] is what is reported, of which
 //! [`kind`] and to which [`topic`]. [`expect`] knows what is expected by when, [`detector`] of whom, and [`history`] how long
-//! jobs usually take. [`backtest`] tries both on the past.
+//! jobs usually take. `backtest` tries both on the past, for the preview.
 
 #[cfg(feature = "preview")]
 pub mod backtest;

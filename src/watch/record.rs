@@ -1,4 +1,5 @@
-//! What is kept between runs: the watch's baseline, and a record for each job that is active or ended lately.
+//! What is kept between runs: the watch's baseline, and a record for each job that is active, or ended in the last 60
+//! days. What is kept of detectors stands in [`super::detector`].
 //!
 //! Every item has a revision that grows by one with each write, and the name of the run that wrote it, so that
 //! a run can tell its own write, whose answer was lost, from another's.

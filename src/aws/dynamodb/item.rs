@@ -1,8 +1,8 @@
 //! How the items of the table are written and read.
 //!
-//! The attributes of the watch's item, of a job's and of a detector's are the members of their types, name by name, and NULL stands for
-//! what is to be removed. `job` is the job as it was last seen, and is replaced as a whole. Each item says in
-//! `reads_from` which format version can read it.
+//! The attributes of the watch's item, of a job's and of a detector's are the members of their types, name by name, and
+//! NULL stands for what is to be removed. `job` is the job as it was last seen, and is replaced as a whole. Each item says
+//! in `reads_from` which format version can read it.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The answer, read in place of the SDK.
+//! The service's answer, read in place of the SDK. What it is read into stands in [`crate::watch::listed`].
 //!
 //! A member of a job that is not as it should be, such as a count beyond 32 bits, costs that member; the SDK would fail
 //! the page, and with it the listing. It also takes about a quarter less processor time; see tests/bench/README.md.

@@ -8,14 +8,14 @@ use super::order::{by_order_key, describe_one};
 use super::{Batch, CALLS, Delivery, describe};
 use crate::message::Message;
 use crate::ports::{Claimed, Pending, PublishError, Store, StoreError, Topic, World};
-use crate::run::deadline::{bounded, claim_until};
+use crate::run::time_limits::{bounded, claim_until};
 
 /// What became of a claim; `None` if the time was spent, or if one that goes before it is not to be had.
 type Claim = Option<Result<Claimed, StoreError>>;
 
 impl<W: World> Delivery<'_, '_, W> {
     pub(super) async fn deliver(&mut self, batch: Batch) {
-        let publish_until = self.run.deadlines.publish_until();
+        let publish_until = self.run.limits.publish_until();
         let Some(until) = publish_until.filter(|_| !self.delivered.is_throttled) else {
             return self.delivered.hold(batch);
         };
@@ -121,7 +121,7 @@ impl<W: World> Delivery<'_, '_, W> {
     /// Ends the claims. If that fails they end by themselves.
     async fn release(&self, batch: &Batch) {
         let (world, run) = (self.run.world, self.run.input.run_id);
-        let (now, until) = (world.now(), self.run.deadlines.work_until());
+        let (now, until) = (world.now(), self.run.limits.work_until());
         stream::iter(batch)
             .map(|pending| bounded(until, world.store().claim(pending, run, now, now)))
             .buffer_unordered(CALLS)
@@ -132,7 +132,7 @@ impl<W: World> Delivery<'_, '_, W> {
     /// Settles what was published. What cannot be settled stays pending, and is repeated.
     async fn settle(&mut self, batch: Batch) {
         self.delivered.published += batch.len() as u64;
-        let (store, until) = (self.run.world.store(), self.run.deadlines.work_until());
+        let (store, until) = (self.run.world.store(), self.run.limits.work_until());
         let settled: Vec<_> = stream::iter(batch)
             .map(|pending| async move {
                 let settled = bounded(until, store.settle(&pending)).await;

@@ -100,7 +100,7 @@ impl<W: World> Run<'_, W> {
         let (what, topic) = (order::describe_one(&pending), &pending.topic);
         warn!("{what} is not delivered to {topic}: that topic is no longer configured");
         let settle = self.world.store().settle(&pending);
-        let settled = bounded(self.deadlines.work_until(), settle).await;
+        let settled = bounded(self.limits.work_until(), settle).await;
         if !matches!(settled, Some(Ok(()))) {
             self.known.outbox.push(pending);
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::active::still_open;
+use super::merge::{change, forgotten, merged_view, next_revision, rewrite};
 use super::notices::{Occurrence, closing, notice};
-use super::revision::{change, forgotten, merged_view, next_revision, rewrite};
 use super::{Change, MIN_TIME_BETWEEN_LOOKS, RunContext};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;

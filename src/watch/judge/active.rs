@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::end::ended;
-use super::notices::{Occurrence, closing};
-use super::revision::{
+use super::merge::{
     change, heartbeat, last_known_status, merged_view, next_revision, rewrite, skewed_heartbeat,
     start,
 };
+use super::notices::{Occurrence, closing};
 use super::{Change, RunContext, is_history};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;

@@ -1,4 +1,4 @@
-//! The beginning of a watch.
+//! The beginning of a watch: what ended before it is not news.
 
 use std::collections::BTreeSet;
 

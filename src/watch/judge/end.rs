@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::active::new_record;
+use super::merge::{change, forgotten, next_revision, rewrite};
 use super::notices::{Occurrence, closing};
-use super::revision::{change, forgotten, next_revision, rewrite};
 use super::{Change, HISTORY_AFTER, RunContext, is_history};
 use crate::watch::job::{End, Job};
 use crate::watch::kind::Kind;

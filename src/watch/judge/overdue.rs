@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
+use super::merge::{change, merged_view, rewrite, start};
 use super::notices::{Occurrence, notice};
-use super::revision::{change, merged_view, rewrite, start};
 use super::{Change, Incarnation, Policy, RunContext, incarnation};
 use crate::watch::history::{Usual, expected_end};
 use crate::watch::job::Job;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
+use super::merge::{change, merged_view, rewrite};
 use super::notices::{Occurrence, notice};
-use super::revision::{change, merged_view, rewrite};
 use super::{Change, Incarnation, MIN_TIME_BETWEEN_LOOKS, RunContext, incarnation};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;

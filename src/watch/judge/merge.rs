@@ -1,4 +1,4 @@
-//! The next revision of a record: what is seen now, without letting a fact go back.
+//! What is seen now merged into a record, without letting a fact go back.
 
 use jiff::Timestamp;
 

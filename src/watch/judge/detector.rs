@@ -1,4 +1,4 @@
-//! Deadlines: what was expected of a detector, and did not come in time.
+//! Detectors of which a job is expected: whether one completed by the deadline, and the one that comes late.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! When each part of a run must have ended, so that none takes the time of those that follow.
+//! When each part of a run must have ended, so that none takes the time of those that follow; and how long a claim lasts.
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,12 +20,12 @@ const CLAIM_MARGIN: Duration = Duration::from_secs(5);
 
 /// The deadlines of one run. Without a time given, nothing but a claim has one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadlines {
+pub(crate) struct TimeLimits {
     started: Instant,
     time_given: Option<Duration>,
 }
 
-impl Deadlines {
+impl TimeLimits {
     pub(crate) fn start(time_given: Option<Duration>) -> Self {
         Self {
             started: Instant::now(),
