@@ -13,7 +13,7 @@ import time
 
 LIFE, QUEUE = "src/watch/life.rs", "src/watch/queue.rs"
 JUDGE, ABSENCE, ACTIVE, END = [f"src/watch/judge{it}.rs" for it in ("", "/absence", "/active", "/end")]
-NOTICES, REVISION, SILENCE = [f"src/watch/judge/{it}.rs" for it in ("notices", "revision", "silence")]
+NOTICES, MERGE, SILENCE = [f"src/watch/judge/{it}.rs" for it in ("notices", "merge", "silence")]
 JOB, TOPIC, OBSERVED, OBSERVE = "src/watch/job.rs", "src/watch/topic.rs", "src/watch/observed.rs", "src/run/observe.rs"
 
 # How many stories a defect may hide in, and for how long.
@@ -99,7 +99,7 @@ WAITING = {
         (QUEUE, "started_at.unwrap_or(first_seen_at)", "started_at.unwrap_or(Timestamp::UNIX_EPOCH).min(first_seen_at)"),
     ],
     "who is missed keeps its last status": [
-        (QUEUE, "record.phase == Phase::Active && !was_seen {", "record.phase == Phase::Active && !was_seen && false {"),
+        (QUEUE, "unseen.filter(|record| record.phase == Phase::Active)", "unseen.filter(|record| record.phase == Phase::Active && false)"),
     ],
     "who shows no known status keeps it too": [
         (QUEUE, "record.map_or(job.status.stage(), |record| record.stage(job)),", "job.status.stage(),"),
@@ -179,7 +179,7 @@ GONE = {
          "Some(since) if context.now < since => None,"),
     ],
     "one after the other": [
-        (REVISION, "        recorded_at: now,\n        absent_since: None,\n        ..next_revision(record, context)",
+        (MERGE, "        recorded_at: now,\n        absent_since: None,\n        ..next_revision(record, context)",
          "        recorded_at: now,\n        ..next_revision(record, context)"),
     ],
     "an incomplete run does not count": [
@@ -214,7 +214,7 @@ CLOSING = {
          "match notified.clone().count() { 0 => [self.own(severity).clone()].into(), _ => notified.cloned().collect() }"),
     ],
     "it resolves the incident": [
-        (NOTICES, "incident: closes.then_some(IncidentState::Resolved),", "incident: closes.then_some(IncidentState::Open),"),
+        (NOTICES, "incident: closes.then_some(state),", "incident: closes.then_some(IncidentState::Open),"),
     ],
     "a stall is told once": [
         (SILENCE, "    next.stall = Some(Stall {", "    next.stall = silence.reminder.map(|_| Stall {"),
