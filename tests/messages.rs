@@ -10,7 +10,7 @@ use fraud_job_watch::message::{
     digest_sizes, schema,
 };
 use fraud_job_watch::watch::detector::Completion;
-use fraud_job_watch::watch::history::Usual;
+use fraud_job_watch::watch::history::{Compared, Usual};
 use fraud_job_watch::watch::notice::{
     ExpectedJob, Found, Overdue, Silence, thread, thread_of_deadline,
 };
@@ -201,9 +201,40 @@ fn variants() -> Vec<(&'static str, Notice)> {
         ("canceled, closing", closing(notice(Kind::Canceled))),
         ("ended, closing", closing(notice(Kind::Ended))),
         ("recovered, listed again", listed_again()),
+        ("recovered, still overdue", still_overdue()),
+        ("overdue by hand", overdue_by_hand()),
+        ("missing, nothing runs", missing(None)),
+        ("missing, one failed", missing(Some(Kind::Failed))),
         ("vanished, replaced", replaced()),
         ("vanished, replaced, closing", closing(replaced())),
     ]
+}
+
+fn still_overdue() -> Notice {
+    Notice {
+        incident: Some(IncidentState::Open),
+        ..notice(Kind::Recovered)
+    }
+}
+
+/// Of a job of which nothing is known but its id.
+fn overdue_by_hand() -> Notice {
+    let mut notice = notice_of("nightly", Kind::Overdue);
+    let job = notice.job.as_mut().unwrap();
+    (job.processed_records, job.total_records, job.detector) = (None, None, None);
+    let overdue = notice.overdue.as_mut().unwrap();
+    (overdue.usual, overdue.expected_end) = (None, None);
+    notice
+}
+
+/// Of any detector, of which nothing is known to have completed.
+fn missing(instead: Option<Kind>) -> Notice {
+    let mut notice = notice(Kind::Missing);
+    let expected = notice.expected.as_mut().unwrap();
+    let job = instead.and_then(listed_as);
+    expected.instead = job.map(|listed| Job::from_listed(listed).unwrap());
+    (expected.detector, expected.last_completed) = ("*".to_owned(), None);
+    notice
 }
 
 fn name() -> WatchName {
@@ -272,8 +303,9 @@ fn chat(message: &Message) -> Value {
 
 /// Sentences and steps.
 fn first_lines(message: &Message) -> &str {
-    let (first, _) = message.form("email").split_once("\n\nStatus: ").unwrap();
-    first
+    let facts = |text: &str| text.find("\n\nStatus: ").or(text.find("\n\nDeadline: "));
+    let email = message.form("email");
+    &email[..facts(email).unwrap()]
 }
 
 /// All forms as a reader of each would get them, in one text.
@@ -316,6 +348,44 @@ fn what_a_kind_can_also_be() {
         ));
     }
     insta::assert_snapshot!("variants", seen);
+}
+
+/// In the email, the text message and chat; the event says the same whenever it goes out.
+#[test]
+fn a_completed_job_says_how_its_time_compares() {
+    let notice = notice(Kind::Completed);
+    let usual = Usual {
+        median_s: 1_500,
+        jobs: 20,
+        longest_s: 2_400,
+    };
+    let message = |waited_s| {
+        let compared = Some(Compared {
+            ran_s: 3_720,
+            waited_s,
+            usual,
+        });
+        let outgoing = Outgoing {
+            compared,
+            ..outgoing(&notice)
+        };
+        Message::of(&outgoing, &context(None))
+    };
+    let text = message(0).form("email").to_owned();
+    assert!(
+        text.contains(" completed in 3 h 26 min, usually 25 min: 5000 of"),
+        "{text}"
+    );
+    let text = message(8_681).form("email").to_owned();
+    let ran = " completed in 3 h 26 min, 1 h 2 min of it since the job before had ended, usually 25 min: ";
+    assert!(text.contains(ran), "{text}");
+    let text = message(0).form("sms").to_owned();
+    assert!(
+        text.ends_with(": in 3 h 26 min, usually 25 min, 5000 of 5000 records"),
+        "{text}"
+    );
+    let plain = Message::of(&outgoing(&notice), &context(None));
+    assert_eq!(message(0).event, plain.event);
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod cases;
 #[cfg(test)]
 mod expect;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod job;
 #[cfg(test)]
 mod judge;

@@ -17,6 +17,7 @@ mod expect;
 mod formats;
 mod fuzz;
 mod fuzzed;
+mod history;
 mod job;
 mod judge;
 mod kill;

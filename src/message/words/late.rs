@@ -43,26 +43,26 @@ pub(super) fn missing(expected: &ExpectedJob) -> Words {
         Some(last) => Text::ours(" The last one, ")
             .and_text(Text::id(&last.job_id))
             .and(format!(", completed at {}.", at(last.at))),
-        None => Text::ours(" None is known to have completed."),
+        None => Text::ours(" None is known to have completed before."),
     };
     let instead = expected.instead.as_ref();
     let (said, brief, step) = match instead.map(|job| (job, job.end(), job.status.stage())) {
         None => (
-            Text::ours(" No other job of it has run or waits."),
-            "and none runs".to_owned(),
+            Text::ours(" None is running or waiting."),
+            "and none is running".to_owned(),
             "Check what starts the job: a schedule, a pipeline, its permissions.",
         ),
         Some((job, Some(End::Failed), _)) => failed(job),
         Some((job, _, Some(Stage::Waiting))) => (
-            job_sentence(job).and(" waits to begin."),
-            "one waits to begin".to_owned(),
+            job_sentence(job).and(" is waiting to begin."),
+            "one is waiting to begin".to_owned(),
             "Look at what runs before it: one job runs at a time.",
         ),
         Some((job, ..)) => {
             let progress = facts::progress(job).map(|progress| format!(", at {progress}"));
             (
-                job_sentence(job).and(format!(" runs{}.", progress.unwrap_or_default())),
-                list_count("one runs", job),
+                job_sentence(job).and(format!(" is running{}.", progress.unwrap_or_default())),
+                list_count("one is running", job),
                 "Wait for it, or tell those who wait for its output.",
             )
         }
@@ -70,7 +70,7 @@ pub(super) fn missing(expected: &ExpectedJob) -> Words {
     Words::new(
         Text::ours("No job of ")
             .and_text(detector(&expected.detector))
-            .and(" completed by ")
+            .and(" had completed by ")
             .and_untrusted(&expected.local)
             .and(".")
             .and_text(last)
