@@ -25,6 +25,7 @@ pub(crate) mod stories;
 pub(crate) mod tally;
 mod words;
 pub(crate) mod world;
+pub(crate) mod year;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
