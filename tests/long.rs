@@ -1,4 +1,4 @@
-//! The long forms of tests that take as long as one likes: `tests/run simulate`, `kill` and `fuzz`.
+//! The long forms of tests that take as long as one likes: `tests/run simulate`, `days`, `year`, `kill` and `fuzz`.
 
 #![allow(
     clippy::expect_used,
@@ -26,13 +26,16 @@ use fuzz::inputs::{SURFACES, Surface};
 use fuzz::mutation::{mutated, seeds};
 use lab::mishaps::{Case, Day, MISHAPS, calm, doubled, matrix, play_all, stuck};
 use lab::proxy::Mishap;
-use simulation::{days, plan::Plan, shrink, simulate, tally::Tally};
+use simulation::{days, plan::Plan, shrink, simulate, tally::Tally, year};
 
 const USAGE: &str = "\
 simulate [SEEDS|TIME [FIRST]]   so many stories by chance, from the seed FIRST on; 100000 unless told
 simulate seed SEED              one of them, told whole; if it fails, cut down to what it takes
 days [SEEDS|TIME [FIRST]]       days of true work and true silences by chance, and what must be told of them; likewise
 days seed SEED                  one of them
+year [SEEDS|TIME [FIRST]]       nightly jobs for four weeks of a year, and which are told to be late or missing; 13 make
+                                a whole year, and are played unless told
+year seed SEED                  one of them
 kill                            the real process, killed and cut off at each of its calls on three days
 fuzz [CASES|TIME [FIRST]]       so many bad inputs by chance, from the seed FIRST on; 1000000 unless told
 fuzz seeds DIR                  writes good inputs into the directory, for the coverage-guided form to begin with";
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
     let done = match args.as_slice() {
         ["simulate", rest @ ..] => simulations(Plan::of, rest),
         ["days", rest @ ..] => simulations(days::plan, rest),
+        ["year", "seed", seed] => simulations(|seed| year::part(seed).plan, &["seed", seed]),
+        ["year", rest @ ..] => stories(years, rest, "13"),
         ["kill"] => Ok(kill()),
         ["fuzz", "seeds", directory] => write_seeds(Path::new(directory)),
         ["fuzz", rest @ ..] => bad_inputs(rest),
@@ -72,13 +77,20 @@ fn amount(text: &str) -> Result<(u64, Duration), String> {
         .map_err(|_| format!("{text:?} is neither a number nor a time, like 100000 or 10m"))
 }
 
+type Seeds<'a> = &'a mut dyn Iterator<Item = u64>;
+
+fn years(seeds: Seeds<'_>) -> Result<Tally, String> {
+    year::simulate(seeds)
+}
+
 fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
+    let play_all = |seeds: Seeds<'_>| simulate(plan_of, seeds);
     match args {
         ["seed", seed] => match seed.parse() {
             Ok(seed) => tell(&plan_of(seed)),
             Err(_) => Err(format!("{seed:?} is no seed, like 4711")),
         },
-        _ => stories(plan_of, args),
+        _ => stories(play_all, args, "100000"),
     }
 }
 
@@ -94,9 +106,13 @@ fn tell(plan: &Plan) -> Result<String, String> {
     }
 }
 
-fn stories(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
+fn stories(
+    play_all: impl Fn(Seeds<'_>) -> Result<Tally, String> + Sync,
+    args: &[&str],
+    usually: &str,
+) -> Result<String, String> {
     let begun = Instant::now();
-    let (tallies, first) = on_all_cores(args, "100000", |seeds| simulate(plan_of, seeds))?;
+    let (tallies, first) = on_all_cores(args, usually, play_all)?;
     let mut all = Tally::default();
     tallies.into_iter().for_each(|tally| all.merge(tally));
     let took = begun.elapsed().as_secs();
@@ -108,7 +124,7 @@ fn stories(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
 fn on_all_cores<T: Send>(
     args: &[&str],
     usually: &str,
-    work: impl Fn(&mut dyn Iterator<Item = u64>) -> Result<T, String> + Sync,
+    work: impl Fn(Seeds<'_>) -> Result<T, String> + Sync,
 ) -> Result<(Vec<T>, u64), String> {
     let (amount, first) = match *args {
         [] => (usually, "0"),

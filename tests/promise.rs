@@ -12,7 +12,7 @@ use crate::simulation::plan::{
     EFFECTS, Effect, Event, Fault, Invocation, Plan, Step, Tokens, Trigger, policy,
 };
 use crate::simulation::stories::{pass, run, run_of};
-use crate::simulation::{Ending, days, play, shrink, simulate, stories};
+use crate::simulation::{Ending, days, play, shrink, simulate, stories, year};
 
 fn holds(plan: &Plan) -> Ending {
     let ending = play(plan, None, false);
@@ -79,13 +79,24 @@ fn nothing_breaks_in_many_stories_by_chance() {
     let tally = simulate(Plan::of, 0..400).unwrap_or_else(|story| panic!("{story}"));
     assert!(tally.faults.len() > 12, "every sort of fault: {tally}");
     assert!(tally.repeats.values().sum::<u64>() > 0, "{tally}");
-    assert_eq!(tally.recorded.len(), 9, "every kind is told: {tally}");
+    assert_eq!(tally.recorded.len(), 12, "every kind is told: {tally}");
 }
 
 #[test]
 fn what_is_told_of_many_days_by_chance_is_so() {
     let tally = simulate(days::plan, 0..100).unwrap_or_else(|story| panic!("{story}"));
-    assert_eq!(tally.recorded.len(), 9, "every kind is told: {tally}");
+    assert_eq!(tally.recorded.len(), 12, "every kind is told: {tally}");
+}
+
+/// Clocks change in America on the first Sunday of the first of these four weeks, in Europe on the last of the fourth,
+/// and back in the other four.
+#[test]
+fn each_late_and_each_missing_job_of_some_weeks_is_told_once_and_no_other() {
+    let tally = year::simulate([0, 8]).unwrap_or_else(|story| panic!("{story}"));
+    assert!(
+        tally.recorded["overdue"] > 5 && tally.recorded["missing"] > 10,
+        "{tally}"
+    );
 }
 
 #[test]

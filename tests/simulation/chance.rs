@@ -7,6 +7,7 @@ use fastrand::Rng;
 use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
 use jiff::SignedDuration;
 
+use super::lateness::Lateness;
 use super::plan::{
     EFFECTS, Effect, Event, Fault, IDS, Invocation, Plan, Step, Tokens, Trigger, policy,
 };
@@ -19,14 +20,26 @@ impl Plan {
         // From calm to hostile: how many runs in ten meet something.
         let hostility = rng.u32(0..10);
         let is_urgent = rng.bool();
-        let mut steps = Vec::new();
+        let mut late = Lateness::of(seed);
+        let mut policy = policy();
+        late.settle(&mut policy);
+        let mut steps = late.history(900);
         let mut omits = None;
         for number in 0..rng.u32(6..30) {
             for _ in 0..rng.u32(0..4) {
-                steps.push(Step::Job(IDS[rng.usize(0..IDS.len())], event(rng)));
+                let id = IDS[rng.usize(0..IDS.len())];
+                let event = event(rng);
+                steps.push(Step::Job(id, event));
+                if let Event::Starts { .. } = event {
+                    steps.push(Step::Job(id, Event::IsFor(late.work())));
+                }
             }
             match rng.u32(0..40) {
-                0..3 => steps.push(Step::Settings(settings(rng))),
+                0..3 => {
+                    let mut settings = settings(rng);
+                    late.resettle(&mut settings, &policy);
+                    steps.push(Step::Settings(settings));
+                }
                 3 => steps.push(Step::Sweep),
                 _ => {}
             }
@@ -42,7 +55,7 @@ impl Plan {
             seed,
             command: "simulate",
             is_urgent,
-            policy: policy(),
+            policy,
             steps,
         }
     }

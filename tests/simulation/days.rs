@@ -8,7 +8,8 @@ use fastrand::Rng;
 use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
 use jiff::SignedDuration;
 
-use super::life::{Heartbeat, Start, Style};
+use super::lateness::Lateness;
+use super::life::{Heartbeat, Start, Style, Work};
 use super::plan::{Effect, Event, Fault, Invocation, Plan, Step, Tokens, Trigger};
 
 const IDS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
@@ -21,14 +22,24 @@ pub(crate) fn plan(seed: u64) -> Plan {
     let mut rng = Rng::with_seed(seed ^ 0xda75);
     let schedule = Schedule::of(&mut rng);
     let is_urgent = rng.bool();
-    let policy = policy(&mut rng, schedule.stall_after);
-    let mut happenings = Queue::new(&mut rng, &schedule).happenings();
+    let mut policy = policy(&mut rng, schedule.stall_after);
+    let mut late = Lateness::of(seed);
+    late.settle(&mut policy);
+    let history = late.history(schedule.stall_after as u32 / 2);
+    let mut happenings: Vec<_> = history.into_iter().map(|step| (0, step)).collect();
+    happenings.extend(Queue::new(&mut rng, &schedule).happenings());
+    for (_, step) in &mut happenings {
+        if let Step::Job(_, Event::Arrives(style)) = step {
+            style.work = late.work();
+        }
+    }
     for (number, at) in schedule.runs.iter().enumerate() {
         let run = invocation(&mut rng, number as u32, &schedule);
         happenings.push((*at, Step::Run(Box::new(run))));
         if rng.u32(0..200) == 0 {
             let mut other = self::policy(&mut rng, schedule.stall_after);
             other.stall_after = policy.stall_after;
+            late.resettle(&mut other, &policy);
             happenings.push((*at + 1, Step::Settings(other)));
         }
     }
@@ -172,6 +183,7 @@ fn style(rng: &mut Rng) -> Style {
             && start != Start::Missing
             && rng.u32(0..12) == 0
             && !matches!(heartbeat, Heartbeat::After(_)),
+        work: Work::UNKNOWN,
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) struct Look {
     pub(crate) start: Option<Timestamp>,
     pub(crate) heartbeat: Option<Timestamp>,
     pub(crate) count: Option<i64>,
+    pub(crate) total: Option<i64>,
     pub(crate) completed: Option<Timestamp>,
 }
 
@@ -88,6 +89,7 @@ impl Look {
             start: time(&listed.start_time),
             heartbeat: time(&listed.last_heartbeat_time),
             count: listed.processed_records_count,
+            total: listed.total_records_count,
             completed,
         }
     }
@@ -141,6 +143,8 @@ pub(crate) struct Ledger {
     pub(crate) claims: Vec<Claim>,
     pub(crate) settlings: Vec<Settling>,
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// How often what the oracle judges came about.
+    pub(crate) came_about: BTreeMap<&'static str, u64>,
     pub(crate) violations: Vec<Violation>,
     /// Writes to the table, and publishes.
     pub(crate) writes: u64,

@@ -27,6 +27,24 @@ pub(crate) struct Style {
     pub(crate) is_lower_case: bool,
     /// Its completion is told to be a day before its start.
     pub(crate) ends_before_start: bool,
+    pub(crate) work: Work,
+}
+
+/// What a job is for, which makes it like others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Work {
+    pub(crate) detector: Option<&'static str>,
+    pub(crate) event_type: Option<&'static str>,
+    /// How many records its input has.
+    pub(crate) total: Option<u32>,
+}
+
+impl Work {
+    pub(crate) const UNKNOWN: Self = Self {
+        detector: None,
+        event_type: None,
+        total: None,
+    };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +75,7 @@ impl Style {
         gaps: 0,
         is_lower_case: false,
         ends_before_start: false,
+        work: Work::UNKNOWN,
     };
 
     /// Whether every view tells the start.
@@ -243,6 +262,9 @@ impl Life {
             last_heartbeat_time: heartbeat.filter(|_| is_there(2)),
             completion_time: completed.and_then(text),
             processed_records_count: count.filter(|_| is_there(3)),
+            total_records_count: self.style.work.total.map(i64::from).filter(|_| is_there(4)),
+            detector_name: self.style.work.detector.map(str::to_owned),
+            event_type_name: self.style.work.event_type.map(str::to_owned),
             ..ListedJob::default()
         })
     }

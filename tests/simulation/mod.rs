@@ -9,9 +9,11 @@
     reason = "the short and the long forms do not use all of it each"
 )]
 
+mod calendar;
 mod chance;
 pub(crate) mod days;
 pub(crate) mod defects;
+mod lateness;
 pub(crate) mod ledger;
 pub(crate) mod life;
 pub(crate) mod oracle;
@@ -23,6 +25,7 @@ pub(crate) mod stories;
 pub(crate) mod tally;
 mod words;
 pub(crate) mod world;
+pub(crate) mod year;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

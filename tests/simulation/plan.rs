@@ -5,7 +5,7 @@ use std::time::Duration;
 use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
 use jiff::SignedDuration;
 
-use super::life::Style;
+use super::life::{Style, Work};
 
 /// A story: the same plan always makes the same world.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,14 @@ pub(crate) enum Event {
     },
     /// A job of this id is accepted, if none is there, and is shown like this from then on.
     Arrives(Style),
+    /// The job that has just started is for this.
+    IsFor(Work),
+    /// A job of this id completed so many seconds ago, and had taken so many.
+    WasThere {
+        work: Work,
+        ago: u32,
+        took: u32,
+    },
     /// It begins to process so many records an hour, if no other runs, or though one does.
     Begins {
         rate: u32,

@@ -99,7 +99,7 @@ WAITING = {
         (QUEUE, "started_at.unwrap_or(first_seen_at)", "started_at.unwrap_or(Timestamp::UNIX_EPOCH).min(first_seen_at)"),
     ],
     "who is missed keeps its last status": [
-        (QUEUE, "unseen.filter(|record| record.phase == Phase::Active)", "unseen.filter(|record| record.phase == Phase::Active && false)"),
+        (QUEUE, "unseen.filter(|record| record.phase == Phase::Active);", "unseen.filter(|record| record.phase == Phase::Active && false);"),
     ],
     "who shows no known status keeps it too": [
         (QUEUE, "record.map_or(job.status.stage(), |record| record.stage(job)),", "job.status.stage(),"),
@@ -214,7 +214,7 @@ CLOSING = {
          "match notified.clone().count() { 0 => [self.own(severity).clone()].into(), _ => notified.cloned().collect() }"),
     ],
     "it resolves the incident": [
-        (NOTICES, "incident: closes.then_some(state),", "incident: closes.then_some(IncidentState::Open),"),
+        (NOTICES, "incident: closes.then_some(state),", "incident: closes.then_some(state).map(|_| IncidentState::Open),"),
     ],
     "a stall is told once": [
         (SILENCE, "    next.stall = Some(Stall {", "    next.stall = silence.reminder.map(|_| Stall {"),

@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) published: u64,
     pub(crate) repeats: BTreeMap<&'static str, u64>,
     pub(crate) lost: u64,
+    /// How often what the oracle judges came about.
+    pub(crate) came_about: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -26,6 +28,9 @@ impl Tally {
         self.deaths += ledger.runs.iter().filter(|run| run.died).count() as u64;
         for (name, count) in &ledger.faults {
             *self.faults.entry(name).or_default() += count;
+        }
+        for (name, count) in &ledger.came_about {
+            *self.came_about.entry(name).or_default() += count;
         }
         for run in &ledger.runs {
             let view = run.view;
@@ -67,6 +72,9 @@ impl Tally {
         for (name, count) in other.faults {
             *self.faults.entry(name).or_default() += count;
         }
+        for (name, count) in other.came_about {
+            *self.came_about.entry(name).or_default() += count;
+        }
         for (name, count) in other.recorded {
             *self.recorded.entry(name).or_default() += count;
         }
@@ -94,6 +102,9 @@ impl std::fmt::Display for Tally {
         line("repeats", self.repeats.values().sum())?;
         for (name, count) in &self.repeats {
             line(&format!("  {name}"), *count)?;
+        }
+        for (name, count) in &self.came_about {
+            line(name, *count)?;
         }
         line("lost", self.lost)
     }

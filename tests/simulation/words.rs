@@ -61,7 +61,7 @@ impl fmt::Display for Effect {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pulse = |pulse: &Option<u32>| match pulse {
-            Some(s) => format!("beats every {}", words(Duration::from_secs(u64::from(*s)))),
+            Some(s) => format!("beats every {}", seconds(*s)),
             None => "beats once".to_owned(),
         };
         match self {
@@ -71,9 +71,11 @@ impl fmt::Display for Step {
                 let on: Vec<_> = policy.notify_on.iter().map(Kind::to_string).collect();
                 write!(
                     f,
-                    "the settings become STALL_AFTER={:#}, NOTIFY_ON={}",
+                    "the settings become STALL_AFTER={:#}, NOTIFY_ON={}, OVERDUE_AFTER={:?}, EXPECT={}",
                     policy.stall_after,
-                    on.join(",")
+                    on.join(","),
+                    policy.overdue_after,
+                    super::calendar::text(&policy.expect)
                 )?;
                 match policy.remind_after {
                     Some(after) => write!(f, ", REMIND_AFTER={after:#}"),
@@ -87,6 +89,11 @@ impl fmt::Display for Step {
                     pulse: every,
                 } => write!(f, "job {id} starts, and {}", pulse(every)),
                 Event::Arrives(style) => write!(f, "job {id} is accepted: {style:?}"),
+                Event::IsFor(work) => write!(f, "job {id} is for {work:?}"),
+                Event::WasThere { work, ago, took } => {
+                    let (ago, took) = (seconds(*ago), seconds(*took));
+                    write!(f, "job {id} completed {ago} ago, took {took}, for {work:?}")
+                }
                 Event::Begins {
                     rate,
                     pulse: every,
@@ -142,6 +149,10 @@ impl fmt::Display for Step {
             }
         }
     }
+}
+
+fn seconds(seconds: u32) -> String {
+    words(Duration::from_secs(u64::from(seconds)))
 }
 
 fn words(time: Duration) -> String {

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
-use super::life::{Life, Stage, Style, Version};
+use super::life::{Life, Stage, Style, Version, Work};
 use super::oracle::{self, Violation};
 use super::plan::{Event, Plan, Step};
 
@@ -96,6 +96,7 @@ impl World {
         let (waits, pulse, style) = match event {
             Event::Starts { waits, pulse } => (waits, pulse.filter(|_| !waits), Style::PLAIN),
             Event::Arrives(style) => (true, None, style),
+            Event::WasThere { work, ago, took } => return self.was_there(id, work, ago, took),
             _ => return self.befalls(id, event),
         };
         let (now, second) = (self.now(), self.second());
@@ -131,6 +132,40 @@ impl World {
         });
     }
 
+    /// A job that had completed before anybody looked.
+    fn was_there(&self, id: &'static str, work: Work, ago: u32, took: u32) {
+        let seconds = |seconds: u32| SignedDuration::from_secs(i64::from(seconds));
+        let ended = self.second() - seconds(ago);
+        let start = ended - seconds(took);
+        let count = work.total.map_or(0, i64::from);
+        let runs = Version {
+            status: "IN_PROGRESS",
+            heartbeat: start,
+            pulse: Some(60),
+            count,
+            rate: 0,
+            completed: None,
+            is_shown: true,
+            is_deleted: false,
+        };
+        let has_ended = Version {
+            status: "COMPLETE",
+            heartbeat: ended,
+            pulse: None,
+            completed: Some(ended),
+            ..runs
+        };
+        self.lives.borrow_mut().push(Life {
+            id,
+            start,
+            style: Style {
+                work,
+                ..Style::PLAIN
+            },
+            versions: vec![(start, runs), (ended, has_ended)],
+        });
+    }
+
     fn was_seen_to_end(&self, place: usize) -> bool {
         let ledger = self.ledger.borrow();
         let mut runs = ledger.runs.iter().filter(|run| run.is_good());
@@ -153,6 +188,12 @@ impl World {
             count: was.count_at(from, now),
             ..was
         };
+        if let Event::IsFor(work) = event {
+            if life.versions.iter().all(|(at, _)| *at == now) {
+                life.style.work = work;
+            }
+            return;
+        }
         let goes_on = was.completed.is_none();
         let is_unknown_end = was.stage() == Stage::Ended(Kind::Ended);
         match event {

@@ -28,6 +28,8 @@ struct Story {
     heard: BTreeSet<TopicArn>,
     is_stalled: bool,
     is_gone: bool,
+    /// It was told to be overdue. That lasts, whatever else comes and goes.
+    is_overdue: bool,
     end: Option<Kind>,
     ended_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
@@ -75,10 +77,13 @@ impl Story {
                 self.heard = expected.clone();
             }
             Kind::Recovered => {
-                if !is_open {
+                if !is_open || !self.is_stalled && !self.is_gone {
                     wrong(Rule::NothingToClose, "nothing was told to be wrong");
                 }
-                self.heard.clear();
+                match self.is_overdue {
+                    true => incident = incident.and(Some("open")),
+                    false => self.heard.clear(),
+                }
                 (self.is_stalled, self.is_gone) = (false, false);
             }
             Kind::Completed | Kind::Failed | Kind::Canceled | Kind::Ended => {
@@ -93,7 +98,19 @@ impl Story {
                 (self.is_stalled, self.is_gone, self.end) = (false, false, Some(told.kind));
                 self.ended_at = ended_at;
             }
-            Kind::Overdue | Kind::Missing | Kind::Arrived | Kind::Began | Kind::Test => {}
+            Kind::Overdue => {
+                incident = Some("open");
+                expected = [own.clone()].into();
+                match (self.is_overdue, self.is_stalled, self.is_gone) {
+                    (true, _, _) => wrong(Rule::ToldTwice, "it is told already"),
+                    (_, true, _) => wrong(Rule::FalseOverdue, "its stall is open"),
+                    (_, _, true) => wrong(Rule::Untrue, "it is told to be gone"),
+                    _ => {}
+                }
+                self.is_overdue = true;
+                self.heard.insert(own);
+            }
+            Kind::Missing | Kind::Arrived | Kind::Began | Kind::Test => {}
         }
         if is_over {
             wrong(Rule::ToldTwice, "its story is over");
@@ -126,7 +143,7 @@ fn left_open(case: &Case<'_>, life: usize, story: &Story) -> Option<Violation> {
         Some(look) if matches!(look.stage, Stage::Ended(_)) => "it has ended",
         Some(look) if story.is_gone && look.shows_activity() => "it is there again",
         None if last.looks.iter().any(|look| is_another(look.life)) => "another has its id",
-        None if story.is_stalled => "it is gone",
+        None if story.is_stalled || story.is_overdue && !story.is_gone => "it is gone",
         Some(_) | None => return None,
     };
     Some(broken(

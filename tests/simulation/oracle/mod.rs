@@ -2,11 +2,14 @@
 //!
 //! [`delivery`] follows what is pending, [`runs`] what a run says of itself, and the rest what was told: [`told`] reads
 //! the published events, [`facts`] holds ends and disappearances against what was, [`silences`] and [`reminders`]
-//! silences, and [`incidents`] whether each story that was opened was closed for whoever heard it.
+//! silences, [`late`] and [`deadlines`] what took too long or never came, and [`incidents`] whether each story that was
+//! opened was closed for whoever heard it.
 
+mod deadlines;
 pub(crate) mod delivery;
 mod facts;
 mod incidents;
+mod late;
 mod queues;
 mod reminders;
 pub(crate) mod runs;
@@ -69,6 +72,16 @@ pub(crate) enum Rule {
     FalseStall,
     /// Every true silence is told within four times STALL_AFTER and two runs.
     Untold,
+    /// Nothing is told to be overdue that has not taken its limit, waits, is cancelling or stalled.
+    FalseOverdue,
+    /// What has taken its limit, visibly to a run, is told by that run.
+    OverdueUntold,
+    /// Nothing is told to be missing that came in time, or was not due.
+    FalseMissing,
+    /// What did not come in time is told, by the first run that can.
+    MissingUntold,
+    /// What closes a missing job is a job that came for it.
+    FalseArrival,
     /// Who waits for a stalled job is counted in its notice.
     Miscounted,
     /// Reminders keep their intervals.
@@ -163,10 +176,16 @@ pub(crate) fn at_the_end(world: &World) -> (Vec<Violation>, BTreeMap<Cause, u64>
         lives: &lives,
         told: &told,
         is_urgent: world.is_urgent,
+        looks: told::looks_at(&ledger, &lives),
     };
     found.extend(facts::judge(&case));
     found.extend(silences::judge(&case));
     found.extend(reminders::judge(&case));
     found.extend(incidents::judge(&case));
+    let mut came_about = late::judge(&case, &mut found);
+    came_about.extend(deadlines::judge(&case, &mut found));
+    drop(case);
+    drop(ledger);
+    world.ledger.borrow_mut().came_about = came_about;
     (found, causes)
 }

@@ -93,7 +93,12 @@ fn is_before(case: &Case<'_>, one: usize, other: usize) -> bool {
     one.style.tells_start() && other.style.tells_start() && apart
 }
 
-fn end_seen(case: &Case<'_>, life: usize, run: &RunLog, by: Timestamp) -> Option<Timestamp> {
+pub(super) fn end_seen(
+    case: &Case<'_>,
+    life: usize,
+    run: &RunLog,
+    by: Timestamp,
+) -> Option<Timestamp> {
     let looks = case.looks(life).into_iter();
     let mut known = looks.filter(|(it, look)| {
         look.at <= by && matches!(look.stage, Stage::Ended(_)) && super::told::knows(it, run, by)

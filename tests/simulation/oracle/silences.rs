@@ -143,7 +143,8 @@ pub(super) fn visible_sign(
                 let is_kept = |at: Timestamp| look.at.duration_since(at) < FORGOTTEN;
                 let is_back =
                     (gone.iter()).any(|at| *at > seen_at && *at < look.at && is_kept(*at));
-                let goes_on = stage == Some(Stage::Ended(Kind::Ended));
+                let is_later = shown.last() < Some(&look.at);
+                let goes_on = stage == Some(Stage::Ended(Kind::Ended)) && is_later;
                 let begins = stage == Some(Stage::Waits) && look.stage == Stage::Runs;
                 if look.stage.is_active() && (is_back || goes_on || begins) {
                     // A run that failed may have written down that it is back.

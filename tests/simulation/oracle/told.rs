@@ -23,6 +23,8 @@ pub(super) struct Told {
     pub(super) thread: String,
     pub(super) incident: Option<String>,
     pub(super) silence: Option<Silence>,
+    /// What is told of a job that takes too long.
+    pub(super) overdue: Value,
     pub(super) topics: BTreeSet<TopicArn>,
     /// It tells of a job whose id another one has taken.
     pub(super) is_replaced: bool,
@@ -50,6 +52,22 @@ pub(super) struct Case<'a> {
     /// In the order in which they were recorded.
     pub(super) told: &'a [Told],
     pub(super) is_urgent: bool,
+    /// Every look at each job, in order, with its run.
+    pub(super) looks: Vec<Vec<(&'a RunLog, &'a Look)>>,
+}
+
+/// Sorts what was seen by the job that it was seen of.
+pub(super) fn looks_at<'a>(ledger: &'a Ledger, lives: &[Life]) -> Vec<Vec<(&'a RunLog, &'a Look)>> {
+    let mut of_lives = vec![Vec::new(); lives.len()];
+    for run in &ledger.runs {
+        for look in &run.looks {
+            of_lives[look.life].push((run, look));
+        }
+    }
+    for looks in &mut of_lives {
+        looks.sort_by_key(|(_, look)| look.at);
+    }
+    of_lives
 }
 
 impl<'a> Case<'a> {
@@ -65,13 +83,7 @@ impl<'a> Case<'a> {
 
     /// Every look at a job, in order, with its run.
     pub(super) fn looks(&self, life: usize) -> Vec<(&'a RunLog, &'a Look)> {
-        let runs = self.ledger.runs.iter();
-        let mut looks: Vec<_> = runs
-            .flat_map(|run| run.looks.iter().map(move |look| (run, look)))
-            .filter(|(_, look)| look.life == life)
-            .collect();
-        looks.sort_by_key(|(_, look)| look.at);
-        looks
+        self.looks[life].clone()
     }
 
     pub(super) fn of(&self, life: usize) -> impl Iterator<Item = &'a Told> {
@@ -193,6 +205,7 @@ fn one(event: &Value, run: usize, ledger: &Ledger, lives: &[Life]) -> Option<Tol
         thread: text(&data["thread"]).unwrap_or_default(),
         incident: text(&data["incident"]),
         silence: serde_json::from_value(data["silence"].clone()).ok(),
+        overdue: data["overdue"].clone(),
         topics: BTreeSet::new(),
         is_replaced: kind == Kind::Vanished && log.looks.iter().any(is_another),
     })
