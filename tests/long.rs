@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let done = match args.as_slice() {
         ["simulate", rest @ ..] => simulations(Plan::of, rest),
         ["days", rest @ ..] => simulations(days::plan, rest),
-        ["year", "seed", seed] => simulations(|seed| year::part(seed).plan, &["seed", seed]),
+        ["year", "seed", seed] => seed_of(seed).and_then(year::tell),
         ["year"] => stories(years, "13", "0"),
         ["year", amount] => stories(years, amount, "0"),
         ["year", amount, first] => stories(years, amount, first),
@@ -97,15 +97,17 @@ fn years(seeds: Seeds<'_>) -> Result<Tally, String> {
 fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
     let play_all = |seeds: Seeds<'_>| simulate(plan_of, seeds);
     match args {
-        ["seed", seed] => match seed.parse() {
-            Ok(seed) => tell(&plan_of(seed)),
-            Err(_) => Err(format!("{seed:?} is no seed, like 4711")),
-        },
+        ["seed", seed] => seed_of(seed).and_then(|seed| tell(&plan_of(seed))),
         [] => stories(play_all, "100000", "0"),
         [amount] => stories(play_all, amount, "0"),
         [amount, first] => stories(play_all, amount, first),
         _ => Err(USAGE.to_owned()),
     }
+}
+
+fn seed_of(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is no seed, like 4711"))
 }
 
 fn tell(plan: &Plan) -> Result<String, String> {
@@ -140,9 +142,7 @@ fn on_all_cores<T: Send>(
     first: &str,
     work: impl Fn(Seeds<'_>) -> Result<T, String> + Sync,
 ) -> Result<(Vec<T>, u64), String> {
-    let first: u64 = first
-        .parse()
-        .map_err(|_| format!("{first:?} is no seed, like 4711"))?;
+    let first = seed_of(first)?;
     let amount = Amount::read(amount)?;
     let begun = Instant::now();
     let goes_on = AtomicBool::new(true);
