@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let done = match args.as_slice() {
         ["simulate", rest @ ..] => simulations(Plan::of, rest),
         ["days", rest @ ..] => simulations(days::plan, rest),
-        ["year", "seed", seed] => simulations(|seed| year::part(seed).plan, &["seed", seed]),
+        ["year", "seed", seed] => seed_of(seed).and_then(year::tell),
         ["year", rest @ ..] => stories(years, rest, "13"),
         ["kill"] => Ok(kill()),
         ["fuzz", "seeds", directory] => write_seeds(Path::new(directory)),
@@ -86,12 +86,14 @@ fn years(seeds: Seeds<'_>) -> Result<Tally, String> {
 fn simulations(plan_of: fn(u64) -> Plan, args: &[&str]) -> Result<String, String> {
     let play_all = |seeds: Seeds<'_>| simulate(plan_of, seeds);
     match args {
-        ["seed", seed] => match seed.parse() {
-            Ok(seed) => tell(&plan_of(seed)),
-            Err(_) => Err(format!("{seed:?} is no seed, like 4711")),
-        },
+        ["seed", seed] => seed_of(seed).and_then(|seed| tell(&plan_of(seed))),
         _ => stories(play_all, args, "100000"),
     }
+}
+
+fn seed_of(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is no seed, like 4711"))
 }
 
 fn tell(plan: &Plan) -> Result<String, String> {
@@ -132,9 +134,7 @@ fn on_all_cores<T: Send>(
         [amount, first] => (amount, first),
         _ => return Err(USAGE.to_owned()),
     };
-    let first: u64 = first
-        .parse()
-        .map_err(|_| format!("{first:?} is no seed, like 4711"))?;
+    let first = seed_of(first)?;
     let (cases, time) = self::amount(amount)?;
     let begun = Instant::now();
     let goes_on = AtomicBool::new(true);

@@ -138,7 +138,10 @@ impl History {
         }
         taken.sort_unstable();
         let middle = taken.len() / 2;
-        let (lower, upper) = (taken.get((taken.len() - 1) / 2)?, taken.get(middle)?);
+        let (lower, upper) = (
+            taken.get(taken.len().saturating_sub(1) / 2)?,
+            taken.get(middle)?,
+        );
         Some(Usual {
             median_s: lower.midpoint(*upper),
             jobs: taken.len() as u64,

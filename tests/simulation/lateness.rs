@@ -51,7 +51,7 @@ impl Lateness {
             1 => Some(0),
             2 => Some(rng.u32(1..500)),
             3 => Some(rng.u32(1_000..10_000)),
-            _ => Some(rng.u32(800..1_200)),
+            _ => Some([800, 1_000, 1_000, 1_200][rng.usize(0..4)]),
         };
         Work {
             detector,

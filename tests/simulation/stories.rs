@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::life::{Heartbeat, Start, Style};
+use super::life::{Heartbeat, Start, Style, Work};
 use super::plan::{Event, Invocation, Plan, Step, policy};
 
 pub(crate) fn pass(minutes: u64) -> Step {
@@ -203,6 +203,27 @@ fn a_job_that_recovers_often() -> Vec<Step> {
     steps
 }
 
+/// Five like it had completed, of which none had any records.
+fn nothing_to_compare_with() -> Vec<Step> {
+    let work = |total| Work {
+        detector: Some("payments"),
+        event_type: Some("transfer"),
+        total: Some(total),
+    };
+    let before = (1..6).zip(["h0", "h1", "h2", "h3", "h4"]);
+    let before = before.map(|(hours, id)| {
+        let (work, ago, took) = (work(0), hours * 3_600, 600);
+        job(id, Event::WasThere { work, ago, took })
+    });
+    let style = Style {
+        work: work(1_000),
+        ..Style::PLAIN
+    };
+    let mut steps: Vec<_> = before.collect();
+    steps.extend([job("a", Event::Arrives(style)), begins("a", 600), run(1)]);
+    steps
+}
+
 pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
     let stories = [
         ("an older view", an_older_view_after_another_took_the_id()),
@@ -225,6 +246,7 @@ pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
         ("gone and back", a_stalled_job_vanishes_and_is_back()),
         ("an end before the start", an_end_before_the_start()),
         ("hangs often", a_job_that_recovers_often()),
+        ("nothing to compare with", nothing_to_compare_with()),
     ];
     let plan = |(name, steps)| {
         let plan = Plan {

@@ -285,12 +285,11 @@ fn may_be_told(case: &Case<'_>, life: usize, place: usize, look: &Look) -> bool 
 /// The latest that it could begin in anybody's eyes.
 fn must_have_begun(case: &Case<'_>, life: usize, run: &RunLog, look: &Look) -> Timestamp {
     let mut since = case.lives[life].start + SignedDuration::from_secs(1);
-    let seen = case.looks(life).into_iter();
-    since = since.max(
-        seen.filter_map(|(_, look)| look.start)
-            .max()
-            .unwrap_or(since),
-    );
+    let looks = case.looks(life).into_iter();
+    let known = looks.filter(|(by, seen)| by.is_plain() && seen.at <= look.at);
+    // Without a start, its time counts from the first sight.
+    let start = known.filter_map(|(_, seen)| seen.start).max();
+    since = since.max(start.unwrap_or(look.at));
     for (other, it) in case.lives.iter().enumerate() {
         let versions = it.versions.iter();
         let ends = versions.filter_map(|(_, version)| version.completed);
