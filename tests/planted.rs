@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use simulation::plan::Plan;
-use simulation::{days, play, stories};
+use simulation::{days, play, stories, year};
 
 /// Of each three seeds, two make days.
 fn by_chance(seed: u64) -> Plan {
@@ -24,6 +24,9 @@ fn by_chance(seed: u64) -> Plan {
         _ => days::plan(seed),
     }
 }
+
+/// After so many stories, eight weeks of a year.
+const BEFORE_THE_YEAR: usize = 150;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -40,7 +43,19 @@ fn main() -> ExitCode {
         let plan = by_chance(seed);
         (format!("{} seed {seed}", plan.command), plan)
     });
-    for (name, plan) in by_hand.chain(by_chance) {
+    for (place, (name, plan)) in by_hand.chain(by_chance).enumerate() {
+        if place == BEFORE_THE_YEAR
+            && let Err(told) = year::simulate([0, 8])
+        {
+            println!(
+                "{}  year",
+                told.lines()
+                    .nth(1)
+                    .and_then(|it| it.split(':').next())
+                    .unwrap_or_default()
+            );
+            return ExitCode::FAILURE;
+        }
         if begun.elapsed() > most {
             break;
         }

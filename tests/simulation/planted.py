@@ -14,6 +14,7 @@ import time
 LIFE, QUEUE = "src/watch/life.rs", "src/watch/queue.rs"
 JUDGE, ABSENCE, ACTIVE, END = [f"src/watch/judge{it}.rs" for it in ("", "/absence", "/active", "/end")]
 NOTICES, MERGE, SILENCE = [f"src/watch/judge/{it}.rs" for it in ("notices", "merge", "silence")]
+OVERDUE, DEADLINES, HISTORY = "src/watch/judge/overdue.rs", "src/watch/judge/detector.rs", "src/watch/history.rs"
 JOB, TOPIC, OBSERVED, OBSERVE = "src/watch/job.rs", "src/watch/topic.rs", "src/watch/observed.rs", "src/run/observe.rs"
 
 # How many stories a defect may hide in, and for how long.
@@ -270,7 +271,128 @@ BEFORE = {
     ],
 }
 
-DEFECTS = SIGNS | ALLOWED | WAITING | SAME | ENDS | GONE | CLOSING | REMINDERS | BEFORE
+LATE = {
+    "time counts from the last end": [
+        (OVERDUE, ".map_or(started_at, |end| end.max(started_at));", ".map_or(started_at, |_| started_at);"),
+    ],
+    "also in the times that are usual": [
+        (HISTORY, "latest.map_or(started_at, |latest| latest.ended_at.max(started_at))", "latest.map_or(started_at, |_| started_at)"),
+    ],
+    "it is overdue at three times that": [(OVERDUE, "const TIMES_USUAL: i64 = 3;", "const TIMES_USUAL: i64 = 2;")],
+    "and not before": [(OVERDUE, "const TIMES_USUAL: i64 = 3;", "const TIMES_USUAL: i64 = 4;")],
+    "never before the smaller of STALL_AFTER and 1h": [
+        (OVERDUE, "Some(limit.max(NOT_BEFORE.min(policy.stall_after)))", "Some(limit)"),
+    ],
+    "of the two the smaller": [(OVERDUE, "NOT_BEFORE.min(policy", "NOT_BEFORE.max(policy")],
+    "a duration has no other bound": [
+        (OVERDUE, "OverdueAfter::After(limit) => Some(limit),", "OverdueAfter::After(limit) => Some(limit.max(NOT_BEFORE)),"),
+    ],
+    "of fewer than five nothing is concluded": [(HISTORY, "const LEAST_ALIKE: usize = 5;", "const LEAST_ALIKE: usize = 3;")],
+    "only the last twenty": [(HISTORY, "const ALIKE: usize = 20;", "const ALIKE: usize = 7;")],
+    "the last by completion": [
+        (HISTORY, "let before = self.before(end.as_second()).rev();", "let before = self.before(end.as_second());"),
+    ],
+    "only completed ones": [(HISTORY, "likeness(job).filter(|_| has_completed)", "likeness(job).filter(|_| has_completed || true)")],
+    "of the same event type": [(HISTORY, "(detector, event_type).hash(&mut hasher);", "detector.hash(&mut hasher);\n    let _ = event_type;")],
+    "of the same detector": [(HISTORY, "(detector, event_type).hash(&mut hasher);", "event_type.hash(&mut hasher);\n    let _ = detector;")],
+    "with at least half as many records": [(HISTORY, "past.records >= wanted.div_ceil(2);", "past.records >= wanted.div_ceil(2) || true;")],
+    "scaled up": [(HISTORY, "    if past.records >= wanted {", "    if past.records >= wanted || past.records > 0 {")],
+    "the median": [(HISTORY, "median_s: lower.midpoint(*upper),", "median_s: *upper,")],
+    "of equals the longest": [
+        (HISTORY, "largest.filter_map(|past| self.scaled(past, wanted)).max()", "largest.filter_map(|past| self.scaled(past, wanted)).min()"),
+    ],
+    "who waits is not overdue": [(OVERDUE, "queue.is_some_and(|queue| !queue.waits(&job.id)),", "queue.is_some() || true,")],
+    "nor who is cancelling": [(OVERDUE, "Some(Stage::Canceling) | None => false,", "Some(Stage::Canceling) => true,\n        None => false,")],
+    "nor whose stall is open": [(OVERDUE, "record.overdue || record.stall.is_some();", "record.overdue;")],
+    "it is told once": [(OVERDUE, "record.overdue || record.stall.is_some();", "record.stall.is_some();")],
+    "only if asked for": [(OVERDUE, "if !(is_same && is_active && runs && is_asked_for)", "if !(is_same && is_active && runs && (is_asked_for || true))")],
+    "an incomplete listing says nothing of what is usual": [
+        (OBSERVED, "usual: observed.is_complete.then(usual).flatten(),", "usual: usual(),"),
+    ],
+    "a duration by hand does not need it": [
+        (OVERDUE, "OverdueAfter::After(limit) => Some(limit),", "OverdueAfter::After(limit) => usual.map(|_| limit),"),
+    ],
+    "a recovery leaves open what is overdue": [
+        (NOTICES, "match record.overdue && occurrence.kind == Kind::Recovered {", "match record.overdue && false {"),
+    ],
+    "and who heard of it hears the end": [
+        (ACTIVE, "        true => record.notified_topics.clone(),", "        true => BTreeSet::new(),"),
+    ],
+    "overdue opens its incident": [
+        (OVERDUE, "incident: Some(IncidentState::Open),", "incident: None,"),
+    ],
+    "it is not urgent": [
+        (OVERDUE, "let own = context.topics.own(Kind::Overdue.severity()).clone();",
+         "let own = context.topics.own(Kind::Stalled.severity()).clone();"),
+    ],
+    "its end closes it": [
+        (OVERDUE, "    next.notified_topics.insert(own.clone());\n", ""),
+    ],
+}
+
+MISSING = {
+    "a deadline is concluded once": [
+        (DEADLINES, "    record.concluded = Some(deadline.at);\n", ""),
+    ],
+    "an incomplete listing concludes none": [
+        (DEADLINES, "    let missing = match is_complete {", "    let missing = match is_complete || true {"),
+    ],
+    "deadlines before EXPECT was first seen don't count": [
+        (DEADLINES, "if deadline.at <= record.since || Some", "if Some"),
+    ],
+    "what completed before the deadline before does not count": [
+        (DEADLINES, "let counts = |it: &Completion| it.at > deadline.opens_at && Some(it) != late_arrival;",
+         "let counts = |it: &Completion| it.at > deadline.opens_at - jiff::SignedDuration::from_hours(5) && Some(it) != late_arrival;"),
+    ],
+    "what completed after the deadline does, up to now": [
+        (DEADLINES, "let counts = |it: &Completion| it.at > deadline.opens_at && Some(it) != late_arrival;",
+         "let counts = |it: &Completion| it.at > deadline.opens_at && it.at <= deadline.at && Some(it) != late_arrival;"),
+    ],
+    "what closed a missing job counts for no other deadline": [
+        (DEADLINES, "record.late_arrival = (!is_early).then_some(arrival);", "record.late_arrival = (!is_early && false).then_some(arrival);"),
+    ],
+    "but for one in its own time": [
+        (DEADLINES, "true => arrived_at > next.opens_at,", "true => arrived_at > next.opens_at && false,"),
+    ],
+    "or nearer to it": [
+        (DEADLINES, "false => next.at.duration_since(arrived_at) < arrived_at.duration_since(missed_at),", "false => false,"),
+    ],
+    "a job that comes closes it": [
+        (DEADLINES, "let arrived = arrive(&mut next, jobs, context);", "let arrived = arrive(&mut next, jobs, context).filter(|_| false);"),
+    ],
+    "once": [(DEADLINES, "    record.missing = None;\n", "")],
+    "where missing went": [
+        (DEADLINES, "topics: missed.notified_topics.clone(),", "topics: BTreeSet::from([context.topics.own(Kind::Arrived.severity()).clone()]),"),
+    ],
+    "also if EXPECT no longer names it": [
+        ("src/run/detectors.rs", "known.filter(|record| record.missing.is_some());", "known.filter(|record| record.missing.is_some() && false);"),
+    ],
+    "all that is missing until then has one thread": [
+        (DEADLINES, "..notice(Kind::Missing, deadline.at, missed.at, expected, context)", "..notice(Kind::Missing, deadline.at, deadline.at, expected, context)"),
+    ],
+    "an arrival closes the incident": [
+        (DEADLINES, "incident: Some(IncidentState::Resolved),", "incident: Some(IncidentState::Open),"),
+    ],
+    "a job that was deleted in time was in time": [
+        (OBSERVED, "records.values().filter(|it| it.phase == Phase::Ended) {", "records.values().filter(|it| it.phase == Phase::Ended && false) {"),
+    ],
+    "so its detector is kept": [(JOB, "            detector: self.detector.clone(),\n            detector_version: None,", "            detector: None,\n            detector_version: None,")],
+    "only a job that completed comes": [
+        ("src/watch/detector.rs", "Some(End::Completed) => self.add_completion(job),", "Some(End::Completed | End::Canceled) => self.add_completion(job),"),
+    ],
+    "of two that completed one may count for another deadline": [
+        ("src/watch/detector.rs", "self.completed.truncate(2);", "self.completed.truncate(1);"),
+    ],
+    "where clocks change": [
+        ("src/watch/expect/entry.rs", "let by = self.zone.to_ambiguous_timestamp(day.to_datetime(self.by));",
+         "let january = self.zone.to_offset(\"2026-01-15T00:00:00Z\".parse().unwrap_or_default());\n"
+         "        let january = TimeZone::fixed(january);\n"
+         "        let by = january.to_ambiguous_timestamp(day.to_datetime(self.by));"),
+    ],
+    "a weekend": [("src/watch/expect/entry.rs", "if !self.days.has(day.weekday()) {", "if false && !self.days.has(day.weekday()) {")],
+}
+
+DEFECTS = SIGNS | ALLOWED | WAITING | SAME | ENDS | GONE | CLOSING | REMINDERS | LATE | MISSING | BEFORE
 
 
 def plant(tree, edits):

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use fraud_job_watch::watch::{OverdueAfter, Policy};
+
+use super::calendar;
 use super::life::{Heartbeat, Start, Style, Work};
-use super::plan::{Event, Invocation, Plan, Step, policy};
+use super::plan::{Effect, Event, Fault, Invocation, Plan, Step, policy};
 
 pub(crate) fn pass(minutes: u64) -> Step {
     Step::Pass(Duration::from_secs(60 * minutes))
@@ -224,6 +227,68 @@ fn nothing_to_compare_with() -> Vec<Step> {
     steps
 }
 
+/// Listings that break off show a job that takes too long, and almost all that is usual.
+fn an_incomplete_listing_shows_what_is_late() -> Vec<Step> {
+    let policy = Policy {
+        overdue_after: OverdueAfter::Auto,
+        ..policy()
+    };
+    let work = Work {
+        detector: Some("payments"),
+        event_type: Some("transfer"),
+        total: Some(1_000),
+    };
+    let before = (1..9).zip(["h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7"]);
+    let mut steps: Vec<_> = before
+        .map(|(hours, id)| {
+            let (ago, took) = (hours * 3_600, 600);
+            job(id, Event::WasThere { work, ago, took })
+        })
+        .collect();
+    let style = Style {
+        work,
+        ..Style::PLAIN
+    };
+    let works = Event::Works {
+        rate: 300,
+        pulse: Some(60),
+    };
+    steps.extend([Step::Settings(policy), job("a", Event::Arrives(style))]);
+    steps.extend([begins("a", 300), job("a", works), run(1), pass(90)]);
+    for number in 2..5 {
+        let mut broken = Invocation::plain(number).with(Effect::Page, 2, Fault::Fails);
+        broken.view.page = 8;
+        broken.view.shuffle = u64::from(number);
+        steps.extend([Step::Run(Box::new(broken)), pass(5)]);
+    }
+    steps.push(run(5));
+    steps
+}
+
+/// Two come after the deadline between two runs: the first of them closes what was missing, the other one counts for the
+/// next deadline.
+fn two_come_late() -> Vec<Step> {
+    let policy = Policy {
+        expect: calendar::expect("payments by 06:00"),
+        ..policy()
+    };
+    let work = Work {
+        detector: Some("payments"),
+        ..Work::UNKNOWN
+    };
+    let style = Style {
+        work,
+        ..Style::PLAIN
+    };
+    let mut steps = vec![Step::Settings(policy), run(1), pass(365), run(2)];
+    for id in ["a", "b"] {
+        steps.extend([job(id, Event::Arrives(style)), begins(id, 600), pass(20)]);
+        steps.push(job(id, Event::Ends("COMPLETE")));
+    }
+    steps.extend([pass(20), run(3), pass(24 * 60 - 50), run(4)]);
+    steps
+}
+
 pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
     let stories = [
         ("an older view", an_older_view_after_another_took_the_id()),
@@ -247,6 +312,11 @@ pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
         ("an end before the start", an_end_before_the_start()),
         ("hangs often", a_job_that_recovers_often()),
         ("nothing to compare with", nothing_to_compare_with()),
+        ("two come late", two_come_late()),
+        (
+            "late in an incomplete listing",
+            an_incomplete_listing_shows_what_is_late(),
+        ),
     ];
     let plan = |(name, steps)| {
         let plan = Plan {
