@@ -88,3 +88,39 @@ async fn a_stored_detector_that_makes_no_sense_costs_its_deadline_and_no_other()
     assert_eq!(World::kinds(&urgent), ["missing"]);
     assert_eq!(subject(&urgent), "refunds");
 }
+
+/// What is listed says what is usual, if it is all there is; a job that failed is not compared.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_completes_is_compared_with_what_a_complete_listing_shows() {
+    for (status, is_complete, compares) in [
+        ("COMPLETE", true, true),
+        ("COMPLETE", false, false),
+        ("FAILED", true, false),
+    ] {
+        let world = World::new(Duration::ZERO);
+        for (id, minutes) in ["a", "b", "c", "d", "e", "slow"]
+            .iter()
+            .zip([1, 1, 1, 1, 1, 50])
+        {
+            world.start(id, "IN_PROGRESS");
+            if *id == "slow" {
+                world.good_run("begins", None).await;
+            }
+            advance(Duration::from_secs(60 * minutes)).await;
+            world.change(id, |job| {
+                job.detector_name = Some("payments".to_owned());
+                job.event_type_name = Some("card".to_owned());
+            });
+            world.end(id, if *id == "slow" { status } else { "COMPLETE" });
+        }
+        if !is_complete {
+            world.service.page_size.set(6);
+            world.service.broken_page.set(Some(1));
+            world.start("another", "IN_PROGRESS");
+        }
+        world.run("ends", None).await;
+        let published = world.topic.published.borrow();
+        let text = published.last().unwrap().form("email");
+        assert_eq!(text.contains("usually 1 min"), compares, "{status}: {text}");
+    }
+}
