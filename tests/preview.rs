@@ -597,18 +597,6 @@ fn the_help_shows_an_example_and_the_defaults() {
     }
 }
 
-#[test]
-fn the_readme_shows_what_is_printed() {
-    let printed = shows(preview().args(DAY));
-    let readme = include_str!("../README.md");
-    let (_, sample) = readme.split_once("```text\n== events/day/").unwrap();
-    let (sample, _) = sample.split_once("```").unwrap();
-    for part in sample.split("...\n") {
-        let part = part.trim_end().trim_end_matches("  ").trim_end();
-        assert!(printed.contains(part), "not printed: {part}");
-    }
-}
-
 /// A replay as JSON, and the last notice in it.
 fn until_stalled() -> (String, Value) {
     let report = shows(preview().args(&DAY[..4]).arg("--json"));
