@@ -200,11 +200,11 @@ const BAD: &[(&str, &[&str])] = &[
     ("d rate(1 day)", &["…the schedule is "]),
     (
         "d by 07:00;d by 07:00",
-        &["in entry 2, \"d by 07:00\", all is the same as in entry 1, but must be there once"],
+        &["in entry 2, \"d by 07:00\", it repeats entry 1, but must be there once"],
     ),
     (
         "e by 07:00;; d by 07:00;e by 08:00;d BY 07:00 sun-sat UTC;",
-        &["in entry 4, \"d BY 07:00 sun-sat UTC\", all is the same as in entry 2"],
+        &["in entry 4, \"d BY 07:00 sun-sat UTC\", it repeats entry 2"],
     ),
     (
         "D from 9 by 24:00 15 Mars/Base;;ok by 07:00; d",

@@ -107,6 +107,7 @@ fn whole() -> Record {
         predecessor: Some(Predecessor {
             end: End::Completed,
             ended_at: at("2026-03-02T07:59:30Z"),
+            detector: Some("detector".to_owned()),
         }),
         expires: Some(1_777_629_600),
     }
@@ -208,6 +209,7 @@ fn began() -> Notice {
             jobs: 3,
             by_status: [("COMPLETE".to_owned(), 2), ("PAUSED".to_owned(), 1)].into(),
             notify_on: vec![Kind::Completed, Kind::Stalled],
+            expects: vec![],
             stall_after_s: 3_600,
             since,
         }),

@@ -711,7 +711,7 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
     );
     assert_eq!(
         (&found.by_status, found.notify_on.len()),
-        (statuses.by_status(), 8)
+        (statuses.by_status(), 7)
     );
     let again = began(&story.context(at("08:06")), 10, &statuses);
     assert_eq!(again.notices[0].id, change.notices[0].id, "judged again");

@@ -99,6 +99,7 @@ pub(crate) fn notice(kind: Kind) -> Notice {
             jobs: 170,
             by_status: [("COMPLETE".to_owned(), 168), ("IN_PROGRESS".to_owned(), 2)].into(),
             notify_on: vec![Kind::Completed, Kind::Failed, Kind::Stalled],
+            expects: vec!["payments_detector".to_owned(), "*".to_owned()],
             stall_after_s: 3_600,
             since: at("2026-03-02T11:59:00Z"),
         }),
@@ -201,10 +202,21 @@ fn variants() -> Vec<(&'static str, Notice)> {
         ("canceled, closing", closing(notice(Kind::Canceled))),
         ("ended, closing", closing(notice(Kind::Ended))),
         ("recovered, listed again", listed_again()),
+        (
+            "listed again, still overdue",
+            Notice {
+                incident: Some(IncidentState::Open),
+                ..listed_again()
+            },
+        ),
         ("recovered, still overdue", still_overdue()),
         ("overdue by hand", overdue_by_hand()),
         ("missing, nothing runs", missing(None)),
         ("missing, one failed", missing(Some(Kind::Failed))),
+        (
+            "missing, one is being canceled",
+            missing(Some(Kind::Canceled)),
+        ),
         ("vanished, replaced", replaced()),
         ("vanished, replaced, closing", closing(replaced())),
     ]
@@ -233,6 +245,9 @@ fn missing(instead: Option<Kind>) -> Notice {
     let expected = notice.expected.as_mut().unwrap();
     let job = instead.and_then(listed_as);
     expected.instead = job.map(|listed| Job::from_listed(listed).unwrap());
+    if instead == Some(Kind::Canceled) {
+        expected.instead.as_mut().unwrap().status = Status::CancelInProgress;
+    }
     (expected.detector, expected.last_completed) = ("*".to_owned(), None);
     notice
 }
@@ -381,7 +396,7 @@ fn a_completed_job_says_how_its_time_compares() {
     assert!(text.contains(ran), "{text}");
     let text = message(0).form("sms").to_owned();
     assert!(
-        text.ends_with(": in 3 h 26 min, usually 25 min, 5000 of 5000 records"),
+        text.ends_with(": ran for 1 h 2 min, usually 25 min, 5000 of 5000 records"),
         "{text}"
     );
     let plain = Message::of(&outgoing(&notice), &context(None));

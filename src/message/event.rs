@@ -74,11 +74,12 @@ pub(super) struct NoticeData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::watch::job::Time>"))]
     job_seen_at: Option<Timestamp>,
-    /// What it does to the incident of its job: `open` opens it, or says that it goes on; `resolved` closes it. Absent
+    /// What it does to the incident: `open` opens it, or says that it goes on; `resolved` closes it. Absent
     /// if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<IncidentState>,
-    /// The same for all notices of a job, and for no others: what a pager can take to know an incident again.
+    /// The same for all notices of a job, or of what is missing until it arrives, and for no others: what a pager can take
+    /// to know an incident again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<NoticeId>"))]
     thread: Option<String>,

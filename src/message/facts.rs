@@ -98,7 +98,7 @@ fn instead(job: &Job) -> Option<Text> {
     Some(status.and(progress.unwrap_or_default()))
 }
 
-/// `25 min (the median of 20; the longest took 31 min)`.
+/// `25 min (the median of 20; the longest 31 min)`.
 pub(super) fn usual_in_words(usual: &Usual) -> String {
     let (median, longest) = (
         seconds_in_words(usual.median_s),
@@ -106,7 +106,7 @@ pub(super) fn usual_in_words(usual: &Usual) -> String {
     );
     match usual.jobs {
         0 | 1 => format!("{median} (by the largest of them)"),
-        jobs => format!("{median} (the median of {jobs}; the longest took {longest})"),
+        jobs => format!("{median} (the median of {jobs}; the longest {longest})"),
     }
 }
 

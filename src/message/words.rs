@@ -42,7 +42,7 @@ impl Words {
             (Kind::Stalled, Some(job)) => stalled(notice, job, "is stalled"),
             (Kind::Recovered, Some(job)) => match &notice.silence {
                 Some(silence) => recovered(notice, job, silence),
-                None => listed_again(job),
+                None => listed_again(notice, job),
             },
             (Kind::Canceled, Some(job)) => canceled(notice, job),
             (Kind::Ended, Some(job)) => ended(notice, job),
@@ -120,6 +120,11 @@ fn began(notice: &Notice) -> Words {
         return Words::new(Text::ours("The watch has started."), list([None]), &[step]);
     };
     let kinds: Vec<_> = found.notify_on.iter().map(|kind| kind.as_str()).collect();
+    let expects = found.expects.iter().map(|name| late::detector(name));
+    let expects = match Text::join(expects, ", ") {
+        Some(names) => Text::ours(" It expects jobs of ").and_text(names).and("."),
+        None => Text::ours(""),
+    };
     let reports = match kinds.split_last() {
         None => "nothing else".to_owned(),
         Some((only, [])) => format!("{only} jobs"),
@@ -129,7 +134,11 @@ fn began(notice: &Notice) -> Words {
     let threshold = seconds_in_words(found.stall_after_s);
     Words::new(
         Text::ours(format!(
-            "The watch has started and found {jobs}. It will report {reports}. A job counts as stalled after {threshold} without a sign of life."
+            "The watch has started and found {jobs}. It will report {reports}."
+        ))
+        .and_text(expects)
+        .and(format!(
+            " A job counts as stalled after {threshold} without a sign of life."
         )),
         Text::ours(format!("{jobs} found")),
         &[step],
@@ -148,14 +157,18 @@ fn completed(notice: &Notice, job: &Job, compared: Option<&Compared>) -> Words {
         });
     let waited = waited.unwrap_or_default();
     let usual = compared.map(|compared| seconds_in_words(compared.usual.median_s));
-    let usually = usual.as_ref().map(|usual| format!(", usually {usual}"));
+    let usually = usual.map(|usual| format!(", usually {usual}"));
     let usually = usually.unwrap_or_default();
+    let took_in_brief = match compared {
+        Some(compared) => Some(format!("ran for {}", seconds_in_words(compared.ran_s))),
+        None => facts::took(notice).map(|took| format!("in {took}")),
+    };
     Words::new(
         job_phrase(job).and(format!(
             " completed{took}{waited}{usually}{progress}.{resolves}"
         )),
         list([
-            facts::took(notice).map(|took| format!("in {took}{usually}")),
+            took_in_brief.map(|took| format!("{took}{usually}")),
             facts::count(job),
             resolves_in_brief(notice),
         ]),
@@ -264,10 +277,7 @@ fn stalled(notice: &Notice, job: &Job, is_stalled: &str) -> Words {
 }
 
 fn recovered(notice: &Notice, job: &Job, silence: &Silence) -> Words {
-    let still = match notice.incident {
-        Some(IncidentState::Open) => " It is still overdue.",
-        Some(IncidentState::Resolved) | None => "",
-    };
+    let still = still_overdue(notice);
     let (so_far, lasted) = (so_far(job), seconds_in_words(silence.lasted_s));
     let since = at(silence.since);
     Words::new(
@@ -281,12 +291,19 @@ fn recovered(notice: &Notice, job: &Job, silence: &Silence) -> Words {
     )
 }
 
+fn still_overdue(notice: &Notice) -> &'static str {
+    match notice.incident {
+        Some(IncidentState::Open) => " It is still overdue.",
+        Some(IncidentState::Resolved) | None => "",
+    }
+}
+
 /// What had vanished.
-fn listed_again(job: &Job) -> Words {
-    let so_far = so_far(job);
+fn listed_again(notice: &Notice, job: &Job) -> Words {
+    let (so_far, still) = (so_far(job), still_overdue(notice));
     Words::new(
         job_phrase(job).and(format!(
-            " is listed again{so_far}. This resolves the earlier report that it had vanished."
+            " is listed again{so_far}. This resolves the earlier report that it had vanished.{still}"
         )),
         list([Some("listed again".to_owned()), facts::count(job)]),
         &["Nothing to do. Its silence is counted from when it was listed again."],

@@ -26,7 +26,10 @@ impl<W: World> Run<'_, W> {
     /// Judges each of them, and records what changes.
     pub(super) async fn judge_detectors(&mut self) {
         let (world, until) = (self.world, self.limits.work_until());
-        let context = self.context.at(world.now());
+        // A deadline that passed meanwhile is judged by the next run: what completed since may be on a page that was asked
+        // for before.
+        let asked_at = self.observed.asked_at.unwrap_or(world.now());
+        let context = self.context.at(asked_at);
         let is_complete = self.observed.is_complete;
         let seen = self.observed.detectors(&self.known.records);
         let mut changes = Vec::new();
@@ -42,12 +45,12 @@ impl<W: World> Run<'_, W> {
         }
         let written: Vec<_> = stream::iter(changes)
             .map(|(name, jobs, change)| async move {
-                let rebase = |item: Option<&Item>, now| {
+                let rebase = |item: Option<&Item>, _| {
                     let record = match item {
                         Some(Item::Detector(record)) => Some(record.as_ref()),
                         Some(_) | None => None,
                     };
-                    judge_detector(record, &name, &jobs, is_complete, &context.at(now))
+                    judge_detector(record, &name, &jobs, is_complete, &context)
                 };
                 let written = commit(world, until, change, rebase).await;
                 (name, written)

@@ -35,6 +35,7 @@ impl<W: World> Run<'_, W> {
 
     async fn judge_page(&mut self, asked_at: Timestamp, page: Page) {
         self.outcome.answer.pages += 1;
+        self.observed.asked_at.get_or_insert(asked_at);
         for listed in page.jobs {
             self.outcome.answer.jobs += 1;
             if let Some(job) = self.read(listed) {

@@ -83,12 +83,12 @@ pub enum Failure {
     StateTooNew(String),
     /// Stored items could not be understood.
     #[error(
-        "stored items could not be read and were passed over, with their jobs; all else was done; mend or delete them: {0}"
+        "stored items could not be read and were passed over, with what they are of; all else was done; mend or delete them: {0}"
     )]
     ItemsUnreadable(String),
     /// Stored items were written by a newer version.
     #[error(
-        "stored items were written by a newer version and were passed over, with their jobs; all else was done; deploy that version again: {0}"
+        "stored items were written by a newer version and were passed over, with what they are of; all else was done; deploy that version again: {0}"
     )]
     ItemsTooNew(String),
     /// A page or a job could not be had.

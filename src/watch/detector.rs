@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::history::expected_end;
 use super::job::{End, Job, JobId};
+use super::judge::SAME_START;
+use super::record::{Phase, Predecessor, Record};
 use super::status::Stage;
 use super::topic::TopicArn;
 
@@ -22,6 +24,13 @@ pub struct Completion {
     pub at: Timestamp,
     /// The job's id.
     pub job_id: JobId,
+}
+
+impl Completion {
+    /// Whether it is of the same job, whose end may be told more precisely later.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.job_id == other.job_id && self.at.duration_since(other.at).abs() < SAME_START
+    }
 }
 
 /// A deadline by which no job had completed, until one does.
@@ -72,15 +81,15 @@ pub struct DetectorJobs {
 }
 
 impl DetectorJobs {
-    /// Takes in when the latest job of any detector ended.
-    pub fn add_latest_end(&mut self, latest_end: Option<Timestamp>) {
+    /// Says when the latest job of any detector ended.
+    pub fn set_latest_end(&mut self, latest_end: Option<Timestamp>) {
         self.latest_end = latest_end;
     }
 
-    /// Takes in a job of the detector.
+    /// Takes in a listed job of the detector.
     pub fn add(&mut self, job: &Job) {
         match job.end() {
-            Some(End::Completed) => self.add_completion(job),
+            Some(End::Completed) => self.add_completed(&job.id, job.finished_at()),
             Some(End::Failed) => {
                 let is_later = |other: &Job| job.finished_at() > other.finished_at();
                 if self.failed.as_ref().is_none_or(is_later) {
@@ -88,8 +97,9 @@ impl DetectorJobs {
                 }
             }
             Some(End::Canceled | End::Unknown) => {}
+            None if job.is_unclear() => {}
             None => {
-                let is_further = |other: &Job| job.status.stage() > other.status.stage();
+                let is_further = |other: &Job| nearness(job) > nearness(other);
                 if self.active.as_ref().is_none_or(is_further) {
                     self.active = Some(job.clone());
                 }
@@ -97,13 +107,33 @@ impl DetectorJobs {
         }
     }
 
-    fn add_completion(&mut self, job: &Job) {
-        let Some(at) = job.finished_at() else { return };
+    /// Takes in a recorded job of the detector: one that completed, or is active and was missed.
+    pub fn add_recorded(&mut self, record: &Record, is_missed: bool) {
+        let job = &record.job;
+        let is_listed = self.completed.iter().any(|it| it.job_id == job.id);
+        match record.phase {
+            Phase::Ended if job.end() == Some(End::Completed) && !is_listed => {
+                self.add_completed(&job.id, job.finished_at());
+            }
+            Phase::Active if is_missed => self.add(job),
+            Phase::Active | Phase::Ended | Phase::Vanished => {}
+        }
+    }
+
+    /// Takes in a job of the detector whose id another has taken.
+    pub fn add_predecessor(&mut self, id: &JobId, predecessor: &Predecessor) {
+        if predecessor.end == End::Completed {
+            self.add_completed(id, Some(predecessor.ended_at));
+        }
+    }
+
+    fn add_completed(&mut self, id: &JobId, at: Option<Timestamp>) {
+        let Some(at) = at else { return };
         // By far the most.
         if self.completed.get(1).is_some_and(|earlier| at < earlier.at) {
             return;
         }
-        let job_id = job.id.clone();
+        let job_id = id.clone();
         self.completed.push(Completion { at, job_id });
         self.completed.sort_by(|a, b| b.cmp(a));
         self.completed.dedup();
@@ -119,17 +149,26 @@ impl DetectorJobs {
     /// else one that waits.
     pub fn instead(&self, since: Timestamp) -> Option<&Job> {
         let (active, failed) = (self.active.as_ref(), self.failed.as_ref());
-        let running = active.filter(|job| job.status.stage() != Some(Stage::Waiting));
+        let begun = active.filter(|job| job.status.stage() != Some(Stage::Waiting));
         let failed = failed.filter(|job| job.finished_at() > Some(since));
-        running.or(failed).or(active)
+        begun.or(failed).or(active)
     }
 
-    /// When the active one ends, if it goes on as it did so far.
-    pub fn expected_end(&self, now: Timestamp) -> Option<Timestamp> {
-        let job = self.active.as_ref()?;
-        let since = job
-            .started_at
-            .max(self.latest_end.filter(|_| job.started_at.is_some()))?;
+    /// When a job ends, if it runs and goes on as it did so far.
+    pub fn expected_end(&self, job: &Job, now: Timestamp) -> Option<Timestamp> {
+        let runs = job.status.stage() == Some(Stage::Running);
+        let started_at = job.started_at.filter(|_| runs)?;
+        let since = self.latest_end.max(Some(started_at))?;
         expected_end(job, now.duration_since(since), now)
+    }
+}
+
+/// How near to its completion an active job is.
+fn nearness(job: &Job) -> u8 {
+    match job.status.stage() {
+        Some(Stage::Running) => 3,
+        Some(Stage::Canceling) => 2,
+        Some(Stage::Waiting) => 1,
+        None => 0,
     }
 }

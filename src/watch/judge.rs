@@ -59,6 +59,18 @@ pub struct Policy {
     pub expect: Expectations,
 }
 
+impl Policy {
+    /// The kinds of `NOTIFY_ON` that may come.
+    pub fn reported(&self) -> impl Iterator<Item = Kind> {
+        let is_off =
+            |kind: &Kind| *kind == Kind::Overdue && self.overdue_after == OverdueAfter::Off;
+        self.notify_on
+            .iter()
+            .copied()
+            .filter(move |kind| !is_off(kind))
+    }
+}
+
 /// What a run judges by.
 #[derive(Clone, Copy, Debug)]
 pub struct RunContext<'a> {

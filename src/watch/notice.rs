@@ -16,7 +16,7 @@ use super::kind::Kind;
 use super::record::Key;
 use super::topic::TopicArn;
 
-/// What a notice does to the incident of its job, which is open from the report that something is wrong until the
+/// What a notice does to the incident of its job or detector, which is open from the report that something is wrong until the
 /// report of how it went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -279,6 +279,9 @@ pub struct Found {
     pub by_status: BTreeMap<String, u64>,
     /// The kinds that will be reported.
     pub notify_on: Vec<Kind>,
+    /// The detectors of which jobs are expected; `*` is any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expects: Vec<String>,
     /// How long a silence makes a stall, in seconds.
     pub stall_after_s: i64,
     /// What ended before this moment is not reported.
@@ -308,7 +311,7 @@ pub struct Notice {
     /// What it does to the job's incident; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<IncidentState>,
-    /// The same for all notices of a job, and for no others.
+    /// The same for all notices of a job, or of what is missing until it arrives, and for no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
     /// The topics it goes to, as they were configured when it was recorded.

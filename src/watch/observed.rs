@@ -7,7 +7,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::detector::{ANY_DETECTOR, DetectorJobs};
-use super::history::{History, Usual};
+use super::history::History;
 use super::job::{Job, JobId};
 use super::judge::{
     Change, RunContext, is_history, judge, judge_absence, judge_overdue, judge_silence,
@@ -26,13 +26,15 @@ pub struct Sighting {
     pub at: Timestamp,
 }
 
-/// What ended before a job that is active.
+/// What the listing as a whole showed of all jobs.
 #[derive(Clone, Debug, Default)]
-pub struct Precedent {
-    /// When the latest of all jobs ended: before that, it could not begin.
+pub struct Overview {
+    /// Who waits for whom; only of a complete listing.
+    pub queue: Option<Queue>,
+    /// When the latest of all jobs ended: before that, none that is active could begin.
     pub latest_end: Option<Timestamp>,
-    /// How long jobs like it usually take; only of a complete listing.
-    pub usual: Option<Usual>,
+    /// How long jobs took; only of a complete listing.
+    pub history: Option<Rc<History>>,
 }
 
 /// What was observed of one job. It is judged against the job's record, and once more if another run has changed that
@@ -41,9 +43,8 @@ pub struct Precedent {
 pub enum Observation {
     /// It was seen.
     Seen(Sighting),
-    /// It was seen and is active, and this is what the listing as a whole showed: who waits for whom, if it was complete,
-    /// and what ended before.
-    Active(Sighting, Rc<Option<Queue>>, Precedent),
+    /// It was seen and is active, and this is what the listing as a whole showed.
+    Active(Sighting, Rc<Overview>),
     /// A complete listing did not show it, and when it was asked for by its id, it was not found.
     Absent(JobId, Timestamp),
 }
@@ -52,7 +53,7 @@ impl Observation {
     /// Whose observation it is.
     pub fn id(&self) -> &JobId {
         match self {
-            Self::Seen(Sighting { job, .. }) | Self::Active(Sighting { job, .. }, ..) => &job.id,
+            Self::Seen(Sighting { job, .. }) | Self::Active(Sighting { job, .. }, _) => &job.id,
             Self::Absent(id, _) => id,
         }
     }
@@ -60,15 +61,14 @@ impl Observation {
     /// What it changes.
     pub fn judge(&self, record: Option<&Record>, context: &RunContext<'_>) -> Option<Change> {
         let (Self::Seen(Sighting { at, .. })
-        | Self::Active(Sighting { at, .. }, ..)
+        | Self::Active(Sighting { at, .. }, _)
         | Self::Absent(_, at)) = self;
         let context = &context.at(*at);
         match (self, record) {
             (Self::Seen(Sighting { job, .. }), record) => judge(record, job, context),
-            (Self::Active(Sighting { job, .. }, queue, precedent), Some(record)) => {
-                let queue = queue.as_ref().as_ref();
-                judge_silence(record, job, context, queue)
-                    .or_else(|| judge_overdue(record, job, context, queue, precedent))
+            (Self::Active(Sighting { job, .. }, overview), Some(record)) => {
+                judge_silence(record, job, context, overview.queue.as_ref())
+                    .or_else(|| judge_overdue(record, job, context, overview))
             }
             (Self::Absent(..), Some(record)) => judge_absence(record, context),
             (Self::Active(..) | Self::Absent(..), None) => None,
@@ -88,7 +88,9 @@ pub struct Observed {
     active: BTreeMap<JobId, Sighting>,
     ends: LatestEnds,
     /// How long jobs took.
-    pub history: History,
+    pub history: Rc<History>,
+    /// When the first page was asked for.
+    pub asked_at: Option<Timestamp>,
     /// What was seen of the detectors of which jobs are expected.
     detectors: BTreeMap<String, DetectorJobs>,
 }
@@ -114,7 +116,7 @@ impl Observed {
         let end = job.end();
         if let Some(end) = end {
             self.ends.add(end, job.completed_at);
-            self.history.add(&job);
+            Rc::make_mut(&mut self.history).add(&job);
         }
         add_to_detectors(&mut self.detectors, &job);
         // By far the most.
@@ -147,13 +149,32 @@ impl Observed {
     /// in time.
     pub fn detectors(&self, records: &BTreeMap<JobId, Record>) -> BTreeMap<String, DetectorJobs> {
         let mut detectors = self.detectors.clone();
-        for jobs in detectors.values_mut() {
-            jobs.add_latest_end(self.ends.latest());
-        }
-        for record in records.values().filter(|it| it.phase == Phase::Ended) {
-            add_to_detectors(&mut detectors, &record.job);
+        let latest_end = self.latest_ends(records).latest();
+        for (name, jobs) in &mut detectors {
+            jobs.set_latest_end(latest_end);
+            let is_its =
+                |detector: &Option<String>| name == ANY_DETECTOR || detector.as_ref() == Some(name);
+            for record in records.values() {
+                let is_missed = !self.seen_ids.contains(&record.job.id);
+                if is_its(&record.job.detector) {
+                    jobs.add_recorded(record, is_missed);
+                }
+                let predecessor = record.predecessor.as_ref();
+                if let Some(predecessor) = predecessor.filter(|it| is_its(&it.detector)) {
+                    jobs.add_predecessor(&record.job.id, predecessor);
+                }
+            }
         }
         detectors
+    }
+
+    /// The latest ends of all jobs that are listed or recorded.
+    fn latest_ends(&self, records: &BTreeMap<JobId, Record>) -> LatestEnds {
+        let mut ends = self.ends;
+        for record in records.values() {
+            ends.add_recorded(record);
+        }
+        ends
     }
 
     /// When the active job that has been silent longest last showed a sign of life.
@@ -188,30 +209,29 @@ pub fn judge_active_jobs(
     records: &BTreeMap<JobId, Record>,
     context: &RunContext<'_>,
 ) -> Vec<(Observation, Change)> {
-    let mut ends = observed.ends;
-    for record in records.values() {
-        ends.add_recorded(record);
-    }
+    let ends = observed.latest_ends(records);
+    let was_seen = |record: &Record| observed.active.contains_key(&record.job.id);
+    let unseen = || records.values().filter(|record| !was_seen(record));
     // Only a complete listing says who waits for whom, and what is usual.
     let queue = observed.is_complete.then(|| {
         let active = observed.active.values().map(|Sighting { job, .. }| job);
-        let was_seen = |record: &Record| observed.active.contains_key(&record.job.id);
         Queue::new(
             active.map(|job| (job.as_ref(), records.get(&job.id))),
-            records.values().filter(|record| !was_seen(record)),
+            unseen(),
             ends,
             context.now,
             context.policy.stall_after,
         )
     });
-    let queue = Rc::new(queue);
+    // What was active and is not seen now may have ended only now.
+    let may_have_ended = unseen().any(|record| record.phase == Phase::Active);
+    let overview = Rc::new(Overview {
+        queue,
+        latest_end: ends.latest().max(may_have_ended.then_some(context.now)),
+        history: observed.is_complete.then(|| Rc::clone(&observed.history)),
+    });
     let judge_active = |sighting: &Sighting| {
-        let usual = || observed.history.usual(&sighting.job, context.now);
-        let precedent = Precedent {
-            latest_end: ends.latest(),
-            usual: observed.is_complete.then(usual).flatten(),
-        };
-        let observation = Observation::Active(sighting.clone(), Rc::clone(&queue), precedent);
+        let observation = Observation::Active(sighting.clone(), Rc::clone(&overview));
         let change = observation.judge(records.get(observation.id()), context)?;
         Some((observation, change))
     };

@@ -32,7 +32,7 @@ impl LatestEnds {
 
     /// Takes in how a recorded job ended, and the one that had its id before.
     pub fn add_recorded(&mut self, record: &Record) {
-        if let Some(predecessor) = record.predecessor {
+        if let Some(predecessor) = &record.predecessor {
             self.add(predecessor.end, Some(predecessor.ended_at));
         }
         match record.phase {

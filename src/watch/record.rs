@@ -58,12 +58,15 @@ pub struct Stall {
 }
 
 /// What is known of a job whose id another has taken.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Predecessor {
     /// How it ended.
     pub end: End,
     /// When it ended, or was seen to be gone.
     pub ended_at: Timestamp,
+    /// Its detector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
 }
 
 /// What is known of one job.

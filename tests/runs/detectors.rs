@@ -51,11 +51,38 @@ async fn what_is_missing_and_arrives_is_told_to_the_urgent_topic_alone() {
     assert_eq!(states, ["open", "resolved"]);
 }
 
+/// A page that was asked for before a deadline does not know what completed until then.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passes_while_the_listing_goes_on_is_judged_by_the_next_run() {
+    let (world, urgent) = expecting().await;
+    advance(Duration::from_secs(60 * 60 - 30)).await;
+    for detector in ["payments", "refunds"] {
+        world.start(detector, "IN_PROGRESS");
+        world.change(detector, |job| {
+            job.detector_name = Some(detector.to_owned())
+        });
+    }
+    world.start("other", "IN_PROGRESS");
+    world.service.page_size.set(2);
+    world.service.latency.set(Duration::from_secs(20));
+    let both_complete = async {
+        sleep(Duration::from_secs(25)).await;
+        world.end("payments", "COMPLETE");
+        world.end("refunds", "COMPLETE");
+    };
+    tokio::join!(world.good_run("across", None), both_complete);
+    world.good_run("next", None).await;
+    assert_eq!(World::kinds(&urgent), [""; 0]);
+    assert_eq!(World::kinds(&world.topic), ["completed", "completed"]);
+}
+
 /// Two runs at once tell each deadline once, and a write whose answer is lost is known by its echo.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_is_judged_once_whatever_becomes_of_the_writes() {
     for faults in [vec![], vec![Fault::NotMade], vec![Fault::AnswerLost]] {
-        let (world, urgent) = expecting().await;
+        let (mut world, urgent) = expecting().await;
+        world.latency = Duration::from_millis(10);
+        world.store.records_take_their_time.set(true);
         advance(Duration::from_secs(65 * 60)).await;
         world.store.next_writes.borrow_mut().extend(faults);
         let (one, other) = (world.run("one", None), world.run("other", None));

@@ -17,13 +17,10 @@ pub(super) fn overdue(job: &Job, overdue: Option<&Overdue>) -> Words {
         None => String::new(),
     };
     let progress = facts::progress(job).map(|progress| format!(" It is at {progress}."));
-    let end = overdue.and_then(|overdue| overdue.expected_end).map(at);
-    let end = end.map(|end| format!(" At its pace so far it ends at about {end}."));
     Words::new(
         job_phrase(job).and(format!(
-            " is overdue: it has taken {taken}{compared}.{}{}",
-            progress.unwrap_or_default(),
-            end.unwrap_or_default()
+            " is overdue: it has taken {taken}{compared}.{}",
+            progress.unwrap_or_default()
         )),
         list([
             Some(format!("{taken} so far")),
@@ -57,6 +54,11 @@ pub(super) fn missing(expected: &ExpectedJob) -> Words {
             job_sentence(job).and(" is waiting to begin."),
             "one is waiting to begin".to_owned(),
             "Look at what runs before it: one job runs at a time.",
+        ),
+        Some((job, _, Some(Stage::Canceling))) => (
+            job_sentence(job).and(" is being canceled."),
+            "one is being canceled".to_owned(),
+            "Run it again once it is canceled, unless that was intended.",
         ),
         Some((job, ..)) => {
             let progress = facts::progress(job).map(|progress| format!(", at {progress}"));

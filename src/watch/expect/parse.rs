@@ -215,7 +215,7 @@ fn too_long(text: &str) -> Wrong {
 
 fn repeated(first: usize) -> Wrong {
     Wrong {
-        problem: format!("all is the same as in entry {first}"),
+        problem: format!("it repeats entry {first}"),
         rule: "there once",
         example: "payments_detector by 07:00; payments_detector by 19:00",
     }

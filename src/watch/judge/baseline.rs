@@ -51,7 +51,8 @@ pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Ch
         found: Some(Found {
             jobs,
             by_status: statuses.by_status().clone(),
-            notify_on: context.policy.notify_on.iter().copied().collect(),
+            notify_on: context.policy.reported().collect(),
+            expects: context.policy.expect.names().map(str::to_owned).collect(),
             stall_after_s: context.policy.stall_after.as_secs(),
             since,
         }),

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use super::{Change, Expected, RunContext};
 use crate::watch::detector::{Completion, DetectorJobs, DetectorRecord, MissedDeadline};
-use crate::watch::expect::Deadline;
 use crate::watch::kind::Kind;
 use crate::watch::notice::{ExpectedJob, IncidentState, Notice, NoticeId, thread_of_deadline};
 use crate::watch::record::Item;
@@ -65,8 +64,9 @@ fn arrive(
     context: &RunContext<'_>,
 ) -> Option<Notice> {
     let missed = record.missing.as_ref()?;
-    let counts =
-        |it: &&Completion| it.at > missed.opens_at && record.late_arrival.as_ref() != Some(*it);
+    let late_arrival = record.late_arrival.as_ref();
+    let is_used = |it: &Completion| late_arrival.is_some_and(|late| late.is_same(it));
+    let counts = |it: &&Completion| it.at > missed.opens_at && !is_used(it);
     let arrival = jobs.completed().rev().find(counts)?.clone();
     let expected = ExpectedJob {
         detector: record.name.clone(),
@@ -82,23 +82,28 @@ fn arrive(
         ..notice(Kind::Arrived, arrival.at, missed.at, expected, context)
     };
     let last_missed = record.concluded.unwrap_or(missed.at);
-    let next = context
-        .policy
-        .expect
-        .next_deadline(&record.name, arrival.at);
-    let is_early = next.is_some_and(|next| is_early_for(&next, arrival.at, last_missed));
-    record.late_arrival = (!is_early).then_some(arrival);
+    record.late_arrival = late_for(last_missed, arrival, &record.name, context);
     record.missing = None;
     Some(notice)
 }
 
-/// Whether what arrived is the job that the next deadline expects, rather than the late one of the deadline before: it
-/// came in the next one's own time, or if that has no `from`, nearer to it.
-fn is_early_for(next: &Deadline, arrived_at: Timestamp, missed_at: Timestamp) -> bool {
-    match next.has_from {
-        true => arrived_at > next.opens_at,
-        false => next.at.duration_since(arrived_at) < arrived_at.duration_since(missed_at),
-    }
+/// What came after a deadline, and counts for that one, unless it is the job that the next deadline expects: it came in
+/// that one's own time, which begins with its `from`, or if it has none, with the last quarter of the time before it.
+fn late_for(
+    deadline: Timestamp,
+    arrival: Completion,
+    name: &str,
+    context: &RunContext<'_>,
+) -> Option<Completion> {
+    let next = context.policy.expect.next_deadline(name, arrival.at);
+    let is_early = next.is_some_and(|next| match next.has_from {
+        true => arrival.at > next.opens_at && next.opens_at >= deadline,
+        false => {
+            let left = next.at.duration_since(arrival.at);
+            left.saturating_mul(4) <= next.at.duration_since(deadline)
+        }
+    });
+    (!is_early).then_some(arrival)
 }
 
 /// Judges the latest deadline, once it has passed.
@@ -116,8 +121,14 @@ fn conclude(
     }
     record.concluded = Some(deadline.at);
     let late_arrival = record.late_arrival.as_ref();
-    let counts = |it: &Completion| it.at > deadline.opens_at && Some(it) != late_arrival;
-    if jobs.completed().any(counts) {
+    let is_used = |it: &Completion| late_arrival.is_some_and(|late| late.is_same(it));
+    let counts = |it: &&Completion| it.at > deadline.opens_at && !is_used(it);
+    if let Some(completion) = jobs.completed().rev().find(counts) {
+        // It came before anybody looked, but after the deadline.
+        if completion.at > deadline.at {
+            let late = late_for(deadline.at, completion.clone(), &record.name, context);
+            record.late_arrival = late.or(record.late_arrival.take());
+        }
         return None;
     }
     let own = context.topics.own(Kind::Missing.severity()).clone();
@@ -135,7 +146,7 @@ fn conclude(
         by: deadline.at,
         local: deadline.to_string(),
         last_completed: jobs.completed().next().cloned(),
-        expected_end: instead.and_then(|_| jobs.expected_end(context.now)),
+        expected_end: instead.and_then(|job| jobs.expected_end(job, context.now)),
         instead: instead.cloned(),
     };
     Some(Notice {

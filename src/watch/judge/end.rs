@@ -54,6 +54,7 @@ fn predecessor(record: &Record, now: Timestamp) -> Predecessor {
     let completed_at = record.job.completed_at;
     Predecessor {
         end: record.job.end().unwrap_or(End::Unknown),
+        detector: record.job.detector.clone(),
         ended_at: match record.phase {
             Phase::Active => now,
             Phase::Ended => completed_at.unwrap_or(record.recorded_at),

@@ -11,8 +11,7 @@ use crate::watch::history::{Usual, expected_end};
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::notice::{IncidentState, Notice, Overdue};
-use crate::watch::observed::Precedent;
-use crate::watch::queue::Queue;
+use crate::watch::observed::Overview;
 use crate::watch::record::{Phase, Record};
 use crate::watch::status::Stage;
 
@@ -35,13 +34,12 @@ const TIMES_USUAL: i64 = 3;
 const NOT_BEFORE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Judges how long an active job has taken that was judged before in this run, when the listing has ended. One that
-/// waits, is being canceled or is reported as stalled is not overdue. `queue` is what a complete listing showed.
+/// waits, is being canceled or is reported as stalled is not overdue.
 pub fn judge_overdue(
     record: &Record,
     job: &Job,
     context: &RunContext<'_>,
-    queue: Option<&Queue>,
-    precedent: &Precedent,
+    overview: &Overview,
 ) -> Option<Change> {
     let (now, policy) = (context.now, context.policy);
     let is_same = incarnation(record, job, now) == Incarnation::Same;
@@ -49,26 +47,34 @@ pub fn judge_overdue(
     let is_reported = record.overdue || record.stall.is_some();
     let runs = match record.stage(job) {
         Some(Stage::Running) => true,
-        Some(Stage::Waiting) => queue.is_some_and(|queue| !queue.waits(&job.id)),
+        Some(Stage::Waiting) => {
+            let queue = overview.queue.as_ref();
+            queue.is_some_and(|queue| !queue.waits(&job.id))
+        }
         Some(Stage::Canceling) | None => false,
     };
-    let is_asked_for = policy.notify_on.contains(&Kind::Overdue);
+    let is_asked_for =
+        policy.notify_on.contains(&Kind::Overdue) && policy.overdue_after != OverdueAfter::Off;
     if !(is_same && is_active && runs && is_asked_for) || is_reported {
         return None;
     }
-    let limit = overdue_limit(policy, precedent.usual.as_ref())?;
+    let view = merged_view(record, job, now);
+    let history = overview.history.as_ref();
+    let usual = history.and_then(|history| history.usual(&view, now));
+    let limit = overdue_limit(policy, usual.as_ref())?;
     let started_at = start(record, job).unwrap_or(record.first_seen_at);
-    let since = precedent
+    let since = overview
         .latest_end
-        .map_or(started_at, |end| end.max(started_at));
+        .max(Some(started_at))
+        .unwrap_or(started_at);
     let taken = now.duration_since(since);
     (taken >= limit).then(|| {
         let overdue = Overdue {
             since,
             taken_s: taken.as_secs(),
             limit_s: limit.as_secs(),
-            usual: precedent.usual,
-            expected_end: expected_end(&merged_view(record, job, now), taken, now),
+            usual,
+            expected_end: expected_end(&view, taken, now),
         };
         report(record, job, overdue, context)
     })
