@@ -15,6 +15,8 @@ mod backtest;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod detector;
+#[cfg(test)]
 mod expect;
 #[cfg(test)]
 mod history;

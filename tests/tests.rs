@@ -13,6 +13,7 @@ mod adapters;
 mod backtest;
 mod cases;
 mod counted;
+mod detector;
 mod expect;
 mod formats;
 mod fuzz;

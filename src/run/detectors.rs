@@ -26,16 +26,16 @@ impl<W: World> Run<'_, W> {
     /// Judges each of them, and records what changes.
     pub(super) async fn judge_detectors(&mut self) {
         let (world, until) = (self.world, self.limits.work_until());
-        // A deadline that passed meanwhile is judged by the next run: what completed since may be on a page that was asked
-        // for before.
-        let asked_at = self.observed.asked_at.unwrap_or(world.now());
-        let context = self.context.at(asked_at);
-        let is_complete = self.observed.is_complete;
+        let context = self.context.at(world.now());
+        // A deadline that passed meanwhile is for the next run: a page that was asked for before does not know what has
+        // completed since.
+        let asked_at = self.observed.asked_at;
+        let listed_at = asked_at.filter(|_| self.observed.is_complete);
         let seen = self.observed.detectors(&self.known.records);
         let mut changes = Vec::new();
         for (name, jobs) in seen {
             let record = self.known.detectors.get(&name);
-            let change = judge_detector(record, &name, &jobs, is_complete, &context);
+            let change = judge_detector(record, &name, &jobs, listed_at, &context);
             let can_judge = self.known.can_judge(&Key::Detector(name.clone()));
             changes.extend(
                 change
@@ -45,12 +45,12 @@ impl<W: World> Run<'_, W> {
         }
         let written: Vec<_> = stream::iter(changes)
             .map(|(name, jobs, change)| async move {
-                let rebase = |item: Option<&Item>, _| {
+                let rebase = |item: Option<&Item>, now| {
                     let record = match item {
                         Some(Item::Detector(record)) => Some(record.as_ref()),
                         Some(_) | None => None,
                     };
-                    judge_detector(record, &name, &jobs, is_complete, &context)
+                    judge_detector(record, &name, &jobs, listed_at, &context.at(now))
                 };
                 let written = commit(world, until, change, rebase).await;
                 (name, written)

@@ -224,7 +224,8 @@ impl<'a> DetectorPast<'a> {
                 self.seen.add(job);
             }
             let (record, at) = (self.record.as_ref(), context.at(now));
-            if let Some(change) = judge_detector(record, self.name, &self.seen, is_complete, &at) {
+            let listed_at = is_complete.then_some(now);
+            if let Some(change) = judge_detector(record, self.name, &self.seen, listed_at, &at) {
                 self.apply(change);
             }
             let deadline = context.policy.expect.next_deadline(self.name, now);

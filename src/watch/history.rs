@@ -61,15 +61,6 @@ impl History {
         let Some(ended_at) = job.completed_at.map(Timestamp::as_second) else {
             return;
         };
-        let is_full = self.0.len() >= ENDS_KEPT;
-        if is_full
-            && self
-                .0
-                .first()
-                .is_some_and(|oldest| ended_at < oldest.ended_at)
-        {
-            return;
-        }
         let has_completed = job.end() == Some(End::Completed);
         self.0.insert(PastJob {
             ended_at,

@@ -211,20 +211,19 @@ pub fn judge_active_jobs(
 ) -> Vec<(Observation, Change)> {
     let ends = observed.latest_ends(records);
     let was_seen = |record: &Record| observed.active.contains_key(&record.job.id);
-    let unseen = || records.values().filter(|record| !was_seen(record));
     // Only a complete listing says who waits for whom, and what is usual.
     let queue = observed.is_complete.then(|| {
         let active = observed.active.values().map(|Sighting { job, .. }| job);
         Queue::new(
             active.map(|job| (job.as_ref(), records.get(&job.id))),
-            unseen(),
+            records.values().filter(|record| !was_seen(record)),
             ends,
             context.now,
             context.policy.stall_after,
         )
     });
     // What was active and is not seen now may have ended only now.
-    let may_have_ended = unseen().any(|record| record.phase == Phase::Active);
+    let may_have_ended = !observed.missed(records).is_empty();
     let overview = Rc::new(Overview {
         queue,
         latest_end: ends.latest().max(may_have_ended.then_some(context.now)),

@@ -11,12 +11,12 @@ use crate::watch::notice::{ExpectedJob, IncidentState, Notice, NoticeId, thread_
 use crate::watch::record::Item;
 
 /// Judges what was seen of the jobs of a detector that EXPECT names, or of which something is missing. Only a complete
-/// listing says that nothing came.
+/// listing says that nothing came until it was asked for, which was at `listed_at`.
 pub fn judge_detector(
     record: Option<&DetectorRecord>,
     name: &str,
     jobs: &DetectorJobs,
-    is_complete: bool,
+    listed_at: Option<Timestamp>,
     context: &RunContext<'_>,
 ) -> Option<Change> {
     let Some(record) = record else {
@@ -29,10 +29,7 @@ pub fn judge_detector(
         ..record.clone()
     };
     let arrived = arrive(&mut next, jobs, context);
-    let missing = match is_complete {
-        true => conclude(&mut next, jobs, context),
-        false => None,
-    };
+    let missing = listed_at.and_then(|at| conclude(&mut next, jobs, at, context));
     let has_changed = next.concluded != record.concluded || next.missing != record.missing;
     has_changed.then(|| Change {
         expected: Expected::Rev(record.rev),
@@ -57,6 +54,18 @@ fn first(name: &str, context: &RunContext<'_>) -> Change {
     }
 }
 
+/// The first that completed after that and does not count for an earlier deadline.
+fn first_that_counts<'a>(
+    record: &DetectorRecord,
+    jobs: &'a DetectorJobs,
+    opens_at: Timestamp,
+) -> Option<&'a Completion> {
+    let late_arrival = record.late_arrival.as_ref();
+    let is_used = |it: &Completion| late_arrival.is_some_and(|late| late.is_same(it));
+    let mut completed = jobs.completed().rev();
+    completed.find(|it| it.at > opens_at && !is_used(it))
+}
+
 /// Closes what was missing, if a job has completed.
 fn arrive(
     record: &mut DetectorRecord,
@@ -64,10 +73,7 @@ fn arrive(
     context: &RunContext<'_>,
 ) -> Option<Notice> {
     let missed = record.missing.as_ref()?;
-    let late_arrival = record.late_arrival.as_ref();
-    let is_used = |it: &Completion| late_arrival.is_some_and(|late| late.is_same(it));
-    let counts = |it: &&Completion| it.at > missed.opens_at && !is_used(it);
-    let arrival = jobs.completed().rev().find(counts)?.clone();
+    let arrival = first_that_counts(record, jobs, missed.opens_at)?.clone();
     let expected = ExpectedJob {
         detector: record.name.clone(),
         by: missed.at,
@@ -110,20 +116,16 @@ fn late_for(
 fn conclude(
     record: &mut DetectorRecord,
     jobs: &DetectorJobs,
+    listed_at: Timestamp,
     context: &RunContext<'_>,
 ) -> Option<Notice> {
-    let deadline = context
-        .policy
-        .expect
-        .last_deadline(&record.name, context.now)?;
+    let expect = &context.policy.expect;
+    let deadline = expect.last_deadline(&record.name, listed_at)?;
     if deadline.at <= record.since || Some(deadline.at) <= record.concluded {
         return None;
     }
     record.concluded = Some(deadline.at);
-    let late_arrival = record.late_arrival.as_ref();
-    let is_used = |it: &Completion| late_arrival.is_some_and(|late| late.is_same(it));
-    let counts = |it: &&Completion| it.at > deadline.opens_at && !is_used(it);
-    if let Some(completion) = jobs.completed().rev().find(counts) {
+    if let Some(completion) = first_that_counts(record, jobs, deadline.opens_at) {
         // It came before anybody looked, but after the deadline.
         if completion.at > deadline.at {
             let late = late_for(deadline.at, completion.clone(), &record.name, context);

@@ -63,10 +63,8 @@ pub fn judge_overdue(
     let usual = history.and_then(|history| history.usual(&view, now));
     let limit = overdue_limit(policy, usual.as_ref())?;
     let started_at = start(record, job).unwrap_or(record.first_seen_at);
-    let since = overview
-        .latest_end
-        .max(Some(started_at))
-        .unwrap_or(started_at);
+    let latest_end = overview.latest_end.unwrap_or(started_at);
+    let since = latest_end.max(started_at);
     let taken = now.duration_since(since);
     (taken >= limit).then(|| {
         let overdue = Overdue {

@@ -157,7 +157,8 @@ fn incidents<'a>(
     all
 }
 
-/// Whether what arrived counts for the next deadline: it came in that one's own time, or nearer to it than to the last.
+/// Whether what arrived counts for the next deadline: it came in that one's own time, or if that has no beginning, in the
+/// last quarter of the time before it.
 fn is_early(case: &Case<'_>, name: &str, open: &Incident<'_>, arrived: &Said) -> Option<bool> {
     let runs = &case.ledger.runs;
     let first = open.missing.first()?;
@@ -175,8 +176,8 @@ fn is_early(case: &Case<'_>, name: &str, open: &Incident<'_>, arrived: &Said) ->
     let due = deadlines(expect);
     let next = due.iter().find(|it| it.name == name && it.at > *at)?;
     Some(match next.has_from {
-        true => *at > next.opens,
-        false => next.at.duration_since(*at) < at.duration_since(last),
+        true => *at > next.opens && next.opens >= last,
+        false => 4 * next.at.duration_since(*at) <= next.at.duration_since(last),
     })
 }
 
@@ -286,7 +287,9 @@ impl Detector<'_> {
     }
 
     fn not_missing(&self, said: &Said, run: &RunLog, place: usize) -> Option<String> {
-        let Some(due) = newest(run, self.name, said.at).filter(|due| due.at == said.by) else {
+        // A deadline that passes while a run lists is for the next.
+        let moments = [run.started, said.at].map(|at| newest(run, self.name, at));
+        let Some(due) = moments.into_iter().flatten().find(|due| due.at == said.by) else {
             return Some(format!("it was not the newest deadline at {}", said.at));
         };
         if !run.saw_the_end {
@@ -303,10 +306,21 @@ impl Detector<'_> {
             Some((id, self.completed(run, life, said.at)?))
         });
         let counts = |(id, at): &(&str, Timestamp)| {
-            *at > due.opens && !self.has_closed(*at, id, place, true)
+            *at > due.opens && !self.has_closed(*at, id, place, true) && !self.may_be_used(*at, run)
         };
         let came = completed.find(|it| counts(it))?;
         Some(format!("job {} completed at {}", came.0, came.1))
+    }
+
+    /// Whether it came after an earlier deadline and before a run that judged that one: then it counts for it alone.
+    fn may_be_used(&self, at: Timestamp, run: &RunLog) -> bool {
+        let before = self.case.ledger.runs.iter();
+        let mut before = before.filter(|by| by.number != run.number && by.started <= run.started);
+        before.any(|by| {
+            let ended = by.ended.unwrap_or(by.started);
+            let due = newest(by, self.name, ended);
+            due.is_some_and(|due| due.at < at && at <= ended)
+        })
     }
 
     fn not_arrived(&self, said: &Said, first: &Said, place: usize) -> Option<String> {
@@ -345,7 +359,9 @@ impl Detector<'_> {
                 let look = run.look(life)?;
                 let at = self.completed(run, life, look.at)?;
                 let id = self.case.lives[life].id;
-                (at > opens && !self.has_closed(at, id, place, true)).then_some(())
+                let is_used =
+                    self.has_closed(at, id, place, true) || self.may_be_used(at, &runs[first.run]);
+                (at > opens && !is_used).then_some(())
             };
             let mut lives = (0..self.case.lives.len()).filter(|life| self.is_of_it(*life));
             run.is_plain() && run.started > told_by && lives.any(|life| came(life).is_some())
