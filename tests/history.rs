@@ -1,6 +1,6 @@
 //! What is usual for jobs that are alike, and how one that completed compares with it.
 
-use fraud_job_watch::watch::history::{Compared, History, Usual};
+use fraud_job_watch::watch::history::{Compared, History, Usual, expected_end};
 use fraud_job_watch::watch::{Job, ListedJob};
 use jiff::{SignedDuration, Timestamp};
 
@@ -104,7 +104,13 @@ fn a_completed_job_compares_if_it_took_twice_or_half_as_long() {
             "{taken}"
         );
     }
-    // Of seconds nobody speaks.
+    // A minute more is out of the ordinary if that is twice as long; of seconds nobody speaks.
+    let day = 60 * 24 * 60;
+    assert!(
+        self::history(&[1; 6])
+            .compared(&past("it", day, 2))
+            .is_some()
+    );
     let mut quick = History::default();
     for day in 0..6 {
         let mut job = past("quick", day * 24 * 60, 0);
@@ -112,4 +118,46 @@ fn a_completed_job_compares_if_it_took_twice_or_half_as_long() {
         quick.add(&job);
     }
     assert_eq!(quick.compared(&past("it", 60 * 24 * 60, 1)), None);
+}
+
+/// Of jobs without records nothing can be scaled.
+#[test]
+fn what_had_no_records_says_nothing_of_what_has_some() {
+    let mut history = History::default();
+    for day in 0..5 {
+        let mut job = past("empty", day * 24 * 60, 10);
+        job.total_records = Some(0);
+        history.add(&job);
+    }
+    assert_eq!(usual(&history), None);
+    let mut empty = past("next", 60 * 24 * 60, 1);
+    empty.total_records = Some(0);
+    let found = history.usual(&empty, empty.completed_at.unwrap());
+    assert_eq!(found.map(|it| it.median_s), Some(600));
+}
+
+/// From what is usual since it could begin, and from its own pace.
+#[test]
+fn when_a_running_job_should_be_done_and_when_it_will_be() {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let mut history = history(&[20; 6]);
+    let mut job = past("runs", 60 * 24 * 60, 1);
+    (job.status, job.completed_at) = ("IN_PROGRESS".to_owned().into(), None);
+    let now = at("2026-05-01T00:50:00Z");
+    assert_eq!(history.due_at(&job, now), Some(at("2026-05-01T00:20:00Z")));
+    history.add(&past("before", 60 * 24 * 60, 30));
+    assert_eq!(history.due_at(&job, now), Some(at("2026-05-01T00:50:00Z")));
+
+    let hour = SignedDuration::from_hours(1);
+    for (processed, total, end) in [
+        (Some(100), Some(300), Some("2026-05-01T02:50:00Z")),
+        (Some(300), Some(300), None),
+        (Some(400), Some(300), None),
+        (Some(0), Some(300), None),
+        (None, Some(300), None),
+        (Some(100), None, None),
+    ] {
+        (job.processed_records, job.total_records) = (processed, total);
+        assert_eq!(expected_end(&job, hour, now), end.map(at), "{processed:?}");
+    }
 }

@@ -8,8 +8,8 @@ use fraud_job_watch::watch::judge::{
 };
 use fraud_job_watch::watch::queue::LatestEnds;
 use fraud_job_watch::watch::{
-    Baseline, Change, Expectations, Item, Job, Kind, ListedJob, Notice, OverdueAfter, Phase,
-    Policy, Queue, Record, Source, Status, StatusCounts, TopicArn, Topics,
+    Baseline, Change, Expectations, IncidentState, Item, Job, Kind, ListedJob, Notice,
+    OverdueAfter, Phase, Policy, Queue, Record, Source, Status, StatusCounts, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -715,4 +715,21 @@ fn a_new_watch_says_what_it_found_and_what_it_will_tell() {
     );
     let again = began(&story.context(at("08:06")), 10, &statuses);
     assert_eq!(again.notices[0].id, change.notices[0].id, "judged again");
+}
+
+/// Whoever heard that it is overdue hears how it ends, and a pager keeps it open until then.
+#[test]
+fn an_overdue_job_stays_open_when_its_stall_recovers_and_is_closed_when_it_ends() {
+    let mut story = Story::new();
+    story.sees("08:05", &job("IN_PROGRESS", "08:04", 1));
+    let record = story.record.as_mut().unwrap();
+    record.overdue = true;
+    record.notified_topics = [topic("main")].into();
+    story.sees("09:10", &job("IN_PROGRESS", "08:04", 1));
+    let recovered = story.sees("09:15", &job("IN_PROGRESS", "09:14", 2));
+    assert_eq!(recovered[0].kind, Kind::Recovered);
+    assert_eq!(recovered[0].incident, Some(IncidentState::Open));
+    let ended = story.sees("09:40", &ended("COMPLETE", "09:39"));
+    assert_eq!(ended[0].incident, Some(IncidentState::Resolved));
+    assert!(ended[0].topics.contains(&topic("main")));
 }
