@@ -157,7 +157,7 @@ fn judged_job(
         let other = meanwhile.next();
         let since = other.map_or(started_at, |other| end(other));
         let usual = usual(until);
-        let limit = overdue_limit(context.policy, usual.as_ref());
+        let limit = overdue_limit(context.policy, || usual);
         let limit_passes_at = limit.and_then(|limit| since.checked_add(limit).ok());
         let past = JudgedJob {
             job: job.clone(),

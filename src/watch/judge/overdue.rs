@@ -43,7 +43,7 @@ pub fn judge_overdue(
 ) -> Option<Change> {
     let (now, policy) = (context.now, context.policy);
     let is_same = incarnation(record, job, now) == Incarnation::Same;
-    let is_active = record.phase == Phase::Active && job.end().is_none() && !job.is_unclear();
+    let is_active = record.phase == Phase::Active;
     let is_reported = record.overdue || record.stall.is_some();
     let runs = match record.stage(job) {
         Some(Stage::Running) => true,
@@ -53,15 +53,13 @@ pub fn judge_overdue(
         }
         Some(Stage::Canceling) | None => false,
     };
-    let is_asked_for =
-        policy.notify_on.contains(&Kind::Overdue) && policy.overdue_after != OverdueAfter::Off;
+    let is_asked_for = policy.notify_on.contains(&Kind::Overdue);
     if !(is_same && is_active && runs && is_asked_for) || is_reported {
         return None;
     }
     let view = merged_view(record, job, now);
-    let history = overview.history.as_ref();
-    let usual = history.and_then(|history| history.usual(&view, now));
-    let limit = overdue_limit(policy, usual.as_ref())?;
+    let usual = || overview.history.as_ref()?.usual(&view, now);
+    let limit = overdue_limit(policy, usual)?;
     let started_at = start(record, job).unwrap_or(record.first_seen_at);
     let latest_end = overview.latest_end.unwrap_or(started_at);
     let since = latest_end.max(started_at);
@@ -71,20 +69,23 @@ pub fn judge_overdue(
             since,
             taken_s: taken.as_secs(),
             limit_s: limit.as_secs(),
-            usual,
+            usual: usual(),
             expected_end: expected_end(&view, taken, now),
         };
         report(record, job, overdue, context)
     })
 }
 
-/// How long a job may take of which this is usual; `None` if nothing says so.
-pub fn overdue_limit(policy: &Policy, usual: Option<&Usual>) -> Option<SignedDuration> {
+/// How long a job may take of which this is usual, which is found only if it matters; `None` if nothing says so.
+pub fn overdue_limit(
+    policy: &Policy,
+    usual: impl FnOnce() -> Option<Usual>,
+) -> Option<SignedDuration> {
     match policy.overdue_after {
         OverdueAfter::Off => None,
         OverdueAfter::After(limit) => Some(limit),
         OverdueAfter::Auto => {
-            let limit = SignedDuration::from_secs(usual?.median_s.saturating_mul(TIMES_USUAL));
+            let limit = SignedDuration::from_secs(usual()?.median_s.saturating_mul(TIMES_USUAL));
             Some(limit.max(NOT_BEFORE.min(policy.stall_after)))
         }
     }
