@@ -1,6 +1,6 @@
 //! What a run sees of the jobs of a detector: what completed last, and what there is in place of a completed job.
 
-use fraud_job_watch::watch::detector::DetectorJobs;
+use fraud_job_watch::watch::detector::{Completion, DetectorJobs};
 use fraud_job_watch::watch::job::End;
 use fraud_job_watch::watch::{Job, Phase, Predecessor};
 
@@ -70,6 +70,9 @@ fn the_nearest_to_a_completed_job_stands_in_its_place() {
         (&[waits, late, early], "08:00", Some("l")),
         (&[early, waits, late], "08:39", Some("l")),
         (&[late, waits], "08:40", Some("w")),
+        // Of two alike the first that was seen.
+        (&[runs, ("s", "IN_PROGRESS", "08:50")], "08:00", Some("r")),
+        (&[late, ("m", "FAILED", "08:40")], "08:00", Some("l")),
         (&[early, done, canceled, unclear], "08:10", None),
     ] {
         let seen = seen(jobs);
@@ -129,4 +132,27 @@ fn what_is_recorded_counts_as_well() {
     predecessor.ended_at = at("08:50");
     jobs.add_predecessor(&active.job.id, &predecessor);
     assert_eq!(known(&jobs), [at("08:30"), at("08:20")]);
+}
+
+/// A job whose end is told more precisely is no other; one that has its id later is.
+#[test]
+fn a_completion_is_known_again() {
+    let completion = |id: &str, time: &str| Completion {
+        at: at(time),
+        job_id: id.to_owned().try_into().unwrap(),
+    };
+    for (id, time, is_same) in [
+        ("a", "08:00:00", true),
+        ("a", "08:00:59", true),
+        ("a", "07:59:01", true),
+        ("a", "08:01:00", false),
+        ("b", "08:00:00", false),
+    ] {
+        let one = completion("a", "08:00");
+        assert_eq!(
+            one.is_same(&completion(id, time)),
+            is_same,
+            "{id} at {time}"
+        );
+    }
 }

@@ -213,3 +213,21 @@ fn the_statuses_that_are_told_apart_have_a_bound_and_known_ones_always_are() {
     );
     assert_eq!(by_status["(others)"], 21 + 22 + 23 + 24);
 }
+
+/// What is recorded as active stands in place of a completed job only if nothing else was seen of it.
+#[test]
+fn a_detector_has_the_active_jobs_that_a_listing_misses() {
+    let (a, now) = (("a", RUNS, "08:04"), at("09:30"));
+    let records = records(&[a]);
+    for (seen_as, instead) in [(None, Some("a")), (Some("COMPLETE"), None)] {
+        let mut observed = Observed::new(["*".to_owned()].into_iter());
+        if let Some(status) = seen_as {
+            let mut job = seen(("a", status, "08:04"));
+            job.completed_at = Some(at("09:00"));
+            observed.add(job, true, &Story::new().context(now));
+        }
+        let detectors = observed.detectors(&records);
+        let job = detectors["*"].instead(at("08:00"));
+        assert_eq!(job.map(|job| job.id.as_str()), instead);
+    }
+}
