@@ -60,7 +60,7 @@ fn but(mut job: Job, change: impl Fn(&mut Job)) -> Job {
 /// What is told of one job, and its record, from look to look.
 pub(crate) struct Story {
     source: Source,
-    policy: Policy,
+    pub(crate) policy: Policy,
     topics: Topics,
     pub(crate) baseline: Baseline,
     record: Option<Record>,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fraud_job_watch::watch::notice::Overdue;
 use fraud_job_watch::watch::{
-    Item, Job, JobId, Kind, Observation, Observed, Phase, Record, Status, StatusCounts, judge,
-    judge_active_jobs,
+    Item, Job, JobId, Kind, Observation, Observed, OverdueAfter, Phase, Record, Status,
+    StatusCounts, judge, judge_active_jobs,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -230,4 +231,33 @@ fn a_detector_has_the_active_jobs_that_a_listing_misses() {
         let job = detectors["*"].instead(at("08:00"));
         assert_eq!(job.map(|job| job.id.as_str()), instead);
     }
+}
+
+#[test]
+fn what_is_overdue_says_how_long_it_took_and_when_it_will_be_done() {
+    let (now, mut story) = (at("09:00"), Story::new());
+    story.policy.overdue_after = OverdueAfter::After(SignedDuration::from_mins(50));
+    let records = records(&[("a", RUNS, "08:04")]);
+    let mut observed = Observed::default();
+    let mut job = seen(("a", RUNS, "08:59"));
+    (job.processed_records, job.total_records) = (Some(40), Some(100));
+    observed.add(job, true, &story.context(now));
+    let mut before = seen(("b", "COMPLETE", "08:00"));
+    before.completed_at = Some(at("08:06"));
+    observed.add(before, false, &story.context(now));
+    let changes = judge_active_jobs(&observed, &records, &story.context(now));
+    let [(_, change)] = &changes[..] else {
+        panic!("{changes:?}")
+    };
+    let expected = Overdue {
+        since: at("08:06"),
+        taken_s: 54 * 60,
+        limit_s: 50 * 60,
+        usual: None,
+        expected_end: Some(at("10:21")),
+    };
+    let notice = &change.notices[0];
+    assert_eq!(notice.kind, Kind::Overdue);
+    assert_eq!(notice.happened_at, at("08:56"));
+    assert_eq!(notice.overdue, Some(expected));
 }

@@ -165,7 +165,7 @@ impl History {
 
 /// When a job ends, if it goes on as it did in the time it has taken; `None` if its records do not tell.
 pub fn expected_end(job: &Job, taken: SignedDuration, now: Timestamp) -> Option<Timestamp> {
-    let processed = job.processed_records.filter(|count| *count > 0)?;
+    let processed = job.processed_records?;
     let left = job
         .total_records?
         .checked_sub(processed)
