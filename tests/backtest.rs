@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::judge::topic;
 
-const MONTH: &[u8] = include_bytes!("../events/month.json");
+const MONTH: &[u8] = include_bytes!("../events/month/jobs.json");
 
 const EXPECT: &str = "payments_detector from 22:00 by 07:00 Europe/Dublin; \
                       chargebacks_detector from 22:00 by 07:00 Europe/Dublin; * by 12:00 SUN";
@@ -89,7 +89,7 @@ fn missed(found: &Backtest) -> Vec<(&str, Timestamp, Option<&str>)> {
     arrived.collect()
 }
 
-/// `events/month.json`: four weeks of nights with a job of payments at 02:00 and one of chargebacks behind it. On 26
+/// `events/month/jobs.json`: four weeks of nights with a job of payments at 02:00 and one of chargebacks behind it. On 26
 /// February payments took five times as long as usual, on the 17th chargebacks never started, and on 4 March payments
 /// started at 07:10.
 #[test]

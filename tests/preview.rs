@@ -387,7 +387,7 @@ fn nothing_in_a_file_steers_the_terminal() {
 }
 
 /// Two detectors, a night each that was slow, without a job, and late: `backtest.rs` says more of them.
-const MONTH: &str = "events/month.json";
+const MONTH: &str = "events/month/jobs.json";
 
 const NIGHTLY: [&str; 2] = [
     "--expect",
@@ -517,7 +517,7 @@ fn a_backtest_says_what_it_cannot_judge() {
 fn a_bad_input_of_a_backtest_is_refused_as_a_whole() {
     let why = refuses(command("backtest").args([
         "no-such.json",
-        "events/month.json@noon",
+        "events/month/jobs.json@noon",
         "--expect",
         "payments_detector by 24:00",
         "--overdue-after",

@@ -352,7 +352,7 @@ MISSING = {
         (DEADLINES, "(!is_early).then_some(arrival)", "(!is_early && false).then_some(arrival)"),
     ],
     "but for one in its own time": [
-        (DEADLINES, "true => next.opens_at >= deadline,", "true => false,"),
+        (DEADLINES, "true => arrival.at > next.opens_at &&", "true => arrival.at > next.opens_at && false &&"),
     ],
     "or in the last quarter of the time before it": [
         (DEADLINES, "left.saturating_mul(4) <= next", "left.saturating_mul(4_000) <= next"),

@@ -103,11 +103,10 @@ fn late_for(
 ) -> Option<Completion> {
     let next = context.policy.expect.next_deadline(name, arrival.at);
     let is_early = next.is_some_and(|next| match next.has_from {
-        // What came before its `from` does not count for it anyway.
-        true => next.opens_at >= deadline,
+        true => arrival.at > next.opens_at && next.opens_at >= deadline,
         false => {
             let left = next.at.duration_since(arrival.at);
-            left.saturating_mul(4) <= next.at.duration_since(deadline)
+            left.saturating_mul(4) <= next.at.duration_since(next.opens_at)
         }
     });
     (!is_early).then_some(arrival)

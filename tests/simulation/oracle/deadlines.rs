@@ -177,7 +177,7 @@ fn is_early(case: &Case<'_>, name: &str, open: &Incident<'_>, arrived: &Said) ->
     let next = due.iter().find(|it| it.name == name && it.at > *at)?;
     Some(match next.has_from {
         true => *at > next.opens && next.opens >= last,
-        false => 4 * next.at.duration_since(*at) <= next.at.duration_since(last),
+        false => 4 * next.at.duration_since(*at) <= next.at.duration_since(next.opens),
     })
 }
 
