@@ -113,16 +113,13 @@ async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         expected: None,
         found: None,
     };
-    let (name, job_now) = (input.settings.name.as_ref(), None);
-    let notice = &notice;
-    let message = Message::of(
-        &Outgoing {
-            notice,
-            job_now,
-            compared: None,
-        },
-        &RenderContext { name, now },
-    );
+    let name = input.settings.name.as_ref();
+    let outgoing = Outgoing {
+        notice: &notice,
+        job_now: None,
+        compared: None,
+    };
+    let message = Message::of(&outgoing, &RenderContext { name, now });
     let until = limits.work_until();
     let mut outcome = Outcome::default();
     for topic in iter::once(world.topic()).chain(world.urgent()) {

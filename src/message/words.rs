@@ -1,5 +1,6 @@
 //! What is said of each kind of notice: one function a kind.
 
+mod end;
 mod late;
 
 pub(super) use late::detector as detector_in_words;
@@ -7,7 +8,6 @@ pub(super) use late::detector as detector_in_words;
 use super::Outgoing;
 use super::facts::{self, counted, is_replaced, missing_records, seconds_in_words};
 use super::text::{Text, at};
-use crate::watch::history::Compared;
 use crate::watch::notice::Silence;
 use crate::watch::{IncidentState, Job, Kind, Notice};
 
@@ -35,17 +35,17 @@ impl Words {
             // A saved event need not name its job.
             (kind, None) => Self::new(Text::ours(kind.label()), list([None]), &[]),
             (Kind::Completed, Some(job)) => match missing_records(notice) {
-                Some(missing) => completed_in_part(notice, job, missing),
-                None => completed(notice, job, outgoing.compared.as_ref()),
+                Some(missing) => end::completed_in_part(notice, job, missing),
+                None => end::completed(notice, job, outgoing.compared.as_ref()),
             },
-            (Kind::Failed, Some(job)) => failed(notice, job),
+            (Kind::Failed, Some(job)) => end::failed(notice, job),
             (Kind::Stalled, Some(job)) => stalled(notice, job, "is stalled"),
             (Kind::Recovered, Some(job)) => match &notice.silence {
                 Some(silence) => recovered(notice, job, silence),
                 None => listed_again(notice, job),
             },
-            (Kind::Canceled, Some(job)) => canceled(notice, job),
-            (Kind::Ended, Some(job)) => ended(notice, job),
+            (Kind::Canceled, Some(job)) => end::canceled(notice, job),
+            (Kind::Ended, Some(job)) => end::ended(notice, job),
             (Kind::Vanished, Some(job)) if is_replaced(notice) => replaced(notice, job),
             (Kind::Vanished, Some(job)) => vanished(notice, job),
             (Kind::Reminder, Some(job)) => stalled(notice, job, "is still stalled"),
@@ -142,103 +142,6 @@ fn began(notice: &Notice) -> Words {
         )),
         Text::ours(format!("{jobs} found")),
         &[step],
-    )
-}
-
-fn completed(notice: &Notice, job: &Job, compared: Option<&Compared>) -> Words {
-    let progress = facts::progress(job).map(|progress| format!(": {progress}"));
-    let progress = progress.unwrap_or_default();
-    let (took, resolves) = (took(notice, " in "), resolves(notice));
-    let waited = compared
-        .filter(|compared| compared.waited_s > 0)
-        .map(|compared| {
-            let ran = seconds_in_words(compared.ran_s);
-            format!(", {ran} of it since the job before had ended")
-        });
-    let waited = waited.unwrap_or_default();
-    let usual = compared.map(|compared| seconds_in_words(compared.usual.median_s));
-    let usually = usual.map(|usual| format!(", usually {usual}"));
-    let usually = usually.unwrap_or_default();
-    let took_in_brief = match compared {
-        Some(compared) => Some(format!("ran for {}", seconds_in_words(compared.ran_s))),
-        None => facts::took(notice).map(|took| format!("in {took}")),
-    };
-    Words::new(
-        job_phrase(job).and(format!(
-            " completed{took}{waited}{usually}{progress}.{resolves}"
-        )),
-        list([
-            took_in_brief.map(|took| format!("{took}{usually}")),
-            facts::count(job),
-            resolves_in_brief(notice),
-        ]),
-        &[FETCH],
-    )
-}
-
-fn completed_in_part(notice: &Notice, job: &Job, missing: u64) -> Words {
-    let progress = facts::progress(job).unwrap_or_default();
-    let (took, resolves) = (took(notice, " in "), resolves(notice));
-    let headline = format!(" completed{took}, but processed only {progress}.{resolves}");
-    let compare = match missing {
-        1 => "1 record was".to_owned(),
-        more => format!("{more} records were"),
-    } + " not processed. Compare the output with the input, and run what is missing in another job.";
-    Words::new(
-        job_phrase(job).and(headline),
-        list([
-            facts::count(job).map(|count| format!("only {count}")),
-            facts::took(notice).map(|took| format!("in {took}")),
-            resolves_in_brief(notice),
-        ]),
-        &[&compare, FETCH],
-    )
-}
-
-fn failed(notice: &Notice, job: &Job) -> Words {
-    let (took, so_far, resolves) = (took(notice, " after "), so_far(job), resolves(notice));
-    let headline = job_phrase(job).and(format!(" failed{took}{so_far}.{resolves} "));
-    let brief = end_in_brief(notice, "after ");
-    match &job.failure_reason {
-        Some(_) => Words::new(
-            headline.and("AWS says: ").and_text(Text::reason(job)),
-            brief.and(": ").and_text(Text::reason(job)),
-            &["Fix the cause that AWS names, then run the job again."],
-        ),
-        None => Words::new(
-            headline.and("AWS gave no reason."),
-            brief.and(", no reason given"),
-            &["Check the job's input, its output location and its IAM role, then run it again."],
-        ),
-    }
-}
-
-fn canceled(notice: &Notice, job: &Job) -> Words {
-    let (took, so_far, resolves) = (took(notice, " after "), so_far(job), resolves(notice));
-    Words::new(
-        job_phrase(job).and(format!(" was canceled{took}{so_far}.{resolves}")),
-        end_in_brief(notice, "after "),
-        &["Nothing to do if this was intended. The output may be partial."],
-    )
-}
-
-fn ended(notice: &Notice, job: &Job) -> Words {
-    let (took, so_far, resolves) = (took(notice, " after "), so_far(job), resolves(notice));
-    let unknown = format!(
-        ", which this version of fraud-job-watch does not know: it may mean success or failure.{resolves}"
-    );
-    Words::new(
-        job_phrase(job)
-            .and(format!(" ended{took}{so_far}, with the status "))
-            .and_untrusted(job.status.as_str())
-            .and(unknown),
-        Text::untrusted(job.status.as_str())
-            .and(", ")
-            .and_text(end_in_brief(notice, "after ")),
-        &[
-            "Check in the console how the job ended, and whether its output is complete.",
-            "If a status that is known follows, it is reported too. A newer version of fraud-job-watch may know this one.",
-        ],
     )
 }
 
