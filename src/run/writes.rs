@@ -73,6 +73,8 @@ impl<W: World> Run<'_, W> {
                 self.apply(change);
             }
             CommitOutcome::Superseded(Some(Item::Job(record))) => {
+                // What more this run records of it must not overtake what the other recorded.
+                self.known.overtaken.insert(Key::Job(id.clone()));
                 self.known.records.insert(id, *record);
             }
             CommitOutcome::Superseded(_) => {

@@ -54,16 +54,17 @@ fn first(name: &str, context: &RunContext<'_>) -> Change {
     }
 }
 
-/// The first that completed after that and does not count for an earlier deadline.
+/// The first that completed after that, and after what counts for an earlier deadline.
 fn first_that_counts<'a>(
     record: &DetectorRecord,
     jobs: &'a DetectorJobs,
     opens_at: Timestamp,
 ) -> Option<&'a Completion> {
     let late_arrival = record.late_arrival.as_ref();
-    let is_used = |it: &Completion| late_arrival.is_some_and(|late| late.is_same(it));
+    let is_later =
+        |it: &Completion| late_arrival.is_none_or(|late| it.at > late.at && !late.is_same(it));
     let mut completed = jobs.completed().rev();
-    completed.find(|it| it.at > opens_at && !is_used(it))
+    completed.find(|it| it.at > opens_at && is_later(it))
 }
 
 /// Closes what was missing, if a job has completed.
