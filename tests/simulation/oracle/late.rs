@@ -189,8 +189,14 @@ fn could_begin(case: &Case<'_>, life: usize, run: &RunLog, moment: Timestamp) ->
             let was_known = looks.any(|(by, look)| {
                 by.is_plain() && by.started < run.started && look.shows_activity()
             });
-            let is_gone = |told: &Told| told.kind == Kind::Vanished && told.at <= moment;
-            let is_shown = run.look(other).is_some() || case.of(other).any(is_gone);
+            // It had vanished, told or not.
+            let mut before = case
+                .ledger
+                .runs
+                .iter()
+                .take_while(|by| by.number != run.number);
+            let is_gone = before.any(|by| by.absent.contains_key(case.lives[other].id));
+            let is_shown = run.look(other).is_some() || is_gone;
             let versions = case.lives[other].versions.iter();
             let ends = versions.filter_map(|(_, version)| version.completed);
             let end = ends.filter(|end| *end <= moment).max();
