@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::terminal::{Screen, add_row, in_ascii, lines, table, to_the_minute};
-use crate::message::{in_words, one_line};
+use crate::message::{counted, in_words, one_line};
 use crate::watch::backtest::{Backtest, JudgedJob, Missed};
 use crate::watch::detector::ANY_DETECTOR;
 use crate::watch::job::End;
@@ -91,9 +91,13 @@ impl BacktestReport {
             true => "",
             false => "; INCOMPLETE, so nothing is concluded of what is usual or missing",
         };
-        let (judged, from, until) = (jobs.len(), to_the_minute(*from), to_the_minute(*until));
-        let plural = if judged == 1 { "" } else { "s" };
-        format!("{judged} past job{plural}, from {from} to {until}{incomplete}")
+        let (judged, from, until) = (
+            jobs.len() as u64,
+            to_the_minute(*from),
+            to_the_minute(*until),
+        );
+        let judged = counted(judged, "past job");
+        format!("{judged}, from {from} to {until}{incomplete}")
     }
 
     fn jobs(&self, screen: Screen) -> Vec<String> {
@@ -172,10 +176,8 @@ fn month((month, counts): (&String, &Month)) -> String {
         (all, completed) if all == completed => ", and completed all the same".to_owned(),
         (_, completed) => format!(", and {completed} of them completed all the same"),
     };
-    let plural = if *jobs == 1 { "" } else { "s" };
-    format!(
-        "{month}: {overdue} of {jobs} job{plural} would have been reported as overdue{completed}"
-    )
+    let jobs = counted(*jobs, "job");
+    format!("{month}: {overdue} of {jobs} would have been reported as overdue{completed}")
 }
 
 fn missed_row(missed: &Missed) -> [String; 3] {

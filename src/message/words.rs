@@ -24,32 +24,31 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn of(outgoing: &Outgoing<'_>) -> Self {
         let notice = outgoing.notice;
-        match (notice.kind, &notice.job) {
-            (Kind::Began, _) => began(notice),
-            (Kind::Test, _) => test(),
-            (kind @ (Kind::Missing | Kind::Arrived), _) => match (&notice.expected, kind) {
-                (Some(expected), Kind::Missing) => late::missing(expected),
-                (Some(expected), _) => late::arrived(expected),
-                (None, kind) => Self::new(Text::ours(kind.label()), list([None]), &[]),
-            },
-            // A saved event need not name its job.
-            (kind, None) => Self::new(Text::ours(kind.label()), list([None]), &[]),
-            (Kind::Completed, Some(job)) => match missing_records(notice) {
+        match (notice.kind, &notice.job, &notice.expected) {
+            (Kind::Began, _, _) => began(notice),
+            (Kind::Test, _, _) => test(),
+            (Kind::Missing, _, Some(expected)) => late::missing(expected),
+            (Kind::Arrived, _, Some(expected)) => late::arrived(expected),
+            // A saved event need not name what it is of.
+            (kind @ (Kind::Missing | Kind::Arrived), _, None) | (kind, None, _) => {
+                Self::new(Text::ours(kind.label()), list([None]), &[])
+            }
+            (Kind::Completed, Some(job), _) => match missing_records(notice) {
                 Some(missing) => end::completed_in_part(notice, job, missing),
                 None => end::completed(notice, job, outgoing.compared.as_ref()),
             },
-            (Kind::Failed, Some(job)) => end::failed(notice, job),
-            (Kind::Stalled, Some(job)) => stalled(notice, job, "is stalled"),
-            (Kind::Recovered, Some(job)) => match &notice.silence {
+            (Kind::Failed, Some(job), _) => end::failed(notice, job),
+            (Kind::Stalled, Some(job), _) => stalled(notice, job, "is stalled"),
+            (Kind::Recovered, Some(job), _) => match &notice.silence {
                 Some(silence) => recovered(notice, job, silence),
                 None => listed_again(notice, job),
             },
-            (Kind::Canceled, Some(job)) => end::canceled(notice, job),
-            (Kind::Ended, Some(job)) => end::ended(notice, job),
-            (Kind::Vanished, Some(job)) if is_replaced(notice) => replaced(notice, job),
-            (Kind::Vanished, Some(job)) => vanished(notice, job),
-            (Kind::Reminder, Some(job)) => stalled(notice, job, "is still stalled"),
-            (Kind::Overdue, Some(job)) => late::overdue(job, notice.overdue.as_ref()),
+            (Kind::Canceled, Some(job), _) => end::canceled(notice, job),
+            (Kind::Ended, Some(job), _) => end::ended(notice, job),
+            (Kind::Vanished, Some(job), _) if is_replaced(notice) => replaced(notice, job),
+            (Kind::Vanished, Some(job), _) => vanished(notice, job),
+            (Kind::Reminder, Some(job), _) => stalled(notice, job, "is still stalled"),
+            (Kind::Overdue, Some(job), _) => late::overdue(job, notice.overdue.as_ref()),
         }
     }
 

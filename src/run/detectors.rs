@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::commit::{CommitOutcome, commit};
+use super::Run;
+use super::commit::commit;
 use super::known::Known;
 use super::writes::WRITES;
-use super::{Failure, Run};
 use crate::ports::World;
 use crate::watch::judge::judge_detector;
 use crate::watch::{Item, Key, Policy};
@@ -59,23 +59,7 @@ impl<W: World> Run<'_, W> {
             .collect()
             .await;
         for (name, written) in written {
-            self.detector_written(name, written);
-        }
-    }
-
-    fn detector_written(&mut self, name: String, written: CommitOutcome) {
-        match written {
-            CommitOutcome::Recorded { change, is_rebased } => {
-                let key = Key::Detector(name);
-                self.known.overtaken.extend(is_rebased.then_some(key));
-                self.apply(change);
-            }
-            CommitOutcome::Superseded(_) => {}
-            CommitOutcome::TimedOut => self.has_timed_out = true,
-            CommitOutcome::Failed(error) => {
-                let why = format!("detector {name:?}: {error}");
-                self.outcome.fail(Failure::RecordFailed(why));
-            }
+            self.written(Key::Detector(name), written);
         }
     }
 }

@@ -20,7 +20,7 @@ impl<W: World> Run<'_, W> {
         loop {
             tokio::select! {
                 biased;
-                Some((id, written)) = self.writes.next() => self.written(id, written),
+                Some((id, written)) = self.writes.next() => self.written(Key::Job(id), written),
                 page = pages.recv() => match page {
                     None => break,
                     Some(Ok((asked_at, page))) => self.judge_page(asked_at, page).await,

@@ -7,6 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::commit::{CommitOutcome, commit};
+use super::deliver::describe_key;
 use super::{Failure, Run};
 use crate::ports::World;
 use crate::watch::{Change, Item, JobId, Key, Observation};
@@ -60,31 +61,32 @@ impl<W: World> Run<'_, W> {
     pub(super) async fn wait_for_writes(&mut self, most: usize) {
         while self.writes.under_way.len() > most {
             if let Some((id, written)) = self.writes.next().await {
-                self.written(id, written);
+                self.written(Key::Job(id), written);
             }
         }
     }
 
-    pub(super) fn written(&mut self, id: JobId, written: CommitOutcome) {
-        match written {
-            CommitOutcome::Recorded { change, is_rebased } => {
-                let key = Key::Job(id);
+    pub(super) fn written(&mut self, key: Key, written: CommitOutcome) {
+        match (key, written) {
+            (key, CommitOutcome::Recorded { change, is_rebased }) => {
                 self.known.overtaken.extend(is_rebased.then_some(key));
                 self.apply(change);
             }
-            CommitOutcome::Superseded(Some(Item::Job(record))) => {
+            (key @ Key::Job(_), CommitOutcome::Superseded(Some(Item::Job(record)))) => {
                 // What more this run records of it must not overtake what the other recorded.
-                self.known.overtaken.insert(Key::Job(id.clone()));
-                self.known.records.insert(id, *record);
+                self.known.overtaken.insert(key);
+                self.known.records.insert(record.job.id.clone(), *record);
             }
-            CommitOutcome::Superseded(_) => {
+            (Key::Job(id), CommitOutcome::Superseded(_)) => {
                 self.known.records.remove(&id);
             }
-            CommitOutcome::TimedOut => self.has_timed_out = true,
-            CommitOutcome::Failed(error) => self.outcome.fail(Failure::RecordFailed(format!(
-                "job {:?}: {error}",
-                id.as_str()
-            ))),
+            // No more is recorded of it in this run.
+            (Key::Detector(_) | Key::Watch, CommitOutcome::Superseded(_)) => {}
+            (_, CommitOutcome::TimedOut) => self.has_timed_out = true,
+            (key, CommitOutcome::Failed(error)) => {
+                let why = format!("{}: {error}", describe_key(&key));
+                self.outcome.fail(Failure::RecordFailed(why));
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use tracing::warn;
 
+pub(super) use self::order::describe_key;
 use self::order::{Batch, OrderKey, describe, order_key};
 use super::{Failure, Run, bounded};
 use crate::message::{JobNow, Outgoing, RenderContext, digest_sizes};

@@ -61,7 +61,8 @@ pub(super) fn describe_one(pending: &Pending) -> String {
     format!("the {kind} notice of {}", describe_key(&order_key(pending)))
 }
 
-fn describe_key(key: &Key) -> String {
+/// What a failure calls an item.
+pub(in crate::run) fn describe_key(key: &Key) -> String {
     match key {
         Key::Job(id) => format!("job {:?}", id.as_str()),
         Key::Detector(name) => format!("detector {name:?}"),
