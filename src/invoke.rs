@@ -6,15 +6,18 @@
 
 use std::collections::BTreeSet;
 use std::iter;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
-use tracing::info;
+use tracing::{Instrument, info, info_span};
 
 use crate::dry_run::dry_run;
 use crate::message::{Message, Outgoing, RenderContext};
 use crate::ports::{Topic, World};
 use crate::run::{Answer, Failure, Outcome, RunInput, TimeLimits, bounded, run};
-use crate::watch::{Job, Kind, ListedJob, Notice, NoticeId};
+use crate::settings::WatchSettings;
+use crate::watch::{Job, Kind, ListedJob, Notice, NoticeId, Source, SourceKind};
 
 /// An invocation that failed: the first of its failures, with a stable name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,42 +25,131 @@ use crate::watch::{Job, Kind, ListedJob, Notice, NoticeId};
 pub struct Failed {
     /// `StateUnreadable`, `StateTooNew`, `ListingFailed`, `ListingLooped`, `RecordFailed` or `PublishFailed`.
     pub error_type: &'static str,
-    /// What went wrong, and what happens next.
+    /// What went wrong, with which source if there are several, and what happens next.
     pub message: String,
 }
 
-/// Does what the payload asks for, and logs one summary line. `measure` is told of a run, failed or not, but not
-/// of a dry run or a test notice.
+/// What an invocation is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    /// What is reported, when, and how.
+    pub settings: &'a WatchSettings,
+    /// Its name in the log; a retry has the same.
+    pub request_id: &'a str,
+    /// The name of its runs, unlike that of any other.
+    pub run_id: &'a str,
+    /// How long it may take; without it, as long as it likes.
+    pub time_given: Option<Duration>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Task {
+    Run,
+    DryRun,
+    TestNotice,
+}
+
+impl Task {
+    fn of(payload: &Value) -> Self {
+        let asks = |name: &str| payload.get(name) == Some(&Value::Bool(true));
+        match (asks("dry_run"), asks("test_notice")) {
+            (true, _) => Self::DryRun,
+            (false, true) => Self::TestNotice,
+            (false, false) => Self::Run,
+        }
+    }
+}
+
+/// Does what the payload asks for, one source after the other, each in its share of the time that is left; one that fails
+/// does not stop the next. Logs a summary of each. `measure` is told of a run, failed or not, but not of a dry run or a
+/// test notice.
 pub async fn invoke<W: World>(
-    world: W,
-    input: &RunInput<'_>,
+    watched: &[(Source, W)],
+    invocation: &Invocation<'_>,
     payload: &Value,
     measure: impl FnOnce(&Outcome),
 ) -> Result<Answer, Failed> {
-    let asks = |name: &str| payload.get(name) == Some(&Value::Bool(true));
-    let Outcome {
-        answer, failures, ..
-    } = if asks("dry_run") {
-        dry_run(&world, input).await
-    } else if asks("test_notice") {
-        test_notice(&world, input).await
-    } else {
-        let outcome = run(&world, input).await;
+    let limits = TimeLimits::start(invocation.time_given);
+    let task = Task::of(payload);
+    let watched = match task {
+        // It speaks of no job, so once is enough.
+        Task::TestNotice => watched.get(..1).unwrap_or_default(),
+        Task::Run | Task::DryRun => watched,
+    };
+    let runs = async {
+        let mut outcomes = Vec::new();
+        let mut left = u32::try_from(watched.len()).unwrap_or(u32::MAX);
+        for (source, world) in watched {
+            let settings = invocation.settings.of_source(source.kind());
+            let input = RunInput {
+                source,
+                settings: &settings,
+                run_id: invocation.run_id,
+                time_given: limits.share(left),
+            };
+            let named = (watched.len() > 1).then_some(source.kind().as_str());
+            let (request_id, run) = (invocation.request_id, invocation.run_id);
+            let span = info_span!("run", request_id, run, source = named);
+            let outcome = perform(task, world, &input).instrument(span).await;
+            outcomes.push((source.kind(), outcome));
+            left -= 1;
+        }
+        outcomes
+    };
+    let topics = watched.first().filter(|_| task == Task::Run);
+    let subscribers = bounded(limits.subscribers_until(), subscribers(topics));
+    let (outcomes, subscribers) = tokio::join!(biased; runs, subscribers);
+    let failed = failed(&outcomes);
+    let mut outcome = Outcome::of_invocation(outcomes);
+    outcome.gauges.subscribers = subscribers.flatten();
+    if task == Task::Run {
         measure(&outcome);
-        outcome
+    }
+    match failed {
+        Some(failed) => Err(failed),
+        None => Ok(outcome.answer),
+    }
+}
+
+async fn perform<W: World>(task: Task, world: &W, input: &RunInput<'_>) -> Outcome {
+    let outcome = match task {
+        Task::Run => run(world, input).await,
+        Task::DryRun => dry_run(world, input).await,
+        Task::TestNotice => test_notice(world, input).await,
     };
-    summarize(&answer, &failures);
-    let Some(first) = failures.first() else {
-        return Ok(answer);
-    };
-    let others = match failures.len() {
+    summarize(&outcome.answer, &outcome.failures);
+    outcome
+}
+
+/// The first failure of all, and how many more there are.
+fn failed(outcomes: &[(SourceKind, Outcome)]) -> Option<Failed> {
+    let failures = outcomes.iter().flat_map(|(source, outcome)| {
+        let failures = outcome.failures.iter();
+        failures.map(move |failure| (source, failure))
+    });
+    let mut failures = failures;
+    let (source, first) = failures.next()?;
+    let of = match outcomes.len() {
         1 => String::new(),
-        n => format!(" (and {} more)", n - 1),
+        _ => format!("{source}: "),
     };
-    Err(Failed {
+    let others = match failures.count() {
+        0 => String::new(),
+        n => format!(" (and {n} more)"),
+    };
+    Some(Failed {
         error_type: first.error_type(),
-        message: format!("{first}{others}"),
+        message: format!("{of}{first}{others}"),
     })
+}
+
+/// How many have confirmed, of the topic that has fewer. All sources have the same topics.
+async fn subscribers<W: World>(watched: Option<&(Source, W)>) -> Option<u64> {
+    let (_, world) = watched?;
+    let topics = iter::once(world.topic()).chain(world.urgent());
+    let subscribers = join_all(topics.map(Topic::subscribers)).await;
+    subscribers.into_iter().flatten().min()
 }
 
 fn summarize(answer: &Answer, failures: &[Failure]) {
@@ -86,13 +178,13 @@ fn summarize(answer: &Answer, failures: &[Failure]) {
 
 async fn test_notice<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     let limits = TimeLimits::start(input.time_given);
-    let now = world.now();
+    let (now, has_detectors) = (world.now(), input.source.kind().has_detectors());
     let sample = ListedJob {
         job_id: Some("test_job".to_owned()),
         status: Some("COMPLETE".to_owned()),
         start_time: Some("2021-04-19T11:20:42Z".to_owned()),
         completion_time: Some("2021-04-19T11:26:41Z".to_owned()),
-        detector_name: Some("test_detector".to_owned()),
+        detector_name: has_detectors.then(|| "test_detector".to_owned()),
         processed_records_count: Some(5_000),
         total_records_count: Some(5_000),
         ..ListedJob::default()

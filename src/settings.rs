@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::message::WatchName;
-use crate::watch::{ExpectFault, Expectations, Kind, OverdueAfter, Policy, TopicArn};
+use crate::watch::{ExpectFault, Expectations, Kind, OverdueAfter, Policy, SourceKind, TopicArn};
 
 /// A variable: what it is for, and what holds when it is empty or not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,11 @@ pub struct Variable {
 }
 
 /// Every variable there is.
-pub const VARIABLES: [Variable; 11] = [
+pub const VARIABLES: [Variable; 12] = [
     TOPIC_ARN,
     URGENT_TOPIC_ARN,
     STATE_TABLE,
+    WATCH,
     WATCH_NAME,
     STALL_AFTER,
     REMIND_AFTER,
@@ -58,6 +59,14 @@ const STATE_TABLE: Variable = Variable {
     rule: "a table's name: 3 to 255 letters, digits, `_`, `-` and `.`",
     default: None,
     example: "fraud-job-watch",
+};
+/// What is watched; the preview has it too.
+pub const WATCH: Variable = Variable {
+    name: "WATCH",
+    meaning: "what is watched: batch prediction jobs, batch imports, or both",
+    rule: "batch-predictions, batch-imports, or both with a comma",
+    default: Some("batch-predictions"),
+    example: "batch-predictions,batch-imports",
 };
 const WATCH_NAME: Variable = Variable {
     name: "WATCH_NAME",
@@ -126,6 +135,8 @@ pub struct LambdaSettings {
     pub urgent_topic: Option<TopicArn>,
     /// Where the state is kept.
     pub table: String,
+    /// What is watched: at least one.
+    pub sources: BTreeSet<SourceKind>,
     /// Whether more is measured than what alarms need.
     pub detailed_metrics: bool,
     /// What is reported, and when.
@@ -203,6 +214,7 @@ impl LambdaSettings {
                 text => topic_arn(text).map(Some),
             });
             let table = reader.take(STATE_TABLE, table_name);
+            let sources = reader.take(WATCH, SourceKind::parse_set);
             let watch = reader.watch();
             let detailed_metrics = reader.take(DETAILED_METRICS, |text| match text {
                 "on" => Some(true),
@@ -213,6 +225,7 @@ impl LambdaSettings {
                 topic: topic?,
                 urgent_topic: urgent_topic?,
                 table: table?,
+                sources: sources?,
                 detailed_metrics: detailed_metrics?,
                 watch: watch?,
             })
@@ -221,6 +234,14 @@ impl LambdaSettings {
 }
 
 impl WatchSettings {
+    /// The part of them that concerns a source.
+    pub fn of_source(&self, source: SourceKind) -> Self {
+        Self {
+            policy: self.policy.of_source(source),
+            ..self.clone()
+        }
+    }
+
     /// Reads the variables that decide what is reported. An empty value counts as not set.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
         read(lookup, Reader::watch)

@@ -10,7 +10,9 @@ use fraud_job_watch::message::{Message, Outgoing, RenderContext};
 use fraud_job_watch::ports::{Listing, ListingError, Ports, PublishError, Recorded, Store, Topic};
 use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::watch::judge::{began, first_baseline};
-use fraud_job_watch::watch::{Baseline, Change, Item, ListedJob, Notice, Source, StatusCounts};
+use fraud_job_watch::watch::{
+    Baseline, Change, Item, ListedJob, Notice, Source, SourceKind, StatusCounts,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -73,7 +75,10 @@ fn config(http: &StaticReplayClient) -> aws_config::SdkConfig {
 fn listing(events: Vec<ReplayEvent>) -> (FraudDetector, StaticReplayClient) {
     let http = StaticReplayClient::new(events);
     (
-        FraudDetector::new(aws_sdk_frauddetector::Client::new(&config(&http))),
+        FraudDetector::new(
+            aws_sdk_frauddetector::Client::new(&config(&http)),
+            SourceKind::BatchPredictions,
+        ),
         http,
     )
 }

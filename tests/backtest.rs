@@ -11,7 +11,7 @@ use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::backtest::{Backtest, backtest, latest_views};
 use fraud_job_watch::watch::judge::RunContext;
-use fraud_job_watch::watch::{Baseline, Job, ListedJob, Topics};
+use fraud_job_watch::watch::{Baseline, Job, ListedJob, SourceKind, Topics};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
@@ -425,7 +425,7 @@ async fn told(
     let mut told = Vec::new();
     for &now in looks {
         let ports = Ports {
-            listing: SavedListing::of_pages([listed_at(jobs, now)]),
+            listing: SavedListing::of_pages(SourceKind::default(), [listed_at(jobs, now)]),
             store: memory.clone(),
             topic: Collected::new(main.clone()),
             urgent: None,

@@ -1,7 +1,8 @@
 //! Cases: what is listed at what time, and what is told. Each file in `cases` is one, a rule's clause with its reason.
 //!
 //! A case is a JSON object: `because` (a sentence), `settings` (variables), and `looks`, each with `at` (the clock),
-//! `jobs` (as `GetBatchPredictionJobs` lists them), `told` (what a run then tells, as "kind job", in any order; `began`
+//! `jobs` (as `GetBatchPredictionJobs` lists them) or `imports` (as `GetBatchImportJobs` does), `told` (what a run then
+//! tells, as "kind job", in any order; `began`
 //! is left out), and if need be `nextToken` (the listing is cut) and `settings` (from this look on).
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use fraud_job_watch::message::Message;
 use fraud_job_watch::ports::Ports;
 use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
-use fraud_job_watch::watch::{Source, TopicArn};
+use fraud_job_watch::watch::{Source, SourceKind, TopicArn};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,7 +34,8 @@ struct Case {
 struct Look {
     at: Timestamp,
     told: Vec<String>,
-    jobs: Value,
+    jobs: Option<Value>,
+    imports: Option<Value>,
     #[serde(default)]
     next_token: Option<String>,
     #[serde(default)]
@@ -44,7 +46,7 @@ struct Look {
 struct Watch {
     source: Source,
     topic: TopicArn,
-    state: Memory,
+    states: BTreeMap<SourceKind, Memory>,
     settings: BTreeMap<String, String>,
 }
 
@@ -57,7 +59,7 @@ impl Watch {
         Self {
             source: account.parse().unwrap(),
             topic: topic.to_owned().try_into().unwrap(),
-            state: Memory::default(),
+            states: BTreeMap::new(),
             settings,
         }
     }
@@ -66,21 +68,29 @@ impl Watch {
     async fn look(&mut self, number: usize, look: &Look) -> Vec<String> {
         self.settings.extend(look.settings.clone());
         let settings = WatchSettings::read(|name| self.settings.get(name).cloned()).unwrap();
-        let mut listing = json!({"batchPredictions": look.jobs});
+        let (kind, mut listing) = match (&look.jobs, &look.imports) {
+            (Some(jobs), None) => (
+                SourceKind::BatchPredictions,
+                json!({"batchPredictions": jobs}),
+            ),
+            (None, Some(imports)) => (SourceKind::BatchImports, json!({"batchImports": imports})),
+            _ => panic!("look {number} lists neither jobs nor imports, or both"),
+        };
+        let source = self.source.with_kind(kind);
         if let Some(token) = &look.next_token {
             listing["nextToken"] = token.as_str().into();
         }
         let file = Path::new("a look");
         let ports = Ports {
             listing: SavedListing::of_bytes(file, listing.to_string().as_bytes()).unwrap(),
-            store: self.state.clone(),
+            store: self.states.entry(kind).or_default().clone(),
             topic: Collected::new(self.topic.clone()),
             urgent: None,
             clock: || look.at,
         };
         let input = RunInput {
-            source: &self.source,
-            settings: &settings,
+            source: &source,
+            settings: &settings.of_source(kind),
             run_id: &format!("look {number}"),
             time_given: None,
         };

@@ -61,6 +61,7 @@ fn whole_job() -> Job {
         heartbeat_at: Some(at("2026-03-02T08:30:00.5Z")),
         completed_at: Some(at("2026-03-02T08:31:00Z")),
         processed_records: Some(4_600),
+        failed_records: None,
         total_records: Some(5_000),
         failure_reason: text("no such file"),
         failure_reason_bytes: Some(9_000),

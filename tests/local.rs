@@ -9,7 +9,7 @@ use fraud_job_watch::local::terminal::Screen;
 use fraud_job_watch::ports::{Listing, Recorded, Store};
 use fraud_job_watch::run::Answer;
 use fraud_job_watch::watch::judge::{Expected, first_baseline};
-use fraud_job_watch::watch::{Change, ListedJob};
+use fraud_job_watch::watch::{Change, ListedJob, SourceKind};
 use jiff::Timestamp;
 
 fn at(text: &str) -> Timestamp {
@@ -62,7 +62,7 @@ fn many_ended_jobs_are_counted_not_listed() {
         start_time: Some(format!("2026-03-01T{:02}:{:02}:00Z", i / 600, i / 10 % 60)),
         ..ListedJob::default()
     });
-    let listing = SavedListing::of_pages([jobs.collect()]);
+    let listing = SavedListing::of_pages(SourceKind::default(), [jobs.collect()]);
     let now = at("2026-03-02T08:00:00Z");
     let report = Report {
         listing: "many.json".to_owned(),

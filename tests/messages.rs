@@ -15,7 +15,8 @@ use fraud_job_watch::watch::notice::{
     ExpectedJob, Found, Overdue, Silence, thread, thread_of_deadline,
 };
 use fraud_job_watch::watch::{
-    IncidentState, Job, Kind, ListedJob, Notice, NoticeId, Severity, Source, Status, StatusCounts,
+    IncidentState, Job, Kind, ListedJob, Notice, NoticeId, Severity, Source, SourceKind, Status,
+    StatusCounts,
 };
 use jiff::Timestamp;
 use jsonschema::Validator;
@@ -621,11 +622,15 @@ fn beside_events(file: &str) -> PathBuf {
 /// `INSTA_UPDATE=always` writes them anew.
 #[test]
 fn the_schemas_are_those_of_the_types() {
-    for (file, schema) in [
-        ("notice.v1.schema.json", schema::notice()),
-        ("digest.v1.schema.json", schema::digest()),
-    ] {
-        let path = beside_events(file);
+    let of_source = |source| {
+        [
+            (schema::name(source, "notice"), schema::notice(source)),
+            (schema::name(source, "digest"), schema::digest(source)),
+        ]
+    };
+    for (name, schema) in SourceKind::ALL.into_iter().flat_map(of_source) {
+        let file = format!("{name}.schema.json");
+        let path = beside_events(&file);
         let made = format!("{schema:#}\n");
         if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
             std::fs::write(&path, &made).unwrap();

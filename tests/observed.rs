@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fraud_job_watch::watch::notice::Overdue;
 use fraud_job_watch::watch::{
-    Item, Job, JobId, Kind, Observation, Observed, OverdueAfter, Phase, Record, Status,
+    Item, Job, JobId, Kind, Observation, Observed, OverdueAfter, Phase, Record, SourceKind, Status,
     StatusCounts, judge, judge_active_jobs,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -221,7 +221,8 @@ fn a_detector_has_the_active_jobs_that_a_listing_misses() {
     let (a, now) = (("a", RUNS, "08:04"), at("09:30"));
     let records = records(&[a]);
     for (seen_as, instead) in [(None, Some("a")), (Some("COMPLETE"), None)] {
-        let mut observed = Observed::new(["*".to_owned()].into_iter());
+        let mut observed =
+            Observed::new(SourceKind::BatchPredictions, ["*".to_owned()].into_iter());
         if let Some(status) = seen_as {
             let mut job = seen(("a", status, "08:04"));
             job.completed_at = Some(at("09:00"));

@@ -10,11 +10,11 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, SnsTopic, Table};
-use fraud_job_watch::invoke::invoke;
+use fraud_job_watch::invoke::{Invocation, invoke};
 use fraud_job_watch::ports::Ports;
-use fraud_job_watch::run::RunInput;
 use fraud_job_watch::settings::LambdaSettings;
 use fraud_job_watch::telemetry;
+use fraud_job_watch::watch::SourceKind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -182,15 +182,18 @@ async fn logged(
     let source = settings.topic.source().clone();
     let table = aws_sdk_dynamodb::Client::new(&config);
     let ports = Ports {
-        listing: FraudDetector::new(aws_sdk_frauddetector::Client::new(&config)),
+        listing: FraudDetector::new(
+            aws_sdk_frauddetector::Client::new(&config),
+            SourceKind::BatchPredictions,
+        ),
         store: Table::new(table, settings.table.clone(), &source),
         topic: SnsTopic::new(aws_sdk_sns::Client::new(&config), settings.topic.clone()),
         urgent: None,
         clock: noon,
     };
-    let input = RunInput {
-        source: &source,
+    let invocation = Invocation {
         settings: &settings.watch,
+        request_id: "request",
         run_id: "run",
         time_given: None,
     };
@@ -201,7 +204,7 @@ async fn logged(
     let lookup = |name: &str| (name == "AWS_LAMBDA_LOG_LEVEL").then(|| level.clone());
     let subscriber = telemetry::subscriber(lookup, move || log.clone());
     let guard = tracing::subscriber::set_default(subscriber);
-    let answer = invoke(ports, &input, &json!({}), |_| {}).await;
+    let answer = invoke(&[(source, ports)], &invocation, &json!({}), |_| {}).await;
     drop(guard);
     let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     let answer = match answer {

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::config::ProvideCredentials as _;
 
 use super::error::causes;
 use super::{FraudDetector, loader};
+use crate::watch::SourceKind;
 
 /// Where Fraud Detector is: <https://docs.aws.amazon.com/general/latest/gr/frauddetector.html>.
 const REGIONS: [&str; 6] = [
@@ -17,8 +18,9 @@ const REGIONS: [&str; 6] = [
 ];
 
 impl FraudDetector {
-    /// The service, and the region that was found. The error says what to set.
+    /// The service's listing of `source`, and the region that was found. The error says what to set.
     pub async fn connect(
+        source: SourceKind,
         profile: Option<&str>,
         region: Option<&str>,
     ) -> Result<(Self, String), String> {
@@ -57,6 +59,6 @@ impl FraudDetector {
             return Err(format!("{missing} ({})", causes(&error)));
         }
         let client = aws_sdk_frauddetector::Client::new(&config);
-        Ok((Self::new(client), region))
+        Ok((Self::new(client, source), region))
     }
 }

@@ -31,7 +31,7 @@ pub use sns::SnsTopic;
 /// The clients, made once and used by every run.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    listing: FraudDetector,
+    frauddetector: aws_sdk_frauddetector::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     topic: SnsTopic,
     urgent: Option<SnsTopic>,
@@ -49,7 +49,7 @@ impl Clients {
             SnsTopic::new(aws_sdk_sns::Client::from_conf(config.build()), arn.clone())
         };
         Self {
-            listing: FraudDetector::new(aws_sdk_frauddetector::Client::new(&config)),
+            frauddetector: aws_sdk_frauddetector::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             topic: topic(&settings.topic),
             urgent: settings.urgent_topic.as_ref().map(topic),
@@ -63,7 +63,7 @@ impl Clients {
         source: &Source,
     ) -> Ports<FraudDetector, Table, SnsTopic, fn() -> Timestamp> {
         Ports {
-            listing: self.listing.clone(),
+            listing: FraudDetector::new(self.frauddetector.clone(), source.kind()),
             store: Table::new(self.dynamodb.clone(), self.table.clone(), source),
             topic: self.topic.clone(),
             urgent: self.urgent.clone(),

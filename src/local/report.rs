@@ -107,7 +107,7 @@ pub fn seen(
     let jobs = listing.jobs().cloned().flat_map(Job::from_listed);
     let jobs = jobs.map(|job| job.plausible_at(now));
     let jobs: BTreeMap<_, _> = jobs.map(|job| (job.id.clone(), job)).collect();
-    let mut history = History::default();
+    let mut history = History::new(listing.kind());
     let ended = jobs.values().filter(|job| job.end().is_some());
     ended.for_each(|job| history.add(job));
     let due_at = |job: &Job| {

@@ -1,4 +1,4 @@
-//! Listing files: what `aws frauddetector get-batch-prediction-jobs` prints.
+//! Listing files: what `aws frauddetector get-batch-prediction-jobs` prints, or `get-batch-import-jobs`.
 //!
 //! The JSON documents in one file, one after the other, are the pages of one listing. If the last of them has a
 //! `nextToken`, the rest is missing: the listing is incomplete, and whoever reads on gets an error, so that
@@ -9,28 +9,31 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::bad_file::BadFile;
 use super::documents::documents;
 use crate::ports::{Listing, ListingError, Page};
 use crate::watch::job::time;
-use crate::watch::listed::Object;
-use crate::watch::{Job, JobId, ListedJob, Source};
+use crate::watch::listed::{ListedImport, Object};
+use crate::watch::{Job, JobId, ListedJob, Source, SourceKind};
 
-const EXPECTED: &str = "expected what `aws frauddetector get-batch-prediction-jobs` prints: {\"batchPredictions\": [...]}";
+const EXPECTED: &str = "expected what `aws frauddetector get-batch-prediction-jobs` prints: {\"batchPredictions\": [...]}, or get-batch-import-jobs with batchImports";
 
 /// A listing that was read from a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SavedListing {
+    kind: SourceKind,
     pages: Vec<Vec<ListedJob>>,
     is_incomplete: bool,
 }
 
 impl SavedListing {
     /// A complete listing of these pages.
-    pub fn of_pages(pages: impl IntoIterator<Item = Vec<ListedJob>>) -> Self {
+    pub fn of_pages(kind: SourceKind, pages: impl IntoIterator<Item = Vec<ListedJob>>) -> Self {
         Self {
+            kind,
             pages: pages.into_iter().collect(),
             is_incomplete: false,
         }
@@ -54,7 +57,13 @@ impl SavedListing {
         let mut listing = Self::default();
         for (line, document) in documents(text) {
             let page = document.and_then(page);
-            let (jobs, has_next) = page.map_err(|what| bad(line, &what))?;
+            let (kind, jobs, has_next) = page.map_err(|what| bad(line, &what))?;
+            if !listing.pages.is_empty() && kind != listing.kind {
+                let (member, first) = (kind.member(), listing.kind.member());
+                let what = format!("{member} in a listing of {first}; give each a file of its own");
+                return Err(bad(line, &what));
+            }
+            listing.kind = kind;
             listing.pages.push(jobs);
             listing.is_incomplete = has_next;
         }
@@ -62,6 +71,11 @@ impl SavedListing {
             true => Err(bad(1, "nothing in it")),
             false => Ok(listing),
         }
+    }
+
+    /// Which kind of job it lists.
+    pub fn kind(&self) -> SourceKind {
+        self.kind
     }
 
     /// Whether the file ends with a `nextToken`, so that pages are missing.
@@ -90,8 +104,10 @@ impl SavedListing {
 
     /// Whose jobs they are, if one of them has an ARN.
     pub fn source(&self) -> Option<Source> {
-        self.jobs()
-            .find_map(|job| Source::of_arn(job.arn.as_deref()?).ok())
+        let source = self
+            .jobs()
+            .find_map(|job| Source::of_arn(job.arn.as_deref()?).ok());
+        source.map(|source| source.with_kind(self.kind))
     }
 
     fn missing(&self) -> ListingError {
@@ -133,24 +149,33 @@ impl Listing for SavedListing {
     }
 }
 
-/// The jobs of one document, and whether another should follow.
-fn page(document: Value) -> Result<(Vec<ListedJob>, bool), String> {
+/// The jobs of one document, of which kind they are, and whether another should follow.
+fn page(document: Value) -> Result<(SourceKind, Vec<ListedJob>, bool), String> {
     let Value::Object(mut members) = document else {
         return Err("JSON, but not an object".to_owned());
     };
-    let jobs = match members.remove("batchPredictions") {
-        Some(Value::Array(jobs)) => jobs,
-        Some(_) => return Err("batchPredictions is not a list".to_owned()),
-        None => return Err("JSON, but without batchPredictions".to_owned()),
+    let mut listed = SourceKind::ALL
+        .into_iter()
+        .filter_map(|kind| Some((kind, members.remove(kind.member())?)));
+    let (kind, jobs) = match (listed.next(), listed.next()) {
+        (Some((kind, Value::Array(jobs))), None) => (kind, jobs),
+        (Some((kind, _)), None) => return Err(format!("{} is not a list", kind.member())),
+        (None, _) => return Err("JSON, but without batchPredictions or batchImports".to_owned()),
+        (Some(_), Some(_)) => return Err("both batchPredictions and batchImports".to_owned()),
+    };
+    let job = match kind {
+        SourceKind::BatchPredictions => read::<ListedJob>,
+        SourceKind::BatchImports => read::<ListedImport>,
     };
     let has_next = match members.remove("nextToken") {
         None | Some(Value::Null) => false,
         Some(Value::String(token)) => !token.is_empty(),
         Some(_) => return Err("nextToken is not a string".to_owned()),
     };
-    Ok((jobs.into_iter().map(job).collect(), has_next))
+    Ok((kind, jobs.into_iter().map(job).collect(), has_next))
 }
 
-fn job(value: Value) -> ListedJob {
-    Object::deserialize(value).map_or_else(|_| ListedJob::default(), |Object(job)| job)
+fn read<J: DeserializeOwned + Into<ListedJob>>(value: Value) -> ListedJob {
+    let job = Object::<J>::deserialize(value);
+    job.map_or_else(|_| ListedJob::default(), |Object(job)| job.into())
 }

@@ -144,6 +144,10 @@ impl Report {
             (Some(processed), None) => processed.to_string(),
             (None, _) => absent(),
         };
+        let progress = match job.failed_records {
+            Some(failed @ 1..) => format!("{progress}, {failed} failed"),
+            Some(0) | None => progress,
+        };
         let ended = if job.end().is_some() { "ended " } else { "" };
         let age = seen.last_sign_at.map(|at| self.clock.duration_since(at));
         let reported: BTreeSet<_> = seen.reported.iter().map(String::as_str).collect();

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::digest::{Digest, Line};
 use super::escape::{Chat, Escape, fit, write_markdown};
 use super::facts::{self, Fact};
+use super::nouns::Nouns;
 use super::words::{self, About};
 use super::{Content, WatchName, event};
-use crate::watch::Notice;
+use crate::watch::{Notice, SourceKind};
 
 /// The most characters in a title, and in a description.
 const TITLE: usize = 250;
@@ -28,6 +29,7 @@ pub(super) fn notification(content: &Content<'_>) -> Value {
         title: title_of_notice(notice, content.name),
         description: lines.join("\n"),
         next_steps: &content.steps(),
+        source: notice.source.kind(),
         kind: notice.kind.as_str(),
         thread: notice.thread.clone(),
         context: &context(notice),
@@ -45,7 +47,7 @@ fn title_of_notice(notice: &Notice, name: Option<&WatchName>) -> String {
         About::Detector(detector) => detector.escaped_within(90, &Chat),
         About::Region(region) => {
             let region = Chat.untrusted(region, 40).0;
-            format!("batch prediction jobs in {region}")
+            format!("{} in {region}", Nouns::of(notice).all)
         }
     };
     let mut title = title(name, &format!("{}: {what}", words::full_label(notice)));
@@ -66,7 +68,7 @@ fn context(notice: &Notice) -> [Context; 7] {
     [
         ("event_id", Some(notice.id.to_string())),
         ("kind", Some(notice.kind.to_string())),
-        ("severity", Some(notice.kind.severity().as_str().to_owned())),
+        ("severity", Some(notice.severity().as_str().to_owned())),
         ("incident", incident),
         ("thread", notice.thread.clone()),
         ("job_id", job.map(|job| Chat.id(job.id.as_str(), 1_000))),
@@ -103,6 +105,7 @@ pub(super) fn notification_of_digest(digest: &Digest<'_>, worst_first: &[Line]) 
         title: title(digest.name, &digest.summary()),
         description,
         next_steps: &digest.steps(),
+        source: digest.source.kind(),
         kind: event::DIGEST,
         thread: None,
         context: &[
@@ -118,6 +121,7 @@ struct Parts<'a> {
     title: String,
     description: String,
     next_steps: &'a [String],
+    source: SourceKind,
     kind: &'a str,
     thread: Option<String>,
     context: &'a [Context],
@@ -128,7 +132,7 @@ fn document(parts: Parts<'_>) -> Value {
     let context: Value = parts.context.iter().filter_map(known).collect();
     let mut metadata = json!({
         "summary": parts.title,
-        "eventType": event::type_of(parts.kind),
+        "eventType": event::type_of(parts.source, parts.kind),
         "additionalContext": context,
     });
     if let (Some(metadata), Some(thread)) = (metadata.as_object_mut(), parts.thread) {
@@ -143,7 +147,7 @@ fn document(parts: Parts<'_>) -> Value {
             "title": parts.title,
             "description": parts.description,
             "nextSteps": parts.next_steps,
-            "keywords": [parts.kind, "Fraud Detector", "batch prediction"],
+            "keywords": [parts.kind, "Fraud Detector", Nouns::of_source(parts.source).keyword],
         },
         "metadata": metadata,
     })

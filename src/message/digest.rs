@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::escape::Escape;
 use super::facts::missing_records;
+use super::nouns::Nouns;
 use super::text::{BRIEF, Text};
 use super::update::Update;
 use super::words::{About, Words, label, rank};
@@ -60,7 +61,7 @@ impl<'a> Digest<'a> {
             notices,
             source: &notices.first()?.source,
             name,
-            severity: notices.iter().map(|notice| notice.kind.severity()).min()?,
+            severity: notices.iter().map(|notice| notice.severity()).min()?,
             id: NoticeId::of_digest(notices.iter().map(|notice| &notice.id)),
         })
     }
@@ -83,7 +84,8 @@ impl<'a> Digest<'a> {
             Some(format!("{} {label}", alike.len()))
         });
         let counts: Vec<_> = counts.collect();
-        format!("{} notices: {}", self.notices.len(), counts.join(", "))
+        let noun = Nouns::of_source(self.source.kind()).notice;
+        format!("{} {noun}s: {}", self.notices.len(), counts.join(", "))
     }
 
     pub(super) fn steps(&self) -> Vec<String> {

@@ -4,6 +4,7 @@ use super::Content;
 use super::digest::{Digest, Line};
 use super::escape::{Email, fit_ends, printable};
 use super::facts::{self, Fact};
+use super::nouns::Nouns;
 use super::text::{Subject, WatchName};
 use super::words::{self, About};
 use crate::watch::{Job, Notice};
@@ -19,9 +20,10 @@ pub(super) fn subject(notice: &Notice, name: Option<&WatchName>) -> Subject {
         About::Detector(detector) => {
             Subject::new(&format!("{prefix}{label}: {}", detector.escaped(&Email)))
         }
-        About::Region(region) => Subject::new(&format!(
-            "{prefix}{label}: batch prediction jobs in {region}"
-        )),
+        About::Region(region) => {
+            let all = Nouns::of(notice).all;
+            Subject::new(&format!("{prefix}{label}: {all} in {region}"))
+        }
     }
 }
 

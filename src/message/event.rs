@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::digest::Digest;
 use super::text::WatchName;
 use crate::watch::notice::{ExpectedJob, Found, Overdue, Silence};
-use crate::watch::{IncidentState, Job, Key, Kind, Notice, NoticeId, Severity, Source};
+use crate::watch::{IncidentState, Job, Key, Kind, Notice, NoticeId, Severity, Source, SourceKind};
 
 pub(super) const DIGEST: &str = "digest";
 
-pub(super) fn type_of(kind: &str) -> String {
-    format!("fraud-job-watch.batch-prediction.{kind}.v1")
+pub(super) fn type_of(source: SourceKind, kind: &str) -> String {
+    format!("fraud-job-watch.{}.{kind}.v1", source.resource())
 }
 
 /// A CloudEvents 1.0 event.
@@ -31,10 +31,7 @@ pub(super) struct Event<D> {
     source: Source,
     /// What happened, and the version of this contract. Ignore a type that you do not know.
     #[serde(rename = "type")]
-    #[cfg_attr(
-        feature = "schema",
-        schemars(regex(pattern = r"^fraud-job-watch\.batch-prediction\.[a-z]+\.v1$"))
-    )]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "")))]
     kind: String,
     /// The job's id; of missing and arrived, the detector as EXPECT names it; of what is about neither, the watch's name or
     /// `fraud-job-watch`.
@@ -131,13 +128,13 @@ pub(super) fn event(notice: &Notice, name: Option<&WatchName>) -> Event<NoticeDa
         specversion: "1.0",
         id: notice.id.clone(),
         source: notice.source.clone(),
-        kind: type_of(notice.kind.as_str()),
+        kind: type_of(notice.source.kind(), notice.kind.as_str()),
         subject,
         time: notice.happened_at,
         datacontenttype: "application/json",
         data: NoticeData {
             kind: notice.kind,
-            severity: notice.kind.severity(),
+            severity: notice.severity(),
             recorded_at: notice.recorded_at,
             account: notice.source.account().to_owned(),
             region: notice.source.region().to_owned(),
@@ -165,7 +162,7 @@ pub(super) fn event_of_digest(digest: &Digest<'_>) -> Event<DigestData> {
         specversion: "1.0",
         id: digest.id.clone(),
         source: digest.source.clone(),
-        kind: type_of(DIGEST),
+        kind: type_of(digest.source.kind(), DIGEST),
         subject: watch_or_product(digest.name),
         time: times.max().unwrap_or_default(),
         datacontenttype: "application/json",

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::WatchName;
+use super::nouns::Nouns;
 use super::text::{Text, ago, in_words};
 use super::words::detector_in_words as named;
 use crate::watch::detector::Completion;
@@ -17,7 +18,9 @@ pub(super) type Fact = (&'static str, Option<Text>);
 /// the job still is as the notice says.
 pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> Vec<Fact> {
     let (job, silence) = (notice.job.as_ref(), notice.silence.as_ref());
+    let nouns = Nouns::of(notice);
     let time = |at: Option<Timestamp>| at.map(|at| Text::ours(ago(at, now)));
+    let failed = job.and_then(|job| job.failed_records);
     let status = job.map(|job| Text::untrusted(job.status.to_string()));
     let expected_end = expected_end(notice, now).filter(|_| !has_moved_on);
     let silent = match notice.kind {
@@ -42,6 +45,10 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
         ),
         ("Status", status),
         ("Progress", progress_and_pace(notice)),
+        (
+            "Failed records",
+            failed.map(|count| Text::ours(count.to_string())),
+        ),
         ("Expected end", expected_end.map(Text::ours)),
         ("Could begin", time(overdue.map(|overdue| overdue.since))),
         ("Usually takes", usual.map(usual_in_words).map(Text::ours)),
@@ -49,7 +56,10 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
         ("Started", time(job.and_then(|job| job.started_at))),
         ("Ended", time(job.and_then(|job| job.completed_at))),
         ("Last recorded", time(last_recorded)),
-        ("Jobs", notice.found.as_ref().map(jobs_by_status)),
+        (
+            nouns.title_of_all,
+            notice.found.as_ref().map(jobs_by_status),
+        ),
         (
             "Detector",
             job.and_then(detector)
@@ -70,7 +80,7 @@ pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp)
     let waiting = silence.and_then(|silence| Some(counted(silence.waiting?, "job")));
     let reminder = silence.and_then(|silence| Some(silence.reminder?.to_string()));
     vec![
-        ("Job", job.map(|job| Text::id(&job.id))),
+        (Nouns::of(notice).title.1, job.map(|job| Text::id(&job.id))),
         ("Last heartbeat", time(job.and_then(|job| job.heartbeat_at))),
         ("Stall threshold", threshold.map(Text::ours)),
         ("Overdue after", limit.map(Text::ours)),

@@ -16,6 +16,7 @@ mod email;
 mod escape;
 mod event;
 mod facts;
+mod nouns;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod sms;
@@ -129,8 +130,8 @@ impl<'a> Content<'a> {
 
     /// What to do.
     fn steps(&self) -> Vec<String> {
-        match self.update.step {
-            Some(step) => vec![step.to_owned()],
+        match &self.update.step {
+            Some(step) => vec![step.clone()],
             None => self.words.steps.clone(),
         }
     }
@@ -145,7 +146,7 @@ impl Message {
         let job = notice.job.as_ref();
         let attributes = [
             ("kind", Some(notice.kind.as_str())),
-            ("severity", Some(notice.kind.severity().as_str())),
+            ("severity", Some(notice.severity().as_str())),
             ("job_id", job.map(|job| job.id.as_str())),
             ("detector", notice.detector()),
             ("event_id", Some(notice.id.as_str())),

@@ -5,6 +5,7 @@ use std::iter::once;
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::is_replaced;
+use super::nouns::Nouns;
 use super::text::{Text, at, in_words};
 use super::{JobNow, Outgoing};
 use crate::watch::job::End;
@@ -22,7 +23,7 @@ pub(super) struct Update {
     /// The same in a few words.
     pub(super) asides: Option<Text>,
     /// What to do instead of what the notice says.
-    pub(super) step: Option<&'static str>,
+    pub(super) step: Option<String>,
     /// Whether the job is no longer as the notice says.
     pub(super) has_moved_on: bool,
 }
@@ -44,7 +45,7 @@ impl Update {
         }
     }
 
-    fn new(sentence: Text, aside: Text, step: Option<&'static str>) -> Self {
+    fn new(sentence: Text, aside: Text, step: Option<String>) -> Self {
         Self {
             sentences: Some(sentence),
             asides: Some(aside),
@@ -63,17 +64,17 @@ fn since(notice: &Notice, job_now: Option<JobNow<'_>>) -> Option<Update> {
         JobNow::Another(_) if is_replaced(notice) => return None,
         JobNow::Another(job) => return Some(replaced(notice, job)),
     };
-    let has_ended = now.end().is_some();
+    let (has_ended, one) = (now.end().is_some(), Nouns::of(notice).one);
     match then.end() {
         // What is said of a known end stays true.
         Some(End::Completed | End::Failed | End::Canceled) => None,
         Some(End::Unknown) if now.status == then.status => None,
-        Some(End::Unknown) | None if has_ended => Some(ended(now)),
-        Some(End::Unknown) => Some(alive()),
+        Some(End::Unknown) | None if has_ended => Some(ended(now, one)),
+        Some(End::Unknown) => Some(alive(one)),
         None if notice.kind == Kind::Vanished => Some(Update::new(
-            Text::ours("The job has since been listed again."),
+            Text::ours(format!("The {one} has since been listed again.")),
             Text::ours("listed again since"),
-            Some("Nothing to do for now: the job is back."),
+            Some(format!("Nothing to do for now: the {one} is back.")),
         )),
         None if matches!(notice.kind, Kind::Stalled | Kind::Reminder) => {
             // That it is being canceled is no sign of life.
@@ -81,30 +82,32 @@ fn since(notice: &Notice, job_now: Option<JobNow<'_>>) -> Option<Update> {
             let moved = now.heartbeat_at > then.heartbeat_at
                 || now.processed_records > then.processed_records
                 || stages == (Some(Stage::Waiting), Some(Stage::Running));
-            moved.then(alive)
+            moved.then(|| alive(one))
         }
         None => None,
     }
 }
 
-fn ended(job: &Job) -> Update {
+fn ended(job: &Job, one: &str) -> Update {
     let when = job.finished_at().map(|time| format!(", {}", at(time)));
     Update::new(
-        Text::ours("The job has since ended (")
+        Text::ours(format!("The {one} has since ended ("))
             .and_untrusted(job.status.to_string())
             .and(when.unwrap_or_default())
             .and(")."),
         Text::ours("now ").and_untrusted(job.status.as_str()),
-        Some("Nothing to do about this any more: the job has ended."),
+        Some(format!(
+            "Nothing to do about this any more: the {one} has ended."
+        )),
     )
 }
 
 /// A silent one shows life, or one with an unknown end goes on.
-fn alive() -> Update {
+fn alive(one: &str) -> Update {
     Update::new(
-        Text::ours("The job has since shown signs of life."),
+        Text::ours(format!("The {one} has since shown signs of life.")),
         Text::ours("alive since"),
-        Some("Nothing to do for now: the job goes on."),
+        Some(format!("Nothing to do for now: the {one} goes on.")),
     )
 }
 
@@ -112,11 +115,13 @@ fn replaced(notice: &Notice, by: &Job) -> Update {
     let when = by.started_at.map(|time| format!(" ({})", at(time)));
     // What to do about an end stays true.
     let may_cancel = matches!(notice.kind, Kind::Stalled | Kind::Reminder);
+    let one = Nouns::of(notice).one;
     Update::new(
-        Text::ours("Another job with the same id has since started")
+        Text::ours(format!("Another {one} with the same id has since started"))
             .and(when.unwrap_or_default())
             .and("."),
         Text::ours("id reused since"),
-        may_cancel.then_some("Another job now has this id: look before you cancel anything."),
+        may_cancel
+            .then(|| format!("Another {one} now has this id: look before you cancel anything.")),
     )
 }

@@ -7,6 +7,7 @@ pub(super) use late::detector as detector_in_words;
 
 use super::Outgoing;
 use super::facts::{self, counted, is_replaced, missing_records, seconds_in_words};
+use super::nouns::Nouns;
 use super::text::{Text, at};
 use crate::watch::notice::Silence;
 use crate::watch::{IncidentState, Job, Kind, Notice};
@@ -26,17 +27,20 @@ impl Words {
         let notice = outgoing.notice;
         match (notice.kind, &notice.job, &notice.expected) {
             (Kind::Began, _, _) => began(notice),
-            (Kind::Test, _, _) => test(),
+            (Kind::Test, _, _) => test(notice),
             (Kind::Missing, _, Some(expected)) => late::missing(expected),
-            (Kind::Arrived, _, Some(expected)) => late::arrived(expected),
+            (Kind::Arrived, _, Some(expected)) => late::arrived(notice, expected),
             // A saved event need not name what it is of.
             (kind @ (Kind::Missing | Kind::Arrived), _, None) | (kind, None, _) => {
                 Self::new(Text::ours(kind.label()), list([None]), &[])
             }
-            (Kind::Completed, Some(job), _) => match missing_records(notice) {
-                Some(missing) => end::completed_in_part(notice, job, missing),
-                None => end::completed(notice, job, outgoing.compared.as_ref()),
-            },
+            (Kind::Completed, Some(job), _) => {
+                match (notice.failed_records(), missing_records(notice)) {
+                    (Some(failed), _) => end::completed_with_failures(notice, job, failed),
+                    (None, Some(missing)) => end::completed_in_part(notice, job, missing),
+                    (None, None) => end::completed(notice, job, outgoing.compared.as_ref()),
+                }
+            }
             (Kind::Failed, Some(job), _) => end::failed(notice, job),
             (Kind::Stalled, Some(job), _) => stalled(notice, job, "is stalled"),
             (Kind::Recovered, Some(job), _) => match &notice.silence {
@@ -48,7 +52,7 @@ impl Words {
             (Kind::Vanished, Some(job), _) if is_replaced(notice) => replaced(notice, job),
             (Kind::Vanished, Some(job), _) => vanished(notice, job),
             (Kind::Reminder, Some(job), _) => stalled(notice, job, "is still stalled"),
-            (Kind::Overdue, Some(job), _) => late::overdue(job, notice.overdue.as_ref()),
+            (Kind::Overdue, Some(job), _) => late::overdue(notice, job),
         }
     }
 
@@ -62,8 +66,9 @@ impl Words {
     }
 }
 
-/// A completed job that lacks records has a label and a rank of its own.
+/// What has a label and a rank of its own: a completed job that lacks records, and one in which some failed.
 const IN_PART: (&str, u8) = ("Completed in part", 50);
+const WITH_FAILURES: (&str, u8) = ("Completed with failures", 48);
 
 /// What a notice is about.
 pub(super) enum About<'a> {
@@ -86,37 +91,45 @@ impl<'a> About<'a> {
 
 /// What people read first.
 pub(super) fn label(notice: &Notice) -> &'static str {
-    match missing_records(notice) {
-        Some(_) => IN_PART.0,
-        None => notice.kind.label(),
-    }
+    label_and_rank(notice).0
 }
 
-/// The same where there is room: a completed job that lacks records has the counts.
+/// The same where there is room: a completed job of which not all is well has the counts.
 pub(super) fn full_label(notice: &Notice) -> String {
-    let label = notice.kind.label();
-    let job = notice
-        .job
-        .as_ref()
-        .filter(|_| missing_records(notice).is_some());
-    match job.and_then(facts::count) {
-        Some(count) => format!("{label}, {count}"),
-        None => label.to_owned(),
-    }
+    let job = notice.job.as_ref();
+    let missing = job.filter(|_| missing_records(notice).is_some());
+    let count = missing.and_then(facts::count);
+    let failed = notice.failed_records().map(failed_in_words);
+    let parts = [Some(notice.kind.label().to_owned()), count, failed];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    parts.join(", ")
+}
+
+/// `1 record failed`.
+fn failed_in_words(failed: u64) -> String {
+    format!("{} failed", counted(failed, "record"))
 }
 
 /// Its place in a digest: the worst has the lowest.
 pub(super) fn rank(notice: &Notice) -> u8 {
-    match missing_records(notice) {
-        Some(_) => IN_PART.1,
-        None => notice.kind.rank(),
+    label_and_rank(notice).1
+}
+
+fn label_and_rank(notice: &Notice) -> (&'static str, u8) {
+    match (notice.failed_records(), missing_records(notice)) {
+        (Some(_), _) => WITH_FAILURES,
+        (None, Some(_)) => IN_PART,
+        (None, None) => (notice.kind.label(), notice.kind.rank()),
     }
 }
 
 fn began(notice: &Notice) -> Words {
-    let step = "Nothing to do. Jobs that ended before the watch started are not reported.";
+    let nouns = Nouns::of(notice);
+    let (one, (a, title)) = (nouns.one, nouns.title);
+    let step =
+        format!("Nothing to do. {title}s that ended before the watch started are not reported.");
     let Some(found) = &notice.found else {
-        return Words::new(Text::ours("The watch has started."), list([None]), &[step]);
+        return Words::new(Text::ours("The watch has started."), list([None]), &[&step]);
     };
     let kinds: Vec<_> = found.notify_on.iter().map(|kind| kind.as_str()).collect();
     let expects = found.expects.iter().map(|name| late::detector(name));
@@ -126,10 +139,10 @@ fn began(notice: &Notice) -> Words {
     };
     let reports = match kinds.split_last() {
         None => "nothing else".to_owned(),
-        Some((only, [])) => format!("{only} jobs"),
-        Some((last, others)) => format!("{} and {last} jobs", others.join(", ")),
+        Some((only, [])) => format!("{only} {one}s"),
+        Some((last, others)) => format!("{} and {last} {one}s", others.join(", ")),
     };
-    let jobs = counted(found.jobs, "job");
+    let jobs = counted(found.jobs, one);
     let threshold = seconds_in_words(found.stall_after_s);
     Words::new(
         Text::ours(format!(
@@ -137,10 +150,10 @@ fn began(notice: &Notice) -> Words {
         ))
         .and_text(expects)
         .and(format!(
-            " A job counts as stalled after {threshold} without a sign of life."
+            " {a} counts as stalled after {threshold} without a sign of life."
         )),
         Text::ours(format!("{jobs} found")),
-        &[step],
+        &[&step],
     )
 }
 
@@ -161,8 +174,16 @@ fn stalled(notice: &Notice, job: &Job, is_stalled: &str) -> Words {
         Some(1) => " 1 job is waiting behind it.".to_owned(),
         Some(more) => format!(" {more} jobs are waiting behind it."),
     };
+    let Nouns { one, holds_up, .. } = Nouns::of(notice);
+    let look = format!(
+        "Look at the {one} in the console. If its record count is not moving, cancel it and start it again."
+    );
+    let holds_up = holds_up.map(|why| format!("{why}, so a stalled {one} may hold up others."));
+    let often = format!("If your {one}s are often silent for this long, raise STALL_AFTER.");
+    let steps = [Some(look), holds_up, Some(often)];
+    let steps: Vec<_> = steps.iter().flatten().map(String::as_str).collect();
     Words::new(
-        job_phrase(job).and(format!(
+        job_phrase(notice, job).and(format!(
             " {is_stalled}: no sign of life {silent}.{processed}{behind}"
         )),
         list([
@@ -170,26 +191,22 @@ fn stalled(notice: &Notice, job: &Job, is_stalled: &str) -> Words {
             facts::count(job),
             waiting.map(|count| format!("{} waiting behind it", counted(count, "job"))),
         ]),
-        &[
-            "Look at the job in the console. If its record count is not moving, cancel it and start it again.",
-            "Only one job runs at a time, so a stalled job may hold up others.",
-            "If your jobs are often silent for this long, raise STALL_AFTER.",
-        ],
+        &steps,
     )
 }
 
 fn recovered(notice: &Notice, job: &Job, silence: &Silence) -> Words {
     let still = still_overdue(notice);
     let (so_far, lasted) = (so_far(job), seconds_in_words(silence.lasted_s));
-    let since = at(silence.since);
+    let (since, one) = (at(silence.since), Nouns::of(notice).one);
     Words::new(
-        job_phrase(job).and(format!(
+        job_phrase(notice, job).and(format!(
             " shows signs of life again{so_far}. It had been silent for {lasted}, since {since}. This resolves the earlier report that it had stalled.{still}"
         )),
         list([Some(format!("was silent for {lasted}")), facts::count(job)]),
-        &[
-            "Nothing to do. Each recovery doubles the time that this job may be silent before it counts as stalled, up to four times STALL_AFTER.",
-        ],
+        &[&format!(
+            "Nothing to do. Each recovery doubles the time that this {one} may be silent before it counts as stalled, up to four times STALL_AFTER."
+        )],
     )
 }
 
@@ -204,7 +221,7 @@ fn still_overdue(notice: &Notice) -> &'static str {
 fn listed_again(notice: &Notice, job: &Job) -> Words {
     let (so_far, still) = (so_far(job), still_overdue(notice));
     Words::new(
-        job_phrase(job).and(format!(
+        job_phrase(notice, job).and(format!(
             " is listed again{so_far}. This resolves the earlier report that it had vanished.{still}"
         )),
         list([Some("listed again".to_owned()), facts::count(job)]),
@@ -214,14 +231,15 @@ fn listed_again(notice: &Notice, job: &Job) -> Words {
 
 fn vanished(notice: &Notice, job: &Job) -> Words {
     let (headline, brief) = last_seen(notice);
+    let Nouns { one, result, .. } = Nouns::of(notice);
     Words::new(
-        job_phrase(job).and(format!(
+        job_phrase(notice, job).and(format!(
             " was active and has vanished: two complete runs found it neither in the listing nor by its id.{headline}"
         )),
         list([Some(brief)]),
-        &[
-            "If nobody deleted it on purpose, check whether its output exists. If not, start the job again.",
-        ],
+        &[&format!(
+            "If nobody deleted it on purpose, check whether its {result} exists. If not, start the {one} again."
+        )],
     )
 }
 
@@ -229,36 +247,36 @@ fn vanished(notice: &Notice, job: &Job) -> Words {
 fn replaced(notice: &Notice, job: &Job) -> Words {
     let (headline, brief) = last_seen(notice);
     let resolves = resolves(notice);
+    let Nouns { one, result, .. } = Nouns::of(notice);
     Words::new(
-        job_phrase(job).and(format!(
-            " was active, but another job has started under its id.{headline}{resolves}"
+        job_phrase(notice, job).and(format!(
+            " was active, but another {one} has started under its id.{headline}{resolves}"
         )),
         list([
-            Some("another job has its id".to_owned()),
+            Some(format!("another {one} has its id")),
             Some(brief),
             resolves_in_brief(notice),
         ]),
-        &[
-            "Check whether the output of the job that is gone exists. If not, start it again, under an id of its own.",
-        ],
+        &[&format!(
+            "Check whether the {result} of the {one} that is gone exists. If not, start it again, under an id of its own."
+        )],
     )
 }
 
-fn test() -> Words {
+fn test(notice: &Notice) -> Words {
+    let one = Nouns::of(notice).one;
     Words::new(
-        Text::ours(
-            "This is a test: nothing has happened to any job. What follows looks like a real notice.",
-        ),
-        Text::ours("nothing has happened to any job"),
+        Text::ours(format!(
+            "This is a test: nothing has happened to any {one}. What follows looks like a real notice."
+        )),
+        Text::ours(format!("nothing has happened to any {one}")),
         &["Nothing to do."],
     )
 }
 
-const FETCH: &str = "Fetch the output. Records that failed are marked in its STATUS column.";
-
 /// What the first sentence is about.
-fn job_phrase(job: &Job) -> Text {
-    Text::ours("Batch prediction job ").and_text(Text::id(&job.id))
+fn job_phrase(notice: &Notice, job: &Job) -> Text {
+    Text::ours(Nouns::of(notice).full).and_text(Text::id(&job.id))
 }
 
 fn took(notice: &Notice, preposition: &str) -> String {

@@ -16,10 +16,8 @@ mod pace;
 mod time_limits;
 mod writes;
 
-use std::iter;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
@@ -33,7 +31,7 @@ pub use time_limits::time_given;
 pub(crate) use time_limits::{TimeLimits, bounded};
 use writes::Writes;
 
-use crate::ports::{Pending, Topic, World};
+use crate::ports::{Pending, World};
 use crate::settings::WatchSettings;
 use crate::watch::judge::RunContext;
 use crate::watch::{Observed, Source};
@@ -78,7 +76,7 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
             limits,
             context,
             known,
-            observed: Observed::new(detectors.into_iter()),
+            observed: Observed::new(input.source.kind(), detectors.into_iter()),
             writes: Writes::default(),
             outcome: Outcome::default(),
             has_timed_out: false,
@@ -91,9 +89,7 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         run.deliver().await;
         run.finish()
     };
-    let subscribers = bounded(limits.subscribers_until(), subscribers(world));
-    let ((), mut outcome, subscribers) = tokio::join!(biased; listing, work, subscribers);
-    outcome.gauges.subscribers = subscribers.flatten();
+    let ((), mut outcome) = tokio::join!(biased; listing, work);
     outcome.answer.took_ms = limits.took_ms();
     outcome
 }
@@ -123,7 +119,8 @@ impl<W: World> Run<'_, W> {
         let oldest_sign = self.observed.oldest_sign_of_life(&self.known.records, now);
         let Outcome { answer, gauges, .. } = &mut self.outcome;
         gauges.oldest_pending = Some(oldest_pending.map(age).unwrap_or_default());
-        gauges.oldest_sign_of_life = oldest_sign.map(age);
+        let has_heartbeats = self.input.source.kind().has_heartbeats();
+        gauges.oldest_sign_of_life = oldest_sign.filter(|_| has_heartbeats).map(age);
         answer.by_status = self.observed.statuses.by_status().clone();
         answer.pending = self.known.outbox.len() as u64;
         answer.complete = self.observed.is_complete && !self.has_timed_out;
@@ -142,11 +139,4 @@ async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<PageOrEnd>) -> O
         }
     }
     outcome
-}
-
-/// How many have confirmed, of the topic that has fewer.
-async fn subscribers<W: World>(world: &W) -> Option<u64> {
-    let topics = iter::once(world.topic()).chain(world.urgent());
-    let subscribers = join_all(topics.map(Topic::subscribers)).await;
-    subscribers.into_iter().flatten().min()
 }

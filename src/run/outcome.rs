@@ -7,8 +7,9 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::ports::{StoreError, UnreadableItem};
+use crate::watch::SourceKind;
 
-/// What a run says of itself.
+/// What a run says of itself. Of an invocation that watches several sources it is the sum of what they say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Answer {
     /// Jobs listed.
@@ -36,6 +37,30 @@ pub struct Answer {
     pub would_publish: Option<Vec<serde_json::Value>>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// What each source says, if there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<&'static str, Answer>,
+}
+
+impl Answer {
+    fn add(&mut self, other: &Self) {
+        let sum = |counts: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>| {
+            for (name, count) in more {
+                *counts.entry(name.clone()).or_default() += count;
+            }
+        };
+        self.jobs += other.jobs;
+        self.pages += other.pages;
+        self.complete &= other.complete;
+        sum(&mut self.by_status, &other.by_status);
+        sum(&mut self.notices, &other.notices);
+        self.published += other.published;
+        self.pending += other.pending;
+        self.unreadable += other.unreadable;
+        self.began |= other.began;
+        self.dry_run |= other.dry_run;
+        self.took_ms += other.took_ms;
+    }
 }
 
 /// What a run saw of how things stand when it ended.
@@ -45,8 +70,15 @@ pub struct Gauges {
     pub oldest_pending: Option<SignedDuration>,
     /// How long ago the active job that has been silent longest showed a sign of life.
     pub oldest_sign_of_life: Option<SignedDuration>,
-    /// How many subscribers have confirmed: of two topics the one with fewer.
+    /// How many subscribers have confirmed: of two topics the one with fewer. A run does not ask; an invocation does.
     pub subscribers: Option<u64>,
+}
+
+impl Gauges {
+    fn add(&mut self, other: &Self) {
+        self.oldest_pending = self.oldest_pending.max(other.oldest_pending);
+        self.oldest_sign_of_life = self.oldest_sign_of_life.max(other.oldest_sign_of_life);
+    }
 }
 
 /// What a run did, and what went wrong in it, in the order in which it did.
@@ -61,6 +93,35 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// That of an invocation, of those of its sources.
+    pub(crate) fn of_invocation(outcomes: Vec<(SourceKind, Self)>) -> Self {
+        let mut outcomes = outcomes.into_iter();
+        let Some((source, mut sum)) = outcomes.next() else {
+            return Self::default();
+        };
+        let mut rest = outcomes.peekable();
+        if rest.peek().is_none() {
+            return sum;
+        }
+        let mut would_publish = sum.answer.would_publish.take();
+        let mut sources = BTreeMap::from([(source.as_str(), sum.answer.clone())]);
+        for (source, mut outcome) in rest {
+            let events = outcome.answer.would_publish.take();
+            would_publish = would_publish.map(|all| {
+                all.into_iter()
+                    .chain(events.into_iter().flatten())
+                    .collect()
+            });
+            sum.answer.add(&outcome.answer);
+            sum.gauges.add(&outcome.gauges);
+            sum.failures.append(&mut outcome.failures);
+            sources.insert(source.as_str(), outcome.answer);
+        }
+        sum.answer.would_publish = would_publish;
+        sum.answer.sources = sources;
+        sum
+    }
+
     pub(crate) fn fail(&mut self, failure: Failure) {
         error!(error_type = failure.error_type(), "{failure}");
         self.failures.push(failure);

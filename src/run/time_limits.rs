@@ -37,6 +37,12 @@ impl TimeLimits {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// What is left of the time given, in equal parts.
+    pub(crate) fn share(&self, parts: u32) -> Option<Duration> {
+        let left = self.time_given?.saturating_sub(self.started.elapsed());
+        left.checked_div(parts)
+    }
+
     /// The deadline of the listing.
     pub(super) fn list_until(&self) -> Option<Instant> {
         let given = self.time_given?;
@@ -59,7 +65,7 @@ impl TimeLimits {
     }
 
     /// Of the question for the number of subscribers, for which nothing waits longer.
-    pub(super) fn subscribers_until(&self) -> Option<Instant> {
+    pub(crate) fn subscribers_until(&self) -> Option<Instant> {
         let until = self.started + SUBSCRIBERS_TIMEOUT;
         self.work_until().into_iter().chain([until]).min()
     }

@@ -122,7 +122,7 @@ pub fn backtest(jobs: &[Job], is_complete: bool, context: &RunContext<'_>) -> Ba
 
 /// Judges each job by those that ended before it.
 fn judged_jobs(ended: &[&Job], is_complete: bool, context: &RunContext<'_>) -> Vec<JudgedJob> {
-    let mut history = History::default();
+    let mut history = History::new(context.source.kind());
     let mut before: Vec<&Job> = Vec::new();
     let mut judged = Vec::new();
     for job in ended.iter().filter(|job| job.completed_at.is_some()) {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::job::{End, Job};
+use super::source::SourceKind;
 
 /// Of so many ends, the newest, the history is made: they take less than 1 MiB, whatever is listed.
 const ENDS_KEPT: usize = 8_192;
@@ -18,9 +19,12 @@ const ALIKE: usize = 20;
 /// Of fewer nothing is concluded.
 const LEAST_ALIKE: usize = 5;
 
-/// The ends of jobs, by time.
+/// The ends of the jobs of a source, by time.
 #[derive(Clone, Debug, Default)]
-pub struct History(BTreeSet<PastJob>);
+pub struct History {
+    source: SourceKind,
+    ends: BTreeSet<PastJob>,
+}
 
 /// A job that ended. All times are in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +32,7 @@ struct PastJob {
     ended_at: i64,
     started_at: Option<i64>,
     records: u64,
-    /// A hash of its detector and event type, if it completed and both are known.
+    /// A hash of its event type and, where jobs have one, its detector, if it completed and they are known.
     likeness: Option<u64>,
 }
 
@@ -56,20 +60,29 @@ pub struct Compared {
 }
 
 impl History {
+    /// Nothing yet.
+    pub fn new(source: SourceKind) -> Self {
+        Self {
+            source,
+            ends: BTreeSet::new(),
+        }
+    }
+
     /// Takes in a job that ended; one without the time of its end says nothing.
     pub fn add(&mut self, job: &Job) {
         let Some(ended_at) = job.completed_at.map(Timestamp::as_second) else {
             return;
         };
         let has_completed = job.end() == Some(End::Completed);
-        self.0.insert(PastJob {
+        let likeness = self.likeness(job).filter(|_| has_completed);
+        self.ends.insert(PastJob {
             ended_at,
             started_at: job.started_at.map(Timestamp::as_second),
             records: records(job),
-            likeness: likeness(job).filter(|_| has_completed),
+            likeness,
         });
-        if self.0.len() > ENDS_KEPT {
-            self.0.pop_first();
+        if self.ends.len() > ENDS_KEPT {
+            self.ends.pop_first();
         }
     }
 
@@ -98,17 +111,20 @@ impl History {
         Timestamp::from_second(began_at.checked_add(usual.median_s)?).ok()
     }
 
-    /// When a job could begin that started then and ended at `ended_at`: one runs at a time, and the service tells when
-    /// it accepted a job.
+    /// When a job could begin that started then and ended at `ended_at`: the service tells when it accepted a job, and
+    /// where one runs at a time, it waited for those before it.
     fn could_begin(&self, started_at: i64, ended_at: i64) -> i64 {
+        if !self.source.runs_one_at_a_time() {
+            return started_at;
+        }
         let latest = self.before(ended_at).next_back();
         latest.map_or(started_at, |latest| latest.ended_at.max(started_at))
     }
 
-    /// What is usual for a job like this one, from what ended before `end`: the last 20 completed jobs of its detector
-    /// and event type. `None` if there are fewer than five, or if their records say nothing of its own.
+    /// What is usual for a job like this one, from what ended before `end`: the last 20 completed jobs of its event type
+    /// and, where jobs have one, its detector. `None` if there are fewer than five, or if their records say nothing of its own.
     pub fn usual(&self, job: &Job, end: Timestamp) -> Option<Usual> {
-        let likeness = Some(likeness(job)?);
+        let likeness = Some(self.likeness(job)?);
         let is_alike = |past: &&PastJob| past.likeness == likeness && past.started_at.is_some();
         let before = self.before(end.as_second()).rev();
         let alike: Vec<_> = before.filter(is_alike).take(ALIKE).copied().collect();
@@ -159,7 +175,17 @@ impl History {
             records: 0,
             likeness: None,
         };
-        self.0.range(..end)
+        self.ends.range(..end)
+    }
+
+    fn likeness(&self, job: &Job) -> Option<u64> {
+        let (detector, event_type) = (job.detector.as_ref(), job.event_type.as_ref()?);
+        if self.source.has_detectors() && detector.is_none() {
+            return None;
+        }
+        let mut hasher = DefaultHasher::new();
+        (detector, event_type).hash(&mut hasher);
+        Some(hasher.finish())
     }
 }
 
@@ -178,11 +204,4 @@ pub fn expected_end(job: &Job, taken: SignedDuration, now: Timestamp) -> Option<
 /// How many records it had, or has: in all, or else so far.
 fn records(job: &Job) -> u64 {
     job.total_records.or(job.processed_records).unwrap_or(0)
-}
-
-fn likeness(job: &Job) -> Option<u64> {
-    let (detector, event_type) = (job.detector.as_ref()?, job.event_type.as_ref()?);
-    let mut hasher = DefaultHasher::new();
-    (detector, event_type).hash(&mut hasher);
-    Some(hasher.finish())
 }

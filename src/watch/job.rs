@@ -1,4 +1,4 @@
-//! One batch prediction job, as this crate understands it.
+//! One job, as this crate understands it.
 //!
 //! Times are listed as strings, and the service breaks its own patterns, so only an id is asked for; whatever else
 //! cannot be read counts as absent. Text is cut here, once, so that no item, event or message grows beyond what its
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::life::is_ahead;
 use super::listed::ListedJob;
+use super::source::SourceKind;
 use super::status::Status;
 
 /// The longest id that the state table can hold as a key, in bytes.
@@ -118,6 +119,9 @@ pub struct Job {
     /// Records processed so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processed_records: Option<u64>,
+    /// Records that failed. Only batch imports count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_records: Option<u64>,
     /// Records in the input; absent early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_records: Option<u64>,
@@ -153,8 +157,11 @@ impl Job {
     pub fn from_listed(listed: ListedJob) -> Result<Self, Unreadable> {
         let named = |id: &String| !id.is_empty();
         let from_arn = |arn: &String| {
-            arn.split_once(":batch-prediction/")
-                .map(|(_, id)| id.to_owned())
+            let mut kinds = SourceKind::ALL.iter();
+            kinds.find_map(|kind| {
+                let (_, id) = arn.split_once(&format!(":{}/", kind.resource()))?;
+                Some(id.to_owned())
+            })
         };
         let id = listed
             .job_id
@@ -174,6 +181,7 @@ impl Job {
             heartbeat_at: listed.last_heartbeat_time.as_deref().and_then(time),
             completed_at: listed.completion_time.as_deref().and_then(time),
             processed_records: count(listed.processed_records_count),
+            failed_records: count(listed.failed_records_count),
             total_records: count(listed.total_records_count),
             failure_reason,
             failure_reason_bytes,
@@ -211,7 +219,7 @@ impl Job {
             Status::Initializing | Status::InProgress | Status::CancelInProgress => None,
             Status::Canceled => Some(End::Canceled),
             Status::Complete => Some(End::Completed),
-            Status::Failed => Some(End::Failed),
+            Status::Failed | Status::CreateFailed => Some(End::Failed),
             Status::Other(text) if text.is_empty() => None,
             Status::Other(_) => self.completed_at.map(|_| End::Unknown),
         }
@@ -229,6 +237,7 @@ impl Job {
             started_at: self.started_at.or(before.started_at),
             heartbeat_at: self.heartbeat_at.or(before.heartbeat_at),
             processed_records: self.processed_records.or(before.processed_records),
+            failed_records: self.failed_records.or(before.failed_records),
             total_records: self.total_records.or(before.total_records),
             detector: text(self.detector, &before.detector),
             detector_version: text(self.detector_version, &before.detector_version),
@@ -249,6 +258,7 @@ impl Job {
             completed_at: self.completed_at,
             heartbeat_at: None,
             processed_records: None,
+            failed_records: None,
             total_records: None,
             failure_reason: None,
             failure_reason_bytes: None,

@@ -23,8 +23,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::expect::Expectations;
 use super::job::{End, Job};
 use super::kind::Kind;
-use super::notice::{Notice, Source};
+use super::notice::Notice;
 use super::record::{Baseline, Item, Phase, Record};
+use super::source::{Source, SourceKind};
 use super::topic::Topics;
 pub use absence::judge_absence;
 pub use baseline::{began, first_baseline};
@@ -60,6 +61,22 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// What of it concerns a source. EXPECT and a duration by hand are about batch predictions; whatever else is watched
+    /// is overdue by what is usual for it.
+    pub fn of_source(&self, source: SourceKind) -> Self {
+        if source.has_detectors() {
+            return self.clone();
+        }
+        Self {
+            overdue_after: match self.overdue_after {
+                OverdueAfter::Auto | OverdueAfter::After(_) => OverdueAfter::Auto,
+                OverdueAfter::Off => OverdueAfter::Off,
+            },
+            expect: Expectations::default(),
+            ..self.clone()
+        }
+    }
+
     /// The kinds of `NOTIFY_ON` that may come.
     pub fn reported(&self) -> impl Iterator<Item = Kind> {
         let is_off =

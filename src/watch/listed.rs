@@ -1,4 +1,5 @@
-//! A batch prediction job as the service lists it, and how it is read from JSON, whoever has it.
+//! A job as the service lists it, and how it is read from JSON, whoever has it: [`ListedJob`] a batch prediction, and
+//! [`ListedImport`] a batch import.
 //!
 //! Every member is optional, and one that cannot be read counts as absent.
 
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A job as it stands in a listing, member for member: `GetBatchPredictionJobs`, and what
+/// A job as it stands in a listing, member for member: of a batch prediction those of `GetBatchPredictionJobs`, and what
 /// `aws frauddetector get-batch-prediction-jobs` prints. A member of another type than it should be counts as absent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -44,8 +45,64 @@ pub struct ListedJob {
     pub detector_version: Option<String>,
     #[serde(deserialize_with = "count")]
     pub processed_records_count: Option<i64>,
+    /// Of a batch import only.
+    #[serde(skip)]
+    pub failed_records_count: Option<i64>,
     #[serde(deserialize_with = "count")]
     pub total_records_count: Option<i64>,
+}
+
+/// A batch import as it stands in a listing: `GetBatchImportJobs`, and what `aws frauddetector get-batch-import-jobs`
+/// prints. Whatever else a job has, it has not.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListedImport {
+    #[serde(deserialize_with = "text")]
+    job_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    arn: Option<String>,
+    #[serde(deserialize_with = "text")]
+    status: Option<String>,
+    #[serde(deserialize_with = "text")]
+    failure_reason: Option<String>,
+    #[serde(deserialize_with = "text")]
+    start_time: Option<String>,
+    #[serde(deserialize_with = "text")]
+    completion_time: Option<String>,
+    #[serde(deserialize_with = "text")]
+    input_path: Option<String>,
+    #[serde(deserialize_with = "text")]
+    output_path: Option<String>,
+    #[serde(deserialize_with = "text")]
+    event_type_name: Option<String>,
+    #[serde(deserialize_with = "count")]
+    processed_records_count: Option<i64>,
+    #[serde(deserialize_with = "count")]
+    failed_records_count: Option<i64>,
+    #[serde(deserialize_with = "count")]
+    total_records_count: Option<i64>,
+}
+
+impl From<ListedImport> for ListedJob {
+    fn from(import: ListedImport) -> Self {
+        Self {
+            job_id: import.job_id,
+            arn: import.arn,
+            status: import.status,
+            failure_reason: import.failure_reason,
+            start_time: import.start_time,
+            completion_time: import.completion_time,
+            last_heartbeat_time: None,
+            input_path: import.input_path,
+            output_path: import.output_path,
+            event_type_name: import.event_type_name,
+            detector_name: None,
+            detector_version: None,
+            processed_records_count: import.processed_records_count,
+            failed_records_count: import.failed_records_count,
+            total_records_count: import.total_records_count,
+        }
+    }
 }
 
 fn text<'de, D: Deserializer<'de>>(member: D) -> Result<Option<String>, D::Error> {

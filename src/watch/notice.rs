@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,8 +11,9 @@ use sha2::{Digest, Sha256};
 use super::detector::Completion;
 use super::history::Usual;
 use super::job::{Job, JobId};
-use super::kind::Kind;
+use super::kind::{Kind, Severity};
 use super::record::Key;
+use super::source::Source;
 use super::topic::TopicArn;
 
 /// What a notice does to the incident of its job or detector, which is open from the report that something is wrong until the
@@ -39,87 +39,6 @@ impl IncidentState {
             Self::Open => "open",
             Self::Resolved => "resolved",
         }
-    }
-}
-
-/// The jobs that one watch looks at: those of one account in one region. Written as the ARN that their own begin with.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Source {
-    partition: String,
-    region: String,
-    account: String,
-}
-
-/// An ARN that names no region or account.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not an ARN with a region and an account, like arn:aws:lambda:eu-west-1:123456789012:function:watch"
-)]
-pub struct NotAnArn(pub String);
-
-impl Source {
-    /// The source in the region and account that any ARN names.
-    pub fn of_arn(arn: &str) -> Result<Self, NotAnArn> {
-        let mut parts = arn.splitn(6, ':');
-        let mut part = || {
-            parts
-                .next()
-                .filter(|part| !part.is_empty() && !part.contains(char::is_control))
-        };
-        match (part(), part(), part(), part(), part(), part()) {
-            (Some("arn"), Some(partition), Some(_), Some(region), Some(account), Some(_)) => {
-                Ok(Self {
-                    partition: partition.to_owned(),
-                    region: region.to_owned(),
-                    account: account.to_owned(),
-                })
-            }
-            _ => Err(NotAnArn(arn.chars().take(200).collect())),
-        }
-    }
-
-    /// The region.
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// The account.
-    pub fn account(&self) -> &str {
-        &self.account
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "arn:{}:frauddetector:{}:{}:batch-prediction",
-            self.partition, self.region, self.account
-        )
-    }
-}
-
-impl FromStr for Source {
-    type Err = NotAnArn;
-
-    fn from_str(arn: &str) -> Result<Self, NotAnArn> {
-        Self::of_arn(arn)
-    }
-}
-
-impl TryFrom<String> for Source {
-    type Error = NotAnArn;
-
-    fn try_from(arn: String) -> Result<Self, NotAnArn> {
-        Self::of_arn(&arn)
-    }
-}
-
-impl From<Source> for String {
-    fn from(source: Source) -> Self {
-        source.to_string()
     }
 }
 
@@ -332,6 +251,20 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// How bad it is: that of its kind, unless records failed in a job that completed.
+    pub fn severity(&self) -> Severity {
+        match self.failed_records() {
+            Some(_) => Severity::Warning,
+            None => self.kind.severity(),
+        }
+    }
+
+    /// How many records failed in a completed job, if any did.
+    pub fn failed_records(&self) -> Option<u64> {
+        let failed = self.job.as_ref()?.failed_records?;
+        (self.kind == Kind::Completed && failed > 0).then_some(failed)
+    }
+
     /// The detector: of its job, or as EXPECT names it.
     pub fn detector(&self) -> Option<&str> {
         let expected = self.expected.as_ref();

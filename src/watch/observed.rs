@@ -15,6 +15,7 @@ use super::judge::{
 use super::life::sign_of_life;
 use super::queue::{LatestEnds, Queue};
 use super::record::{Phase, Record};
+use super::source::SourceKind;
 use super::status_counts::StatusCounts;
 
 /// A job as the service showed it, and when it was asked.
@@ -97,8 +98,9 @@ pub struct Observed {
 
 impl Observed {
     /// Nothing yet. Of the detectors that are named, more is taken in.
-    pub fn new(detectors: impl Iterator<Item = String>) -> Self {
+    pub fn new(source: SourceKind, detectors: impl Iterator<Item = String>) -> Self {
         Self {
+            history: Rc::new(History::new(source)),
             detectors: detectors
                 .map(|name| (name, DetectorJobs::default()))
                 .collect(),
@@ -211,8 +213,9 @@ pub fn judge_active_jobs(
 ) -> Vec<(Observation, Change)> {
     let ends = observed.latest_ends(records);
     let was_seen = |record: &Record| observed.active.contains_key(&record.job.id);
+    let one_at_a_time = context.source.kind().runs_one_at_a_time();
     // Only a complete listing says who waits for whom, and what is usual.
-    let queue = observed.is_complete.then(|| {
+    let queue = || {
         let active = observed.active.values().map(|Sighting { job, .. }| job);
         Queue::new(
             active.map(|job| (job.as_ref(), records.get(&job.id))),
@@ -221,12 +224,17 @@ pub fn judge_active_jobs(
             context.now,
             context.policy.stall_after,
         )
-    });
+    };
+    let queue = match one_at_a_time {
+        true => observed.is_complete.then(queue),
+        false => Some(Queue::default()),
+    };
     // What was active and is not seen now may have ended only now.
     let may_have_ended = !observed.missed(records).is_empty();
+    let latest_end = || ends.latest().max(may_have_ended.then_some(context.now));
     let overview = Rc::new(Overview {
         queue,
-        latest_end: ends.latest().max(may_have_ended.then_some(context.now)),
+        latest_end: one_at_a_time.then(latest_end).flatten(),
         history: observed.is_complete.then(|| Rc::clone(&observed.history)),
     });
     let judge_active = |sighting: &Sighting| {

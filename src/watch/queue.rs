@@ -89,8 +89,8 @@ impl<'a> Active<'a> {
     }
 }
 
-/// The jobs that wait or run, as a complete listing and the records show them.
-#[derive(Clone, Debug)]
+/// The jobs that wait or run, as a complete listing and the records show them. In an empty one none waits.
+#[derive(Clone, Debug, Default)]
 pub struct Queue {
     running: Vec<Running>,
     /// Those that have not begun, in the order in which they started.

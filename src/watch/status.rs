@@ -18,6 +18,8 @@ pub enum Status {
     Canceled,
     Complete,
     Failed,
+    /// Named on the page of CreateBatchImportJob, and in no enumeration.
+    CreateFailed,
     /// Whatever else the service says; empty if it says nothing.
     Other(String),
 }
@@ -34,13 +36,14 @@ pub enum Stage {
 }
 
 /// The statuses that are known here.
-const KNOWN: [Status; 6] = [
+const KNOWN: [Status; 7] = [
     Status::Initializing,
     Status::InProgress,
     Status::CancelInProgress,
     Status::Canceled,
     Status::Complete,
     Status::Failed,
+    Status::CreateFailed,
 ];
 
 impl Status {
@@ -50,7 +53,11 @@ impl Status {
             Self::Initializing => Some(Stage::Waiting),
             Self::InProgress => Some(Stage::Running),
             Self::CancelInProgress => Some(Stage::Canceling),
-            Self::Canceled | Self::Complete | Self::Failed | Self::Other(_) => None,
+            Self::Canceled
+            | Self::Complete
+            | Self::Failed
+            | Self::CreateFailed
+            | Self::Other(_) => None,
         }
     }
 
@@ -68,6 +75,7 @@ impl Status {
             Self::Canceled => "CANCELED",
             Self::Complete => "COMPLETE",
             Self::Failed => "FAILED",
+            Self::CreateFailed => "CREATE_FAILED",
             Self::Other(text) => text,
         }
     }

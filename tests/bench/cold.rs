@@ -36,6 +36,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use clap::Parser;
 use fraud_job_watch::aws::{FraudDetector, Table};
 use fraud_job_watch::ports::{Listing, Store};
+use fraud_job_watch::watch::SourceKind;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -140,7 +141,10 @@ async fn be(variant: usize) {
         "state".to_owned(),
         &source.parse().unwrap(),
     );
-    let detector = FraudDetector::new(aws_sdk_frauddetector::Client::new(&own));
+    let detector = FraudDetector::new(
+        aws_sdk_frauddetector::Client::new(&own),
+        SourceKind::BatchPredictions,
+    );
     let (state, page) = tokio::join!(table.load(Timestamp::now()), detector.page(None));
     assert_eq!(page.unwrap().jobs.len(), 50);
     state.unwrap();

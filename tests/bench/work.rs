@@ -15,7 +15,7 @@ use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::judge::{RunContext, judge, judge_silence};
 use fraud_job_watch::watch::{
     Baseline, Change, Expectations, Item, Job, Kind, ListedJob, OverdueAfter, Policy, Record,
-    Source, TopicArn, Topics,
+    Source, SourceKind, TopicArn, Topics,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -231,7 +231,10 @@ fn runtime() -> tokio::runtime::Runtime {
 fn read_page() -> Box<dyn FnMut()> {
     let text = page(None);
     let client = aws_sdk_frauddetector::Client::new(&config(move |_| text.clone()));
-    let (listing, runtime) = (FraudDetector::new(client), runtime());
+    let (listing, runtime) = (
+        FraudDetector::new(client, SourceKind::BatchPredictions),
+        runtime(),
+    );
     Box::new(move || {
         let page = runtime.block_on(listing.page(None)).unwrap();
         assert_eq!(page.jobs.len(), 50);
@@ -325,7 +328,7 @@ fn idle_run() -> Box<dyn FnMut()> {
     let (source, runtime) = (source(), runtime());
     let settings = WatchSettings::read(|_| None).unwrap();
     let ports = Ports {
-        listing: FraudDetector::new(detector),
+        listing: FraudDetector::new(detector, SourceKind::BatchPredictions),
         store: Table::new(dynamodb, "state".to_owned(), &source),
         topic: Collected::new(topic()),
         urgent: None,

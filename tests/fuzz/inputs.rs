@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use fraud_job_watch::aws::{FraudDetector, Table};
-use fraud_job_watch::invoke::invoke;
+use fraud_job_watch::invoke::{Invocation, invoke};
 use fraud_job_watch::local::saved_listing::SavedListing as File;
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message, PUBLISH_BYTES};
@@ -23,7 +23,7 @@ use fraud_job_watch::ports::{Listing, Ports, PublishError, Store, Topic};
 use fraud_job_watch::run::{Failure, RunInput, run};
 use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
 use fraud_job_watch::watch::job::time;
-use fraud_job_watch::watch::{Expectations, Job, ListedJob, Source, TopicArn};
+use fraud_job_watch::watch::{Expectations, Job, ListedJob, Source, SourceKind, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -131,7 +131,10 @@ impl World {
                 .build()
                 .unwrap(),
             answer,
-            frauddetector: FraudDetector::new(aws_sdk_frauddetector::Client::new(&config)),
+            frauddetector: FraudDetector::new(
+                aws_sdk_frauddetector::Client::new(&config),
+                SourceKind::BatchPredictions,
+            ),
             table: Table::new(table, "state".to_owned(), &source()),
             // Everything is told.
             settings: WatchSettings::read(|name| {
@@ -210,13 +213,14 @@ impl World {
             urgent: None,
             clock: now,
         };
-        let input = RunInput {
-            source: &source,
+        let invocation = Invocation {
             settings: &self.settings,
+            request_id: "request",
             run_id: "run",
             time_given: None,
         };
-        let done = invoke(ports, &input, &payload, |_| {});
+        let watched = [(source, ports)];
+        let done = invoke(&watched, &invocation, &payload, |_| {});
         let answer = self.runtime.block_on(done).unwrap();
         let is_dry = asks("dry_run");
         let is_test = asks("test_notice") && !is_dry;
@@ -303,23 +307,26 @@ fn ids(message: &Message) -> Vec<String> {
 /// Two jobs, of which the seeds' state knows the first: it beats, and the other ended.
 fn a_listing() -> File {
     let text = |text: &str| Some(text.to_owned());
-    File::of_pages([vec![
-        ListedJob {
-            job_id: text("job"),
-            status: text("IN_PROGRESS"),
-            start_time: text("2026-03-02T08:00:00Z"),
-            last_heartbeat_time: text("2026-03-02T11:59:00Z"),
-            ..ListedJob::default()
-        },
-        ListedJob {
-            job_id: text("ended"),
-            status: text("FAILED"),
-            start_time: text("2026-03-02T08:00:00Z"),
-            completion_time: text("2026-03-02T11:59:30Z"),
-            failure_reason: text("no such file"),
-            ..ListedJob::default()
-        },
-    ]])
+    File::of_pages(
+        SourceKind::default(),
+        [vec![
+            ListedJob {
+                job_id: text("job"),
+                status: text("IN_PROGRESS"),
+                start_time: text("2026-03-02T08:00:00Z"),
+                last_heartbeat_time: text("2026-03-02T11:59:00Z"),
+                ..ListedJob::default()
+            },
+            ListedJob {
+                job_id: text("ended"),
+                status: text("FAILED"),
+                start_time: text("2026-03-02T08:00:00Z"),
+                completion_time: text("2026-03-02T11:59:30Z"),
+                failure_reason: text("no such file"),
+                ..ListedJob::default()
+            },
+        ]],
+    )
 }
 
 /// A topic as strict as SNS documents it.

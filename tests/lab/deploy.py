@@ -133,6 +133,10 @@ VALUES = {
         "arn:aws:sns:us-east-1:123456789012:a:9b",
         "fraud-jobs",
     ],
+    "Watch": [
+        "batch-predictions", "batch-imports", "batch-predictions,batch-imports", "batch-predictions,batch-predictions",
+        "imports", "batch-imports;", "Batch-Imports", "all",
+    ],
     "WatchName": ["payments prod", "a", "x" * 40, "x" * 41, "a[b", "a]b", "a\\b", "é", "a\tb", " ~!@"],
     "StallAfter": [
         "1m", "59m", "60m", "90m", "43200m", "43201m", "0m", "99999m", "1h", "23h", "24h", "71h59m", "720h", "721h",

@@ -14,14 +14,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use fraud_job_watch::invoke::{Failed, invoke};
+use fraud_job_watch::invoke::{Failed, Invocation, invoke};
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::message::{Body, Message};
 use fraud_job_watch::ports::{
     Claimed, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State, Store,
     StoreError, Topic, UnreadableItem,
 };
-use fraud_job_watch::run::{Answer, Failure, Outcome, RunInput, run};
+use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{
     Change, DetectorRecord, Item, JobId, Key, ListedJob, Record, Source, TopicArn,
@@ -258,8 +258,25 @@ impl World {
         payload: Value,
         time_given: Option<Duration>,
     ) -> Result<Answer, Failed> {
+        self.measured(payload, time_given, |_| ()).await
+    }
+
+    /// An invocation, and what its metrics are made of.
+    async fn measured(
+        &self,
+        payload: Value,
+        time_given: Option<Duration>,
+        measure: impl FnOnce(&Outcome),
+    ) -> Result<Answer, Failed> {
         self.with_input("invoked", time_given, async |ports, input| {
-            invoke(ports, input, &payload, |_| ()).await
+            let invocation = Invocation {
+                settings: input.settings,
+                request_id: "request",
+                run_id: input.run_id,
+                time_given: input.time_given,
+            };
+            let watched = [(input.source.clone(), ports)];
+            invoke(&watched, &invocation, &payload, measure).await
         })
         .await
     }

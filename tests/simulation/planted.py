@@ -109,7 +109,7 @@ WAITING = {
         (SILENCE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
     ],
     "an incomplete listing says nothing of who waits": [
-        (OBSERVED, "observed.is_complete.then(|| {", "Some({"),
+        (OBSERVED, "true => observed.is_complete.then(queue),", "true => Some(queue()),"),
     ],
     "who vanished ended then": [
         (QUEUE, "Phase::Vanished => self.any = self.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
@@ -230,10 +230,10 @@ REMINDERS = {
         (SILENCE, "doubled.min(MAX_REMINDER_INTERVAL.max(first));", "doubled;"),
     ],
     "none when stalls are not told": [
-        (SILENCE, "|| !policy.notify_on.contains(&Kind::Stalled) ||", "|| record.stall.is_none() && !policy.notify_on.contains(&Kind::Stalled) ||"),
+        (SILENCE, "|| !is_asked_for ||", "|| record.stall.is_none() && !is_asked_for ||"),
     ],
     "none of a head that waits": [
-        (SILENCE, "|| may_wait() {", "|| record.stall.is_none() && may_wait() {"),
+        (SILENCE, "|| may_wait() ||", "|| record.stall.is_none() && may_wait() ||"),
     ],
 }
 

@@ -3,60 +3,66 @@
 //! A member of a job that is not as it should be, such as a count beyond 32 bits, costs that member; the SDK would fail
 //! the page, and with it the listing. It also takes about a quarter less processor time; see tests/bench/README.md.
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_frauddetector::config::http::HttpResponse;
 use aws_sdk_frauddetector::config::interceptors::BeforeSerializationInterceptorContextMut;
 use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_frauddetector::error::{BoxError, SdkError};
-use aws_sdk_frauddetector::operation::get_batch_prediction_jobs::builders::GetBatchPredictionJobsFluentBuilder;
-use aws_sdk_frauddetector::operation::get_batch_prediction_jobs::{
-    GetBatchPredictionJobs, GetBatchPredictionJobsError, GetBatchPredictionJobsOutput,
-};
+use aws_sdk_frauddetector::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{Error, Output};
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
+use serde::de::DeserializeOwned;
 
 use crate::ports::Page;
-use crate::watch::ListedJob;
 use crate::watch::listed::Object;
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListedPage {
-    batch_predictions: Option<Vec<Option<Object<ListedJob>>>>,
-    next_token: Option<String>,
+/// What an operation answers.
+pub(super) trait Answer: DeserializeOwned + Debug + Send + 'static {
+    /// What the SDK is given instead.
+    fn unread() -> Output;
+
+    /// The SDK's own, which knows how it would read it.
+    fn operation() -> impl RuntimePlugin;
+
+    fn page(self) -> Page;
 }
 
-pub(super) async fn send(
-    request: GetBatchPredictionJobsFluentBuilder,
-) -> Result<Page, SdkError<GetBatchPredictionJobsError, HttpResponse>> {
-    let reading = Reading::default();
-    let customized = request.customize().interceptor(reading.clone());
-    customized.send().await?;
-    let mut answer = reading
-        .answer
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let unread = || SdkError::construction_failure("the SDK read the answer itself");
-    let answer = answer.take().ok_or_else(unread)?;
-    let listed = answer.batch_predictions.unwrap_or_default();
-    let jobs = listed.into_iter().flatten().map(|Object(job)| job);
-    Ok(Page {
-        jobs: jobs.collect(),
-        next: answer.next_token,
-    })
+/// Reads the answer to the request that it is an interceptor of.
+#[derive(Debug)]
+pub(super) struct Reading<A> {
+    answer: Arc<Mutex<Option<A>>>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Reading {
-    answer: Arc<Mutex<Option<ListedPage>>>,
+impl<A> Default for Reading<A> {
+    fn default() -> Self {
+        Self {
+            answer: Arc::default(),
+        }
+    }
+}
+
+impl<A> Clone for Reading<A> {
+    fn clone(&self) -> Self {
+        Self {
+            answer: Arc::clone(&self.answer),
+        }
+    }
+}
+
+impl<A: Answer> Reading<A> {
+    /// What was read.
+    pub(super) fn page(&self) -> Option<Page> {
+        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        answer.take().map(Answer::page)
+    }
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Reading {
+impl<A: Answer> Intercept for Reading<A> {
     fn name(&self) -> &'static str {
         "Reading"
     }
@@ -74,7 +80,7 @@ impl Intercept for Reading {
     }
 }
 
-impl DeserializeResponse for Reading {
+impl<A: Answer> DeserializeResponse for Reading<A> {
     fn deserialize_nonstreaming_with_config(
         &self,
         response: &HttpResponse,
@@ -82,7 +88,7 @@ impl DeserializeResponse for Reading {
     ) -> Result<Output, OrchestratorError<Error>> {
         if !response.status().is_success() {
             // The SDK's to read, so that it knows what to retry.
-            let operation = GetBatchPredictionJobs::new().config();
+            let operation = A::operation().config();
             return match operation
                 .as_ref()
                 .and_then(|operation| operation.load::<SharedResponseDeserializer>())
@@ -94,13 +100,12 @@ impl DeserializeResponse for Reading {
         let body = response.body().bytes().unwrap_or_default();
         let answer = read(body).map_err(OrchestratorError::other)?;
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-        let unread = GetBatchPredictionJobsOutput::builder().build();
-        Ok(Output::erase(unread))
+        Ok(A::unread())
     }
 }
 
 /// Reads an answer. The error repeats none of it.
-fn read(body: &[u8]) -> Result<ListedPage, &'static str> {
+fn read<A: Answer>(body: &[u8]) -> Result<A, &'static str> {
     // As a whole, which is faster than text by text.
     let text = std::str::from_utf8(body).map_err(|_| "the answer is not UTF-8")?;
     match serde_json::from_str(text) {

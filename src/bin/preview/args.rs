@@ -112,7 +112,7 @@ fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<WatchSettings, Vec<St
 }
 
 /// What the table of variables says of one.
-fn help(name: &str) -> String {
+pub(crate) fn help(name: &str) -> String {
     let variable = VARIABLES.iter().find(|variable| variable.name == name);
     let text = variable.map(|variable| {
         let (first, rest) = variable.meaning.split_at_checked(1).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! `preview backtest`: what would have been reported as late in the past.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -55,12 +56,19 @@ pub(crate) fn run(args: &Backtest) -> anyhow::Result<ExitCode> {
             return Err(BadInput(faults.flatten().collect()).into());
         }
     };
+    let kinds: BTreeSet<_> = views.iter().map(|view| view.listing.kind()).collect();
+    if kinds.len() > 1 {
+        let fault =
+            "the listings are of batch predictions and of batch imports: give those of one kind";
+        return Err(BadInput(vec![fault.to_owned()]).into());
+    }
     let names = views.iter().map(|view| view.name.clone()).collect();
     views.sort_by_key(|view| view.clock);
     let until = views.last().map_or_else(now, |view| view.clock);
+    let source = source_of(&views, &StateFile::default())?;
     let context = RunContext {
-        source: &source_of(&views, &StateFile::default())?,
-        policy: &settings.policy,
+        source: &source,
+        policy: &settings.policy.of_source(source.kind()),
         topics: &Topics {
             main: TopicArn::try_from(SCREEN.to_owned())?,
             urgent: None,

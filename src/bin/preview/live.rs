@@ -1,5 +1,6 @@
 //! `preview live`: what a run would tell of an account, which is only read.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -9,14 +10,16 @@ use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::local::report::ClockFrom;
 use fraud_job_watch::local::saved_listing::SavedListing;
 use fraud_job_watch::run::{Failure, list_all};
+use fraud_job_watch::settings::{Fault, WATCH, Wrong};
+use fraud_job_watch::watch::SourceKind;
 
 use crate::BadInput;
-use crate::args::WatchArgs;
+use crate::args::{WatchArgs, help};
 use crate::view::{View, now, show};
 
 /// Lists the jobs of an account, and shows them and what would be reported.
 ///
-/// It needs no permission but frauddetector:GetBatchPredictionJobs, and changes nothing. With --state, a later look
+/// It needs no permission but frauddetector:GetBatchPredictionJobs, or GetBatchImportJobs, and changes nothing. With --state, a later look
 /// tells what has changed since.
 #[derive(Debug, Args)]
 pub(crate) struct Live {
@@ -28,32 +31,65 @@ pub(crate) struct Live {
     #[arg(long)]
     region: Option<String>,
 
+    #[arg(long = "watch", env = "WATCH", hide_env_values = true, value_name = "NAMES", help = help("WATCH"))]
+    sources: Option<String>,
+
     #[command(flatten)]
     watch: WatchArgs,
 }
 
 pub(crate) async fn live(args: &Live) -> anyhow::Result<ExitCode> {
-    let settings = args.watch.settings.read().map_err(BadInput)?;
+    let (settings, sources) = match (args.watch.settings.read(), sources(args)) {
+        (Ok(settings), Ok(sources)) => (settings, sources),
+        (settings, sources) => {
+            let faults = settings.err().into_iter().flatten().chain(sources.err());
+            return Err(BadInput(faults.collect()).into());
+        }
+    };
     let (profile, region) = (args.profile.as_deref(), args.region.as_deref());
-    let connected = FraudDetector::connect(profile, region).await;
-    let (service, region) = connected.map_err(|why| BadInput(vec![why]))?;
+    let mut services = Vec::new();
+    for source in &sources {
+        let connected = FraudDetector::connect(*source, profile, region).await;
+        services.push((*source, connected.map_err(|why| BadInput(vec![why]))?));
+    }
     // Only now, so that what is refused leaves no lock behind.
     let state = args.watch.open_state()?;
-    let clock = now();
-    let listing = list(&service).await?;
-    let view = View {
-        name: format!("live, {region}"),
-        listing,
-        service: Some(service),
-        region: Some(region),
-        clock,
-        clock_from: ClockFrom::Live,
+    let mut views = Vec::new();
+    for (source, (service, region)) in services {
+        let clock = now();
+        let listing = list(&service, source).await?;
+        let name = match sources.len() {
+            1 => format!("live, {region}"),
+            _ => format!("live, {region}, {source}"),
+        };
+        views.push(View {
+            name,
+            listing,
+            service: Some(service),
+            region: Some(region),
+            clock,
+            clock_from: ClockFrom::Live,
+        });
+    }
+    show(views, state, &settings, args.watch.json).await
+}
+
+fn sources(args: &Live) -> Result<BTreeSet<SourceKind>, String> {
+    let text = args.sources.as_deref().filter(|text| !text.is_empty());
+    let Some(text) = text else {
+        return Ok(BTreeSet::from([SourceKind::default()]));
     };
-    show(vec![view], state, &settings, args.watch.json).await
+    SourceKind::parse_set(text).ok_or_else(|| {
+        let fault = Fault {
+            variable: WATCH,
+            wrong: Wrong::Value(text.to_owned()),
+        };
+        format!("--watch or {fault}")
+    })
 }
 
 /// Every page. Without all of them nothing is shown.
-async fn list(service: &FraudDetector) -> anyhow::Result<SavedListing> {
+async fn list(service: &FraudDetector, source: SourceKind) -> anyhow::Result<SavedListing> {
     // A line that is written over, where somebody watches.
     let is_watched = io::stderr().is_terminal();
     let progress = |what: String| {
@@ -72,7 +108,7 @@ async fn list(service: &FraudDetector) -> anyhow::Result<SavedListing> {
     let listed = listed.await;
     progress(String::new());
     let why = match listed {
-        Ok(()) => return Ok(SavedListing::of_pages(pages)),
+        Ok(()) => return Ok(SavedListing::of_pages(source, pages)),
         Err(Failure::ListingFailed(why)) => why,
         Err(Failure::ListingLooped(page)) => format!("the listing repeats itself at page {page}"),
         Err(failure) => failure.to_string(),

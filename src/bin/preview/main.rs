@@ -20,7 +20,7 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Shows what fraud-job-watch would tell of Amazon Fraud Detector batch prediction jobs.
+/// Shows what fraud-job-watch would tell of Amazon Fraud Detector batch jobs.
 ///
 /// Nothing is published, and only `live` needs an AWS account, which it reads and no more.
 #[derive(Debug, Parser)]

@@ -1,5 +1,6 @@
 //! What every command does with listings: one run of the watch for each.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -25,14 +26,16 @@ use crate::complain;
 pub(crate) fn source_of(views: &[View], state: &StateFile) -> anyhow::Result<Source> {
     let region = views.iter().find_map(|view| view.region.as_deref());
     let said = views.iter().find_map(|view| view.listing.source());
-    let is_there = |source: &&Source| region.is_none_or(|region| source.region() == region);
-    if let Some(source) = said.or_else(|| state.only_source().filter(is_there).cloned()) {
-        return Ok(source);
+    let kind = views.first().map(|view| view.listing.kind());
+    let kind = kind.unwrap_or_default();
+    let is_there = |source: &Source| region.is_none_or(|region| source.region() == region);
+    if let Some(source) = said.or_else(|| state.only_source(kind).filter(is_there)) {
+        return Ok(source.with_kind(kind));
     }
     // Only jobs name the account.
     let region = region.unwrap_or("us-east-1");
     let arn = format!("arn:aws:frauddetector:{region}:000000000000:batch-prediction");
-    Ok(Source::of_arn(&arn)?)
+    Ok(Source::of_arn(&arn)?.with_kind(kind))
 }
 
 pub(crate) async fn show(
@@ -67,16 +70,16 @@ pub(crate) async fn run_on_each(
     mut take: impl FnMut(Report, &mut StateFile) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let mut source = source_of(&views, state)?;
-    let (mut clock, mut code) = (None, ExitCode::SUCCESS);
+    let (mut clocks, mut code) = (BTreeMap::new(), ExitCode::SUCCESS);
     for view in views {
-        let name = one_line(&view.name);
-        if clock.is_some_and(|clock| clock > view.clock) {
+        let (name, kind) = (one_line(&view.name), view.listing.kind());
+        let before = clocks.insert(kind, view.clock);
+        if before.is_some_and(|clock| clock > view.clock) {
             complain(format_args!(
                 "note: {name} is of an earlier time than the listing before it"
             ));
         }
-        clock = Some(view.clock);
-        source = view.listing.source().unwrap_or(source);
+        source = view.listing.source().unwrap_or(source).with_kind(kind);
         let report = look(view, &source, settings, state).await?;
         for failure in &report.failures {
             complain(format_args!("error: {name}: {failure}"));
@@ -134,7 +137,7 @@ async fn look(
     };
     let input = RunInput {
         source,
-        settings,
+        settings: &settings.of_source(source.kind()),
         run_id: &Uuid::new_v4().simple().to_string(),
         time_given: None,
     };

@@ -3,7 +3,7 @@
 //! A [`StateFile`] is locked from when it is opened until it is dropped. It is replaced as a whole, so that
 //! whoever dies while writing leaves the old one. A file that cannot be read is never written to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Memory;
 use crate::local::bad_file::{BadFile, without_place};
-use crate::watch::Source;
+use crate::watch::{Source, SourceKind};
 
 /// The format version that this one writes, and the newest that it reads.
 const FORMAT: u64 = 1;
@@ -90,9 +90,10 @@ impl StateFile {
         self.watches.entry(source.clone()).or_default().clone()
     }
 
-    /// The watch that it is about, if it is about one only.
-    pub fn only_source(&self) -> Option<&Source> {
-        let mut sources = self.watches.keys();
+    /// The source of this kind that it is about, if it is about one account and region only.
+    pub fn only_source(&self, kind: SourceKind) -> Option<Source> {
+        let sources = self.watches.keys().map(|source| source.with_kind(kind));
+        let mut sources = sources.collect::<BTreeSet<_>>().into_iter();
         sources.next().filter(|_| sources.next().is_none())
     }
 

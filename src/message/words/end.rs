@@ -1,9 +1,11 @@
 //! What is said of how a job ended.
 
 use super::{
-    FETCH, Words, end_in_brief, job_phrase, list, resolves, resolves_in_brief, so_far, took,
+    Words, end_in_brief, failed_in_words, job_phrase, list, resolves, resolves_in_brief, so_far,
+    took,
 };
 use crate::message::facts::{self, seconds_in_words};
+use crate::message::nouns::Nouns;
 use crate::message::text::Text;
 use crate::watch::history::Compared;
 use crate::watch::{Job, Notice};
@@ -27,7 +29,7 @@ pub(super) fn completed(notice: &Notice, job: &Job, compared: Option<&Compared>)
         None => facts::took(notice).map(|took| format!("in {took}")),
     };
     Words::new(
-        job_phrase(job).and(format!(
+        job_phrase(notice, job).and(format!(
             " completed{took}{waited}{usually}{progress}.{resolves}"
         )),
         list([
@@ -35,7 +37,29 @@ pub(super) fn completed(notice: &Notice, job: &Job, compared: Option<&Compared>)
             facts::count(job),
             resolves_in_brief(notice),
         ]),
-        &[FETCH],
+        &[Nouns::of(notice).take],
+    )
+}
+
+/// Though its count may say that all were processed.
+pub(super) fn completed_with_failures(notice: &Notice, job: &Job, failed: u64) -> Words {
+    let progress = facts::progress(job).map(|progress| format!(": {progress}"));
+    let (progress, failed) = (progress.unwrap_or_default(), failed_in_words(failed));
+    let (took, resolves) = (took(notice, " in "), resolves(notice));
+    let nouns = Nouns::of(notice);
+    let look = nouns.error_log.unwrap_or(nouns.take);
+    let again = format!("Mend those records, and run them in another {}.", nouns.one);
+    Words::new(
+        job_phrase(notice, job).and(format!(
+            " completed{took}, but {failed}{progress}.{resolves}"
+        )),
+        list([
+            Some(failed),
+            facts::took(notice).map(|took| format!("in {took}")),
+            facts::count(job),
+            resolves_in_brief(notice),
+        ]),
+        &[look, &again],
     )
 }
 
@@ -46,42 +70,60 @@ pub(super) fn completed_in_part(notice: &Notice, job: &Job, missing: u64) -> Wor
     let compare = match missing {
         1 => "1 record was".to_owned(),
         more => format!("{more} records were"),
-    } + " not processed. Compare the output with the input, and run what is missing in another job.";
+    };
+    let Nouns {
+        one, result, take, ..
+    } = Nouns::of(notice);
+    let compare = format!(
+        "{compare} not processed. Compare the {result} with the input, and run what is missing in another {one}."
+    );
     Words::new(
-        job_phrase(job).and(headline),
+        job_phrase(notice, job).and(headline),
         list([
             facts::count(job).map(|count| format!("only {count}")),
             facts::took(notice).map(|took| format!("in {took}")),
             resolves_in_brief(notice),
         ]),
-        &[&compare, FETCH],
+        &[&compare, take],
     )
 }
 
 pub(super) fn failed(notice: &Notice, job: &Job) -> Words {
     let (took, so_far, resolves) = (took(notice, " after "), so_far(job), resolves(notice));
-    let headline = job_phrase(job).and(format!(" failed{took}{so_far}.{resolves} "));
+    let headline = job_phrase(notice, job).and(format!(" failed{took}{so_far}.{resolves} "));
     let brief = end_in_brief(notice, "after ");
-    match &job.failure_reason {
-        Some(_) => Words::new(
+    let nouns = Nouns::of(notice);
+    let (headline, brief, step) = match &job.failure_reason {
+        Some(_) => (
             headline.and("AWS says: ").and_text(Text::reason(job)),
             brief.and(": ").and_text(Text::reason(job)),
-            &["Fix the cause that AWS names, then run the job again."],
+            format!(
+                "Fix the cause that AWS names, then run the {} again.",
+                nouns.one
+            ),
         ),
-        None => Words::new(
+        None => (
             headline.and("AWS gave no reason."),
             brief.and(", no reason given"),
-            &["Check the job's input, its output location and its IAM role, then run it again."],
+            format!(
+                "Check the {}'s input, its output location and its IAM role, then run it again.",
+                nouns.one
+            ),
         ),
-    }
+    };
+    let steps: Vec<_> = nouns.error_log.into_iter().chain([step.as_str()]).collect();
+    Words::new(headline, brief, &steps)
 }
 
 pub(super) fn canceled(notice: &Notice, job: &Job) -> Words {
     let (took, so_far, resolves) = (took(notice, " after "), so_far(job), resolves(notice));
     Words::new(
-        job_phrase(job).and(format!(" was canceled{took}{so_far}.{resolves}")),
+        job_phrase(notice, job).and(format!(" was canceled{took}{so_far}.{resolves}")),
         end_in_brief(notice, "after "),
-        &["Nothing to do if this was intended. The output may be partial."],
+        &[&format!(
+            "Nothing to do if this was intended. The {} may be partial.",
+            Nouns::of(notice).result
+        )],
     )
 }
 
@@ -90,8 +132,9 @@ pub(super) fn ended(notice: &Notice, job: &Job) -> Words {
     let unknown = format!(
         ", which this version of fraud-job-watch does not know: it may mean success or failure.{resolves}"
     );
+    let Nouns { one, result, .. } = Nouns::of(notice);
     Words::new(
-        job_phrase(job)
+        job_phrase(notice, job)
             .and(format!(" ended{took}{so_far}, with the status "))
             .and_untrusted(job.status.as_str())
             .and(unknown),
@@ -99,7 +142,9 @@ pub(super) fn ended(notice: &Notice, job: &Job) -> Words {
             .and(", ")
             .and_text(end_in_brief(notice, "after ")),
         &[
-            "Check in the console how the job ended, and whether its output is complete.",
+            &format!(
+                "Check in the console how the {one} ended, and whether its {result} is complete."
+            ),
             "If a status that is known follows, it is reported too. A newer version of fraud-job-watch may know this one.",
         ],
     )

@@ -2,23 +2,41 @@
 
 use super::{Words, job_phrase, list};
 use crate::message::facts::{self, seconds_in_words, usual_in_words};
+use crate::message::nouns::Nouns;
 use crate::message::text::{Text, at};
 use crate::watch::detector::ANY_DETECTOR;
 use crate::watch::job::End;
-use crate::watch::notice::{ExpectedJob, Overdue};
-use crate::watch::{Job, Stage};
+use crate::watch::notice::ExpectedJob;
+use crate::watch::{Job, Notice, Stage};
 
-pub(super) fn overdue(job: &Job, overdue: Option<&Overdue>) -> Words {
+pub(super) fn overdue(notice: &Notice, job: &Job) -> Words {
+    let overdue = notice.overdue.as_ref();
     let taken = overdue.map(|overdue| seconds_in_words(overdue.taken_s));
     let taken = taken.unwrap_or_else(|| "too long".to_owned());
     let usual = overdue.and_then(|overdue| overdue.usual.as_ref());
+    let Nouns {
+        one,
+        holds_up,
+        longer,
+        ..
+    } = Nouns::of(notice);
     let compared = match usual {
-        Some(usual) => format!("; jobs like it usually take {}", usual_in_words(usual)),
+        Some(usual) => format!("; {one}s like it usually take {}", usual_in_words(usual)),
         None => String::new(),
     };
+    let steps = [
+        Some(format!(
+            "Look at the {one} in the console. If its record count moves, it may only be large or slow: let it go on."
+        )),
+        holds_up.map(|why| format!("{why}, so it holds up those that follow.")),
+        Some(format!(
+            "If your {one}s take this long by nature, set OVERDUE_AFTER to {longer}."
+        )),
+    ];
+    let steps: Vec<_> = steps.iter().flatten().map(String::as_str).collect();
     let progress = facts::progress(job).map(|progress| format!(" It is at {progress}."));
     Words::new(
-        job_phrase(job).and(format!(
+        job_phrase(notice, job).and(format!(
             " is overdue: it has taken {taken}{compared}.{}",
             progress.unwrap_or_default()
         )),
@@ -27,11 +45,7 @@ pub(super) fn overdue(job: &Job, overdue: Option<&Overdue>) -> Words {
             usual.map(|usual| format!("usually {}", seconds_in_words(usual.median_s))),
             facts::count(job),
         ]),
-        &[
-            "Look at the job in the console. If its record count moves, it may only be large or slow: let it go on.",
-            "Only one job runs at a time, so it holds up those that follow.",
-            "If your jobs take this long by nature, set OVERDUE_AFTER to a longer duration, or to off.",
-        ],
+        &steps,
     )
 }
 
@@ -102,7 +116,7 @@ fn list_count(first: &str, job: &Job) -> String {
     }
 }
 
-pub(super) fn arrived(expected: &ExpectedJob) -> Words {
+pub(super) fn arrived(notice: &Notice, expected: &ExpectedJob) -> Words {
     let late = |completed| {
         let late = seconds_in_words(expected.by.duration_since(completed).as_secs().abs());
         match completed > expected.by {
@@ -132,7 +146,7 @@ pub(super) fn arrived(expected: &ExpectedJob) -> Words {
         ),
     };
     let headline = headline.and(". This resolves the earlier report that it was missing.");
-    Words::new(headline, brief, &[super::FETCH])
+    Words::new(headline, brief, &[Nouns::of(notice).take])
 }
 
 fn job_sentence(job: &Job) -> Text {

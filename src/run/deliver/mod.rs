@@ -69,7 +69,7 @@ impl<W: World> Run<'_, W> {
         let (mut urgent, mut main, mut unconfigured) = (Vec::new(), Vec::new(), Vec::new());
         for item in pending {
             let notice = &item.notice;
-            let severity = notice.kind.severity();
+            let severity = notice.severity();
             match topics.route(&item.topic, &notice.topics, severity) {
                 Some(topic) if topic == topics.main => main.push(item),
                 Some(_) => urgent.push(item),

@@ -31,7 +31,7 @@ pub(super) fn in_order(pending: Vec<Pending>) -> Vec<Pending> {
     for of_job in &mut jobs {
         of_job.sort_by_key(|pending| pending.order);
     }
-    let is_bad = |pending: &Pending| pending.notice.kind.severity() == Severity::Error;
+    let is_bad = |pending: &Pending| pending.notice.severity() == Severity::Error;
     jobs.sort_by_key(|of_job| {
         let oldest = of_job.first().map(|pending| pending.notice.recorded_at);
         (!of_job.iter().any(is_bad), oldest)

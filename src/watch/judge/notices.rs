@@ -26,16 +26,17 @@ pub(super) fn closing(
     context: &RunContext<'_>,
 ) -> Notice {
     let closes = !record.notified_topics.is_empty();
-    let severity = occurrence.kind.severity();
     let state = match record.overdue && occurrence.kind == Kind::Recovered {
         // It is still overdue.
         true => IncidentState::Open,
         false => IncidentState::Resolved,
     };
+    let notice = notice(occurrence, record, job, context);
+    let severity = notice.severity();
     Notice {
         incident: closes.then_some(state),
         topics: context.topics.closing(severity, &record.notified_topics),
-        ..notice(occurrence, record, job, context)
+        ..notice
     }
 }
 

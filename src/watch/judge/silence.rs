@@ -46,7 +46,13 @@ pub fn judge_silence(
         let has_not_begun = record.stage(job) == Some(Stage::Waiting);
         has_not_begun && queue.is_none_or(|queue| queue.waits(&job.id))
     };
-    if lasted <= allowed || !policy.notify_on.contains(&Kind::Stalled) || may_wait() {
+    // A large input is validated first, of which nothing is seen.
+    let shows_nothing = || {
+        let has_counted = has_processed(&record.job) || has_processed(job);
+        !context.source.kind().has_heartbeats() && !has_counted
+    };
+    let is_asked_for = policy.notify_on.contains(&Kind::Stalled);
+    if lasted <= allowed || !is_asked_for || may_wait() || shows_nothing() {
         return None;
     }
     let reminder = match due(record, job, context)? {
@@ -57,7 +63,9 @@ pub fn judge_silence(
         since,
         lasted_s: lasted.as_secs(),
         allowed_s: allowed.as_secs(),
-        waiting: queue.map(|queue| queue.behind(&job.id)),
+        waiting: queue
+            .filter(|_| context.source.kind().runs_one_at_a_time())
+            .map(|queue| queue.behind(&job.id)),
         reminder,
     };
     Some(report_stall(record, job, silence, context))
