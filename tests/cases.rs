@@ -76,6 +76,7 @@ impl Watch {
             store: self.state.clone(),
             topic: Collected::new(self.topic.clone()),
             urgent: None,
+            alarms: None,
             clock: || look.at,
         };
         let input = RunInput {

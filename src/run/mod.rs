@@ -27,7 +27,7 @@ use known::{Known, load};
 #[cfg(feature = "preview")]
 pub use list::list_all;
 use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
-pub use outcome::{Answer, Failure, Gauges, Outcome};
+pub use outcome::{Answer, Failure, Gauges, Outcome, Subscribers};
 use pace::Pace;
 pub use time_limits::time_given;
 pub(crate) use time_limits::{TimeLimits, bounded};
@@ -144,9 +144,18 @@ async fn not_loaded(failure: Failure, mut pages: mpsc::Receiver<PageOrEnd>) -> O
     outcome
 }
 
-/// How many have confirmed, of the topic that has fewer.
-async fn subscribers<W: World>(world: &W) -> Option<u64> {
-    let topics = iter::once(world.topic()).chain(world.urgent());
-    let subscribers = join_all(topics.map(Topic::subscribers)).await;
-    subscribers.into_iter().flatten().min()
+/// How many have confirmed; nothing if one of the topics does not say, as a sum would then seem to have fallen.
+async fn subscribers<W: World>(world: &W) -> Option<Subscribers> {
+    let topics = iter::once(world.topic())
+        .chain(world.urgent())
+        .chain(world.alarms());
+    let subscribers: Option<Vec<u64>> = join_all(topics.map(Topic::subscribers))
+        .await
+        .into_iter()
+        .collect();
+    let subscribers = subscribers?;
+    Some(Subscribers {
+        fewest: subscribers.iter().copied().min()?,
+        all: subscribers.iter().sum(),
+    })
 }

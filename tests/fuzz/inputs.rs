@@ -208,6 +208,7 @@ impl World {
             store: memory.clone(),
             topic: topic.clone(),
             urgent: None,
+            alarms: None,
             clock: now,
         };
         let input = RunInput {
@@ -249,6 +250,7 @@ impl World {
                 store: store.clone(),
                 topic: topic.clone(),
                 urgent: None,
+                alarms: None,
                 clock: || now() + SignedDuration::from_hours(hours),
             };
             let input = RunInput {
