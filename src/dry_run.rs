@@ -21,6 +21,7 @@ pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcom
         store: ReadOnly(world.store()),
         topic: Collected::new(topics.main),
         urgent: topics.urgent.map(Collected::new),
+        alarms: None,
         clock: || world.now(),
     };
     let settings = WatchSettings {

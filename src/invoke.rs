@@ -15,7 +15,7 @@ use tracing::{Instrument, info, info_span};
 use crate::dry_run::dry_run;
 use crate::message::{Message, Outgoing, RenderContext};
 use crate::ports::{Topic, World};
-use crate::run::{Answer, Failure, Outcome, RunInput, TimeLimits, bounded, run};
+use crate::run::{Answer, Failure, Outcome, RunInput, Subscribers, TimeLimits, bounded, run};
 use crate::settings::WatchSettings;
 use crate::watch::{Job, Kind, ListedJob, Notice, NoticeId, Source, SourceKind};
 
@@ -144,12 +144,19 @@ fn failed(outcomes: &[(SourceKind, Outcome)]) -> Option<Failed> {
     })
 }
 
-/// How many have confirmed, of the topic that has fewer. All sources have the same topics.
-async fn subscribers<W: World>(watched: Option<&(Source, W)>) -> Option<u64> {
+/// How many have confirmed; nothing if one of the topics does not say, as a sum would then seem to have fallen. All
+/// sources have the same topics.
+async fn subscribers<W: World>(watched: Option<&(Source, W)>) -> Option<Subscribers> {
     let (_, world) = watched?;
-    let topics = iter::once(world.topic()).chain(world.urgent());
+    let topics = iter::once(world.topic())
+        .chain(world.urgent())
+        .chain(world.alarms());
     let subscribers = join_all(topics.map(Topic::subscribers)).await;
-    subscribers.into_iter().flatten().min()
+    let subscribers: Vec<_> = subscribers.into_iter().collect::<Option<_>>()?;
+    Some(Subscribers {
+        fewest: subscribers.iter().copied().min()?,
+        all: subscribers.iter().sum(),
+    })
 }
 
 fn summarize(answer: &Answer, failures: &[Failure]) {

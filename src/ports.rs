@@ -223,6 +223,8 @@ pub trait World {
     fn topic(&self) -> &Self::Topic;
     /// Where those that somebody should look at go instead.
     fn urgent(&self) -> Option<&Self::Topic>;
+    /// Where alarms go. Nothing is published there; only its subscribers are counted.
+    fn alarms(&self) -> Option<&Self::Topic>;
     /// What time it is.
     fn now(&self) -> Timestamp;
 
@@ -246,6 +248,8 @@ pub struct Ports<L, S, T, C> {
     pub topic: T,
     /// Where those that somebody should look at go instead.
     pub urgent: Option<T>,
+    /// Where alarms go.
+    pub alarms: Option<T>,
     /// What time it is.
     pub clock: C,
 }
@@ -269,6 +273,10 @@ impl<L: Listing, S: Store, T: Topic, C: Fn() -> Timestamp> World for Ports<L, S,
 
     fn urgent(&self) -> Option<&T> {
         self.urgent.as_ref()
+    }
+
+    fn alarms(&self) -> Option<&T> {
+        self.alarms.as_ref()
     }
 
     fn now(&self) -> Timestamp {

@@ -24,9 +24,10 @@ pub struct Variable {
 }
 
 /// Every variable there is.
-pub const VARIABLES: [Variable; 12] = [
+pub const VARIABLES: [Variable; 13] = [
     TOPIC_ARN,
     URGENT_TOPIC_ARN,
+    ALARM_TOPIC_ARN,
     STATE_TABLE,
     WATCH,
     WATCH_NAME,
@@ -52,6 +53,13 @@ const URGENT_TOPIC_ARN: Variable = Variable {
     rule: "the ARN of a standard topic",
     default: Some("none"),
     example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs-urgent",
+};
+const ALARM_TOPIC_ARN: Variable = Variable {
+    name: "ALARM_TOPIC_ARN",
+    meaning: "the topic that alarms go to; the function only counts its subscribers",
+    rule: "the ARN of a standard topic",
+    default: Some("none"),
+    example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs-alarms",
 };
 const STATE_TABLE: Variable = Variable {
     name: "STATE_TABLE",
@@ -133,6 +141,8 @@ pub struct LambdaSettings {
     pub topic: TopicArn,
     /// Where errors go instead.
     pub urgent_topic: Option<TopicArn>,
+    /// Where alarms go, of whose subscribers there should be some.
+    pub alarm_topic: Option<TopicArn>,
     /// Where the state is kept.
     pub table: String,
     /// What is watched: at least one.
@@ -209,10 +219,8 @@ impl LambdaSettings {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsInvalid> {
         read(lookup, |reader| {
             let topic = reader.take(TOPIC_ARN, topic_arn);
-            let urgent_topic = reader.take(URGENT_TOPIC_ARN, |text| match text {
-                "none" => Some(None),
-                text => topic_arn(text).map(Some),
-            });
+            let urgent_topic = reader.take(URGENT_TOPIC_ARN, topic_arn_or_none);
+            let alarm_topic = reader.take(ALARM_TOPIC_ARN, topic_arn_or_none);
             let table = reader.take(STATE_TABLE, table_name);
             let sources = reader.take(WATCH, SourceKind::parse_set);
             let watch = reader.watch();
@@ -224,6 +232,7 @@ impl LambdaSettings {
             Some(Self {
                 topic: topic?,
                 urgent_topic: urgent_topic?,
+                alarm_topic: alarm_topic?,
                 table: table?,
                 sources: sources?,
                 detailed_metrics: detailed_metrics?,
@@ -328,6 +337,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
 fn topic_arn(text: &str) -> Option<TopicArn> {
     TopicArn::try_from(text.to_owned()).ok()
+}
+
+fn topic_arn_or_none(text: &str) -> Option<Option<TopicArn>> {
+    match text {
+        "none" => Some(None),
+        text => topic_arn(text).map(Some),
+    }
 }
 
 fn table_name(text: &str) -> Option<String> {

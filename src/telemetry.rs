@@ -87,7 +87,8 @@ impl Metrics<'_> {
     pub fn line(&self, outcome: &Outcome, now: Timestamp) -> Value {
         let mut metrics = health(outcome);
         if self.detailed {
-            metrics.extend(details(outcome));
+            let details = details(outcome).into_iter();
+            metrics.extend(details.map(|(name, unit, value)| (name, unit, value.into())));
         }
         let definitions: Vec<_> = metrics
             .iter()
@@ -108,35 +109,43 @@ impl Metrics<'_> {
         });
         if let Some(line) = line.as_object_mut() {
             let values = metrics.into_iter();
-            line.extend(values.map(|(name, _, value)| (name, value.into())));
+            line.extend(values.map(|(name, _, value)| (name, value)));
         }
         line
     }
 }
 
-type Metric = (String, &'static str, u64);
+/// Name, unit and value; of what alarms need, a value may be several.
+type Metric<V> = (String, &'static str, V);
 
 /// What alarms need.
-fn health(outcome: &Outcome) -> Vec<Metric> {
+fn health(outcome: &Outcome) -> Vec<Metric<Value>> {
     let gauges = &outcome.gauges;
     let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
     let succeeded = u64::from(outcome.failures.is_empty());
-    let incomplete = u64::from(!outcome.answer.complete);
+    // That a run failed is heard already.
+    let incomplete = (succeeded == 1).then(|| u64::from(!outcome.answer.complete));
     let oldest_pending = gauges.oldest_pending.map(seconds);
     let oldest_sign = gauges.oldest_sign_of_life.map(seconds);
+    // One metric for both, since each is paid for: its minimum is of the topic that has fewest, its maximum of all.
+    let subscribers = gauges.subscribers.map(|of| json!([of.fewest, of.all]));
     let known = [
-        ("RunSucceeded", "Count", Some(succeeded)),
-        ("ListingIncomplete", "Count", Some(incomplete)),
-        ("OldestPendingAge", "Seconds", oldest_pending),
-        ("OldestSignOfLife", "Seconds", oldest_sign),
-        ("ConfirmedSubscribers", "Count", gauges.subscribers),
+        ("RunSucceeded", "Count", Some(succeeded.into())),
+        ("ListingIncomplete", "Count", incomplete.map(Value::from)),
+        (
+            "OldestPendingAge",
+            "Seconds",
+            oldest_pending.map(Value::from),
+        ),
+        ("OldestSignOfLife", "Seconds", oldest_sign.map(Value::from)),
+        ("ConfirmedSubscribers", "Count", subscribers),
     ];
     let metric = |(name, unit, value)| Some((String::from(name), unit, value?));
     known.into_iter().filter_map(metric).collect()
 }
 
 /// What is good to know: each is paid for.
-fn details(outcome: &Outcome) -> Vec<Metric> {
+fn details(outcome: &Outcome) -> Vec<Metric<u64>> {
     let answer = &outcome.answer;
     let statuses = [
         ("JobsInitializing", Status::Initializing),

@@ -117,6 +117,7 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
         store: fraud_job_watch::dry_run::ReadOnly(&store),
         topic: fraud_job_watch::dry_run::Collected::new(lab::topic()),
         urgent: None,
+        alarms: None,
         clock: Timestamp::now,
     };
     let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();

@@ -429,6 +429,7 @@ async fn told(
             store: memory.clone(),
             topic: Collected::new(main.clone()),
             urgent: None,
+            alarms: None,
             clock: || now,
         };
         let input = RunInput {

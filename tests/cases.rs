@@ -86,6 +86,7 @@ impl Watch {
             store: self.states.entry(kind).or_default().clone(),
             topic: Collected::new(self.topic.clone()),
             urgent: None,
+            alarms: None,
             clock: || look.at,
         };
         let input = RunInput {

@@ -189,6 +189,7 @@ async fn logged(
         store: Table::new(table, settings.table.clone(), &source),
         topic: SnsTopic::new(aws_sdk_sns::Client::new(&config), settings.topic.clone()),
         urgent: None,
+        alarms: None,
         clock: noon,
     };
     let invocation = Invocation {

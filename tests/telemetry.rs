@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome};
+use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, Subscribers};
 use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ async fn the_level_and_the_format_are_obeyed() {
     );
 }
 
-/// As CloudWatch reads it: each metric that is defined is a number beside the definitions.
+/// As CloudWatch reads it: each metric that is defined is a number beside the definitions, or an array of numbers.
 #[test]
 fn a_run_is_measured_in_one_line_of_the_log() {
     let answer = Answer {
@@ -108,7 +108,7 @@ fn a_run_is_measured_in_one_line_of_the_log() {
     let gauges = Gauges {
         oldest_pending: Some(SignedDuration::from_secs(90)),
         oldest_sign_of_life: Some(SignedDuration::from_mins(2)),
-        subscribers: None,
+        subscribers: Some(Subscribers { fewest: 1, all: 3 }),
     };
     let failures = vec![Failure::PublishFailed("down".to_owned())];
     let outcome = Outcome {
@@ -133,7 +133,12 @@ fn a_run_is_measured_in_one_line_of_the_log() {
         let metrics = directive["Metrics"].as_array().unwrap().iter();
         let told = metrics.map(|metric| {
             let [name, unit] = ["Name", "Unit"].map(|it| metric[it].as_str().unwrap());
-            format!("{name}: {} {unit}", line[name].as_u64().unwrap())
+            let values = match &line[name] {
+                Value::Array(values) => values.clone(),
+                value => vec![value.clone()],
+            };
+            assert!(values.iter().all(Value::is_u64), "{name}: {values:?}");
+            format!("{name}: {} {unit}", line[name])
         });
         told.collect()
     };
@@ -142,11 +147,11 @@ fn a_run_is_measured_in_one_line_of_the_log() {
         measured(&few),
         [
             "RunSucceeded: 0 Count",
-            "ListingIncomplete: 0 Count",
             "OldestPendingAge: 90 Seconds",
             "OldestSignOfLife: 120 Seconds",
+            "ConfirmedSubscribers: [1,3] Count",
         ],
-        "what is not known is left out"
+        "of a run that failed, nobody needs to hear that it did not see all"
     );
     assert_eq!(few["level"], "ERROR", "Lambda lets nothing else pass");
     let many = measured(&line(true));

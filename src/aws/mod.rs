@@ -35,6 +35,7 @@ pub struct Clients {
     dynamodb: aws_sdk_dynamodb::Client,
     topic: SnsTopic,
     urgent: Option<SnsTopic>,
+    alarms: Option<SnsTopic>,
     table: String,
 }
 
@@ -53,6 +54,7 @@ impl Clients {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             topic: topic(&settings.topic),
             urgent: settings.urgent_topic.as_ref().map(topic),
+            alarms: settings.alarm_topic.as_ref().map(topic),
             table: settings.table.clone(),
         }
     }
@@ -67,6 +69,7 @@ impl Clients {
             store: Table::new(self.dynamodb.clone(), self.table.clone(), source),
             topic: self.topic.clone(),
             urgent: self.urgent.clone(),
+            alarms: self.alarms.clone(),
             clock: Timestamp::now,
         }
     }

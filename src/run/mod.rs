@@ -25,7 +25,7 @@ use known::{Known, load};
 #[cfg(feature = "preview")]
 pub use list::list_all;
 use list::{ListingEnd, PAGES_AHEAD, PageOrEnd, list_for};
-pub use outcome::{Answer, Failure, Gauges, Outcome};
+pub use outcome::{Answer, Failure, Gauges, Outcome, Subscribers};
 use pace::Pace;
 pub use time_limits::time_given;
 pub(crate) use time_limits::{TimeLimits, bounded};

@@ -70,8 +70,18 @@ pub struct Gauges {
     pub oldest_pending: Option<SignedDuration>,
     /// How long ago the active job that has been silent longest showed a sign of life.
     pub oldest_sign_of_life: Option<SignedDuration>,
-    /// How many subscribers have confirmed: of two topics the one with fewer. A run does not ask; an invocation does.
-    pub subscribers: Option<u64>,
+    /// How many subscribers have confirmed; `None` unless each topic says. A run does not ask; an
+    /// invocation does.
+    pub subscribers: Option<Subscribers>,
+}
+
+/// How many subscribers of the topics, that of the alarms among them, have confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribers {
+    /// Of the topic that has fewest.
+    pub fewest: u64,
+    /// Of all topics.
+    pub all: u64,
 }
 
 impl Gauges {

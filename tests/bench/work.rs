@@ -332,6 +332,7 @@ fn idle_run() -> Box<dyn FnMut()> {
         store: Table::new(dynamodb, "state".to_owned(), &source),
         topic: Collected::new(topic()),
         urgent: None,
+        alarms: None,
         clock: now,
     };
     Box::new(move || {

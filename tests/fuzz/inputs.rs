@@ -211,6 +211,7 @@ impl World {
             store: memory.clone(),
             topic: topic.clone(),
             urgent: None,
+            alarms: None,
             clock: now,
         };
         let invocation = Invocation {
@@ -253,6 +254,7 @@ impl World {
                 store: store.clone(),
                 topic: topic.clone(),
                 urgent: None,
+                alarms: None,
                 clock: || now() + SignedDuration::from_hours(hours),
             };
             let input = RunInput {

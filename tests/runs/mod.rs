@@ -21,7 +21,7 @@ use fraud_job_watch::ports::{
     Claimed, Listing, ListingError, Page, Pending, Ports, PublishError, Recorded, State, Store,
     StoreError, Topic, UnreadableItem,
 };
-use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, RunInput, run};
+use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, RunInput, Subscribers, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{
     Change, DetectorRecord, Item, JobId, Key, ListedJob, Record, Source, TopicArn,
@@ -40,6 +40,7 @@ pub(crate) struct World {
     latency: Duration,
     topic: Rc<Kept>,
     urgent: Option<Rc<Kept>>,
+    alarms: Option<Rc<Kept>>,
     digest_above: usize,
     expect: &'static str,
     begun: Instant,
@@ -169,6 +170,7 @@ impl World {
             latency,
             topic: Rc::new(Kept::named("jobs")),
             urgent: None,
+            alarms: None,
             digest_above: 5,
             expect: "",
             begun: Instant::now(),
@@ -306,6 +308,7 @@ impl World {
             store: self.clone(),
             topic: Slow(self.clone(), Rc::clone(&self.topic)),
             urgent: self.urgent.clone().map(|topic| Slow(self.clone(), topic)),
+            alarms: self.alarms.clone().map(|topic| Slow(self.clone(), topic)),
             clock,
         };
         let input = RunInput {

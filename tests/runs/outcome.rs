@@ -25,6 +25,21 @@ async fn gauges_of_an_invocation(world: &World) -> Gauges {
     gauges
 }
 
+/// The sum would seem to have fallen.
+#[tokio::test(start_paused = true)]
+async fn subscribers_are_counted_only_if_each_topic_says() {
+    let world = World {
+        topic: Rc::new(Kept {
+            subscribers: Some(3),
+            ..Kept::named("jobs")
+        }),
+        alarms: Some(Rc::new(Kept::named("alarms"))),
+        ..World::new(Duration::ZERO)
+    };
+    let gauges = gauges_of_an_invocation(&world).await;
+    assert_eq!(gauges.subscribers, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_says_how_things_stand() {
     let world = World {
@@ -36,12 +51,16 @@ async fn a_run_says_how_things_stand() {
             subscribers: Some(2),
             ..Kept::named("urgent")
         })),
+        alarms: Some(Rc::new(Kept {
+            subscribers: Some(1),
+            ..Kept::named("alarms")
+        })),
         ..World::new(Duration::ZERO)
     };
     world.start("a", "IN_PROGRESS");
     world.topic.mood.set(Mood::Fails);
     let first = gauges_of_an_invocation(&world).await;
-    assert_eq!(first.subscribers, Some(2), "of the topic that has fewer");
+    assert_eq!(first.subscribers, Some(Subscribers { fewest: 1, all: 6 }));
     assert_eq!(first.oldest_sign_of_life, Some(SignedDuration::ZERO));
     advance(Duration::from_secs(600)).await;
     let second = world.run("second", None).await.gauges;

@@ -180,6 +180,7 @@ fn start(
             store: port.clone(),
             topic: port.clone(),
             urgent: is_urgent.then(|| to(oracle::urgent_topic())),
+            alarms: None,
             clock: || port.now(),
         };
         let name = match defect {

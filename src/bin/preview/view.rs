@@ -133,6 +133,7 @@ async fn look(
         store: state.watch(source),
         topic: Collected::new(TopicArn::try_from(SCREEN.to_owned())?),
         urgent: None,
+        alarms: None,
         clock: || view.clock,
     };
     let input = RunInput {
