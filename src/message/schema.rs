@@ -57,7 +57,7 @@ fn name_source(schema: &mut Schema, source: SourceKind) {
         *pattern = format!(r"^fraud-job-watch\.{}\.[a-z]+\.v1$", source.resource()).into();
     }
     if source == SourceKind::BatchPredictions {
-        properties.shift_remove("failed_records");
+        properties.retain(|name, _| name != "failed_records");
     }
 }
 
