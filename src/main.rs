@@ -32,6 +32,7 @@ async fn main() -> ExitCode {
         }
     };
     let clients = Clients::connect(&settings).await;
+    clients.prepare(&settings.sources).await;
     let handler = service_fn(|event| handle(event, &settings, &clients));
     match lambda_runtime::run(handler).await {
         Ok(()) => ExitCode::SUCCESS,

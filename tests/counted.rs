@@ -48,6 +48,11 @@ impl Stage {
     async fn run(&self) -> Counts {
         self.jobs.clear_requests();
         self.table.take_counts();
+        self.run_counted_from_before().await
+    }
+
+    /// A run, with what was asked since the counts were last taken.
+    async fn run_counted_from_before(&self) -> Counts {
         let answer = self.api.invoke(json!({}), TIME).await.unwrap();
         assert_eq!(answer["complete"], true, "{answer}");
         let mut counts = self.table.take_counts();
@@ -67,13 +72,16 @@ fn requests(requests: &[(&str, u64)]) -> BTreeMap<String, u64> {
 #[tokio::test]
 async fn a_run_asks_for_nothing_that_it_does_not_need() {
     let stage = Stage::new(20, 1_980);
-    let first = stage.run().await;
+    let mut first = stage.run_counted_from_before().await;
+    // The state that was read at the start serves for a second.
+    let queries = first.requests.remove("Query");
+    assert!(matches!(queries, Some(1 | 2)), "{queries:?}");
     assert_eq!(
         first.requests,
         requests(&[
-            ("GetBatchPredictionJobs", 40),
-            ("GetTopicAttributes", 1),
-            ("Query", 1),
+            // One more of each at the start, for the connections.
+            ("GetBatchPredictionJobs", 40 + 1),
+            ("GetTopicAttributes", 1 + 1),
             // The watch, each active job, and the claim of what is told.
             ("UpdateItem", 1 + 20 + 1),
             ("TransactWriteItems", 1),

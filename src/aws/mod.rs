@@ -6,6 +6,7 @@
 #[cfg(feature = "preview")]
 mod connect;
 mod dynamodb;
+mod early;
 mod error;
 mod frauddetector;
 mod sns;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use crate::ports::Ports;
 use crate::settings::LambdaSettings;
 use crate::watch::{Source, TopicArn};
+use early::EarlyState;
 
 pub use dynamodb::Table;
 pub use frauddetector::FraudDetector;
@@ -37,6 +39,7 @@ pub struct Clients {
     urgent: Option<SnsTopic>,
     alarms: Option<SnsTopic>,
     table: String,
+    early: EarlyState,
 }
 
 impl Clients {
@@ -56,6 +59,7 @@ impl Clients {
             urgent: settings.urgent_topic.as_ref().map(topic),
             alarms: settings.alarm_topic.as_ref().map(topic),
             table: settings.table.clone(),
+            early: EarlyState::default(),
         }
     }
 
@@ -66,7 +70,8 @@ impl Clients {
     ) -> Ports<FraudDetector, Table, SnsTopic, fn() -> Timestamp> {
         Ports {
             listing: FraudDetector::new(self.frauddetector.clone(), source.kind()),
-            store: Table::new(self.dynamodb.clone(), self.table.clone(), source),
+            store: Table::new(self.dynamodb.clone(), self.table.clone(), source)
+                .with_early(self.early.clone()),
             topic: self.topic.clone(),
             urgent: self.urgent.clone(),
             alarms: self.alarms.clone(),

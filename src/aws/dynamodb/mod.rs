@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 
+use super::early::EarlyState;
 use super::error::explain;
 use crate::ports::{Claimed, Pending, Recorded, State, Store, StoreError, UnreadableItem};
 use crate::watch::judge::Expected;
@@ -28,6 +29,7 @@ pub struct Table {
     client: Client,
     table: String,
     watch: String,
+    early: EarlyState,
 }
 
 impl Table {
@@ -37,7 +39,13 @@ impl Table {
             client,
             table,
             watch: source.to_string(),
+            early: EarlyState::default(),
         }
+    }
+
+    /// The same, which need not ask for what was read ahead.
+    pub(super) fn with_early(self, early: EarlyState) -> Self {
+        Self { early, ..self }
     }
 
     fn key(&self, item: &str) -> Attributes {
@@ -186,6 +194,9 @@ fn add(state: &mut State, attributes: Attributes, now: Timestamp) -> Result<(), 
 
 impl Store for Table {
     async fn load(&self, now: Timestamp) -> Result<State, StoreError> {
+        if let Some(state) = self.early.take(&self.watch) {
+            return Ok(state);
+        }
         let mut state = State::default();
         let mut start = None;
         loop {

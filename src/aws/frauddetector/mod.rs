@@ -28,6 +28,8 @@ pub struct FraudDetector {
 
 /// What is asked for: a page, or one job.
 enum Question<'a> {
+    /// A page of one job, which nobody reads: it makes the connection.
+    Connect,
     Page(Option<&'a str>),
     Job(&'a JobId),
 }
@@ -36,6 +38,11 @@ impl FraudDetector {
     /// Lists this kind of job through this client.
     pub fn new(client: Client, source: SourceKind) -> Self {
         Self { client, source }
+    }
+
+    /// Connects to the service, if it can.
+    pub(super) async fn open_connection(&self) {
+        let _ = self.send(Question::Connect).await;
     }
 
     /// The page, or that with the job; `None` if the service says that there is no such thing.
@@ -56,13 +63,14 @@ impl FraudDetector {
 impl Question<'_> {
     fn job_id(&self) -> Option<String> {
         match self {
-            Self::Page(_) => None,
+            Self::Connect | Self::Page(_) => None,
             Self::Job(id) => Some(id.to_string()),
         }
     }
 
     fn max_results(&self) -> Option<i32> {
         match self {
+            Self::Connect => Some(1),
             Self::Page(_) => Some(PAGE_SIZE),
             Self::Job(_) => None,
         }
@@ -71,7 +79,7 @@ impl Question<'_> {
     fn token(&self) -> Option<String> {
         match self {
             Self::Page(token) => token.map(str::to_owned),
-            Self::Job(_) => None,
+            Self::Connect | Self::Job(_) => None,
         }
     }
 }
@@ -109,7 +117,7 @@ where
         Err(error) => error,
     };
     let doing = match question {
-        Question::Page(_) => operation.to_owned(),
+        Question::Connect | Question::Page(_) => operation.to_owned(),
         Question::Job(id) => format!("{operation} of {:?}", id.as_str()),
     };
     let mut why = explain(&doing, &error);
