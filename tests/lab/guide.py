@@ -1,7 +1,8 @@
-"""What README.md, the head of template.yaml and the workflow for GitHub have their reader type. deploy.py checks it.
+"""What README.md, tests/README.md, the head of template.yaml and the workflow for GitHub have their reader type.
 
-The commands are taken from the documents themselves, as a shell splits them, and each is read by the parser of the real
-tool: the AWS command line up to the call, at an address where nobody listens, the others up to their help.
+deploy.py checks it. The commands are taken from the documents themselves, as a shell splits them, and each is read by the
+parser of the real tool: the AWS command line up to the call, at an address where nobody listens, the others up to their
+help.
 """
 
 import dataclasses
@@ -93,6 +94,11 @@ def blocks(text, language):
 def scripts():
     text = readme()
     found = [Script("README.md", block) for block in blocks(text, "sh")]
+    found += [
+        Script("tests/README.md", block)
+        for block in blocks((ROOT / "tests/README.md").read_text(), "sh")
+        if block.startswith(("aws ", "cargo "))
+    ]
     prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.M | re.S)
     tool = "|".join(sorted(map(re.escape, TOOLS - {"."}), key=len))
     for span in re.findall(rf"`((?:{tool}) [^`]+)`", prose):
