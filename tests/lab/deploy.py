@@ -644,7 +644,7 @@ class Tests:
         job = workflow["jobs"]["deploy"]
         require(workflow[True] == "workflow_dispatch" and workflow["permissions"] == {}, workflow)
         require(job["permissions"] == {"contents": "read", "id-token": "write"}, job["permissions"])
-        text = (ROOT / ".github/workflows/deploy.yml").read_text()
+        text = guide.WORKFLOW.read_text()
         require("secrets." not in text and "access-key" not in text, "a stored key")
         actions = [step["uses"] for step in job["steps"] if "uses" in step]
         require(actions and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in actions), actions)

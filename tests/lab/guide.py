@@ -6,6 +6,7 @@ help.
 """
 
 import dataclasses
+import os
 import pathlib
 import re
 import subprocess
@@ -14,6 +15,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVS = ROOT / ".envs"
+WORKFLOW = ROOT / ".github/workflows/deploy.yml"
 
 # What the reader puts in place of each word.
 PLACEHOLDERS = {
@@ -113,7 +115,7 @@ def workflow():
     import yaml
 
     # In YAML 1.1 the key `on` is true.
-    return yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
+    return yaml.safe_load(WORKFLOW.read_text())
 
 
 def filled_in(command):
@@ -152,8 +154,6 @@ def complaint(command, directory):
 
 
 def outcome(command, directory, **environment):
-    import os
-
     return subprocess.run(
         list(map(str, command)),
         cwd=directory,
@@ -183,6 +183,6 @@ def samconfig(stack, region, **parameters):
 
 
 def least_sam():
-    """The oldest SAM that the README asks for."""
-    (version,) = set(re.findall(r"aws-sam-cli>=([\d.]+)", readme()))
+    """The oldest SAM that README and workflow ask for."""
+    (version,) = set(re.findall(r"aws-sam-cli>=([\d.]+)", readme() + WORKFLOW.read_text()))
     return tuple(map(int, version.split(".")))
