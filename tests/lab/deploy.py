@@ -6,6 +6,7 @@ fails with it.
 """
 
 import base64
+import concurrent.futures
 import contextlib
 import copy
 import datetime
@@ -16,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,10 +26,14 @@ import time
 import traceback
 import urllib.request
 
+import guide
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVS = ROOT / ".envs"
 WORK = ROOT / "target" / "deploy-test"
-BUILT = WORK / "sam"
+# The repository as its reader has it, beside a samconfig.toml.
+CHECKOUT = WORK / "checkout"
+BUILT = CHECKOUT / ".aws-sam" / "build"
 # The release profile, but fast to build. Kept for the next time, apart from a real release.
 TARGET = ROOT / "target" / "deploy"
 FAST = {
@@ -37,6 +43,8 @@ FAST = {
     "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
 }
 ACCOUNT, REGION = "123456789012", "us-east-1"
+# What a TemplateBody may have: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStackSet.html
+TEMPLATE_BODY = 51_200
 # What provided.al2023 has.
 GLIBC = (2, 34)
 # What tests/README.md has `cargo lambda watch` run.
@@ -182,11 +190,11 @@ def eventually(what, come_true, patience=PATIENCE):
     raise Failed(f"not within {patience} s: {what}")
 
 
-def run(*command, check=True, **environment):
+def run(*command, check=True, cwd=ROOT, **environment):
     """What a command printed."""
     outcome = subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -486,10 +494,10 @@ class Stack:
     def __init__(self, account, name):
         self.account, self.name = account, name
 
-    def deploy(self, region=REGION, **parameters):
+    def deploy(self, region=REGION, template="template.yaml", **parameters):
         overrides = [f'{name}="{value}"' for name, value in parameters.items()]
         return run(
-            of_deploy("sam"), "deploy", "--template-file", str(BUILT / "template.yaml"), "--stack-name", self.name,
+            of_deploy("sam"), "deploy", "--template-file", str(BUILT / template), "--stack-name", self.name,
             "--region", region, "--s3-bucket", "artifacts", "--capabilities", "CAPABILITY_IAM",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--parameter-overrides", *overrides,
         )
@@ -614,15 +622,65 @@ class Tests:
         listed_alarms = set(re.findall(r"^\| `([a-z-]+)` \|", readme, re.M))
         require(alarms == listed_alarms, f"template {alarms}, README {listed_alarms}")
 
+    # - the guide
+
+    @check
+    def the_tools_take_each_command_of_the_guide(self):
+        make_checkout()
+        for file in ("processed.json", "compact.json"):
+            (CHECKOUT / file).write_text("{}")
+        commands = [command for script in guide.scripts() for command in script.commands(CHECKOUT)]
+        require(len(commands) > 40, f"only {len(commands)} found")
+        for tool in (["aws", "sqs", "list-queues"], ["sam", "build"], ["cargo", "lambda", "deploy"], guide.PREVIEW + ["live"]):
+            require(guide.complaint([*tool, "--no-such-option"], CHECKOUT), f"{tool} takes anything")
+        commands = unique(commands)
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            complaints = list(pool.map(lambda command: guide.complaint(command, CHECKOUT), commands))
+        wrong = [f"{' '.join(command)}: {said}" for command, said in zip(commands, complaints) if said]
+        require(not wrong, "\n".join(wrong))
+
+    @check
+    def the_guide_asks_for_a_sam_that_these_tests_use(self):
+        used = re.search(r"^aws-sam-cli==([\d.]+)$", (ROOT / "tests/lab/requirements/deploy.txt").read_text(), re.M)[1]
+        require(guide.least_sam() <= tuple(map(int, used.split("."))), used)
+        require(guide.least_sam() >= (1, 156), "1.155.2 still asks for --beta-features to build rust-cargolambda")
+
+    @check
+    def the_workflow_holds_no_keys_and_runs_what_it_names(self):
+        workflow = guide.workflow()
+        job = workflow["jobs"]["deploy"]
+        require(workflow[True] == "workflow_dispatch" and workflow["permissions"] == {}, workflow)
+        require(job["permissions"] == {"contents": "read", "id-token": "write"}, job["permissions"])
+        text = guide.WORKFLOW.read_text()
+        require("secrets." not in text and "access-key" not in text, "a stored key")
+        actions = [step["uses"] for step in job["steps"] if "uses" in step]
+        require(actions and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in actions), actions)
+        build, credentials = (
+            next(number for number, step in enumerate(job["steps"]) if part in json.dumps(step))
+            for part in ("sam build", "role-to-assume")
+        )
+        require(build < credentials, "what the build runs could use the credentials")
+
+    @check
+    def the_outputs_paste_from_json(self):
+        for name, output in source()["Outputs"].items():
+            bad = set('"\\\n`$') & set(re.sub(r"\$\{\w+\}|\$\{AWS::\w+\}", "", spoken(output["Value"])))
+            require(not bad, f"{name}: JSON or a shell changes {bad}")
+
     # - the artifact
 
     @check
-    def sam_builds_it_with_cargo_lambda(self):
-        run(
-            of_deploy("sam"), "build", "--build-dir", str(BUILT), "--template", "template.yaml",
-            "--parameter-overrides", "Architecture=x86_64",
-            **FAST,
+    def a_plain_sam_build_is_for_the_architecture_of_the_samconfig(self):
+        config = guide.samconfig(
+            "watch", REGION, Architecture="x86_64", ScheduleExpression="rate(1 minute)", AlarmPeriodSeconds=180,
+            Email="somebody@example.com",
         )
+        (CHECKOUT / "samconfig.toml").write_text(config)
+        run(of_deploy("sam"), "build", cwd=CHECKOUT, **FAST)
+        header = (BUILT / "Function" / "bootstrap").read_bytes()[:20]
+        # e_machine of an ELF header: 62 is x86-64, 183 AArch64.
+        require(header[:4] == b"\x7fELF", header)
+        require(int.from_bytes(header[18:20], "little") == 62, header)
 
     @check
     def the_artifact_is_the_lambda_alone(self):
@@ -678,10 +736,8 @@ class Tests:
             [*HISTORY, job("completes", "IN_PROGRESS", 1), job("fails", "IN_PROGRESS", 2), STALLS]
         )
         self.stack = Stack(self.account, "watch")
-        self.stack.deploy(
-            Architecture="x86_64", ScheduleExpression="rate(1 minute)", AlarmPeriodSeconds=180,
-            Email="somebody@example.com",
-        )
+        # By the samconfig.toml of the guide, and nothing else.
+        run(of_deploy("sam"), "deploy", cwd=CHECKOUT)
         require(self.stack.description["StackStatus"] == "CREATE_COMPLETE", self.stack.description["StackStatus"])
         self.topic = self.stack.physical("Topic")
         sns, sqs = self.account.client("sns"), self.account.client("sqs")
@@ -705,6 +761,11 @@ class Tests:
         )
 
     @check
+    def its_tags_are_on_the_stack(self):
+        tags = {tag["Key"]: tag["Value"] for tag in self.stack.description["Tags"]}
+        require(tags == {"app": "fraud-job-watch"}, tags)
+
+    @check
     def another_region_is_refused_before_anything_is_made(self):
         with contextlib.suppress(Exception):
             self.account.client("s3", "eu-central-1").create_bucket(
@@ -725,6 +786,38 @@ class Tests:
             require("SlackChannelId needs SlackWorkspaceId" in str(failed), str(failed))
         else:
             raise Failed("it was deployed")
+
+    @check
+    def a_failed_first_deployment_leaves_no_table(self):
+        """It fails when the table has been made."""
+        doomed = {
+            "Type": "AWS::Lambda::Url",
+            "DependsOn": "Table",
+            "Properties": {"TargetFunctionArn": "nobody", "AuthType": "AWS_IAM"},
+        }
+        template = (BUILT / "template.yaml").read_text()
+        template = template.replace("Resources:\n", f"Resources:\n  Doomed: {json.dumps(doomed)}\n", 1)
+        (BUILT / "doomed.yaml").write_text(template)
+        stack = Stack(self.account, "unlucky")
+        try:
+            stack.deploy(template="doomed.yaml", Architecture="x86_64")
+        except Failed:
+            pass
+        else:
+            raise Failed("it was deployed")
+        events = self.account.client("cloudformation").describe_stack_events(StackName=stack.name)["StackEvents"]
+        made = [event["PhysicalResourceId"] for event in events if event["LogicalResourceId"] == "Table"]
+        require(any(made), events)
+        left = self.account.client("dynamodb").list_tables()["TableNames"]
+        require(not set(made) & set(left), f"made {made}, left {left}")
+
+    @check
+    def an_email_address_is_asked_to_confirm_twice(self):
+        sns = self.account.client("sns")
+        for topic in (self.topic, self.stack.physical("AlarmTopic")):
+            found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+            emails = [one["Endpoint"] for one in found if one["Protocol"] == "email"]
+            require(emails == ["somebody@example.com"], f"{topic}: {found}")
 
     @check
     def the_schedule_fires_and_the_first_run_tells_both_subscribers(self):
@@ -822,15 +915,48 @@ class Tests:
 
     @check
     def the_outputs_are_commands_that_work(self):
-        aws = str(ENVS / "boto3/bin/aws")
-        for name in ("TestNotice", "DryRun", "Subscribers", "Alarms", "FailedRunsQueue", "MissedTicksQueue"):
-            # The older command line does not know the option, and needs none.
-            command = self.stack.outputs[name].replace("--cli-binary-format raw-in-base64-out ", "")
-            require(command.startswith("aws "), command)
-            # For SQS the command line of the tests minds no variable.
-            at_account = f"{aws} --endpoint-url {self.account.url} "
-            run("bash", "-c", command.replace("aws ", at_account, 1).replace("/dev/stdout", str(WORK / "answer.json")))
-        require(self.stack.outputs["RoleArn"].startswith("arn:aws:iam:"), self.stack.outputs)
+        """As they stand in what the guide has its reader run to see them, each on one line."""
+        shown = run(of_deploy("sam"), "list", "stack-outputs", "--output", "json", cwd=CHECKOUT)
+        outputs = {
+            output["OutputKey"]: output["OutputValue"] for output in json.loads(shown[shown.index("[") :])
+        }
+        require(outputs == self.stack.outputs, shown)
+        answers = {}
+        for name, value in outputs.items():
+            require(f'"{value}"' in shown, f"{name} is not shown as it is: {value}")
+            tool, _, arguments = value.partition(" ")
+            if tool == "aws" and name != "Subscribe":
+                # For SQS the command line of the tests minds no variable.
+                command = f"{ENVS}/boto3/bin/aws --endpoint-url {self.account.url} {arguments}"
+                answers[name] = run("bash", "-c", command.replace("/dev/stdout", str(WORK / f"{name}.json")))
+            elif tool == "sam":
+                answers[name] = run("bash", "-c", f"{of_deploy('sam')} {arguments.removesuffix(' --tail')}")
+        commands = {"TestNotice", "DryRun", "Subscribers", "Alarms", "Log", "FailedRunsQueue", "MissedTicksQueue"}
+        require(set(answers) == commands, set(answers))
+        require("run succeeded" in answers["Log"], answers["Log"][-2000:])
+        require(json.loads((WORK / "DryRun.json").read_text()).get("dry_run") is True, "no dry run")
+        require(json.loads((WORK / "TestNotice.json").read_text()).get("published") == 1, "no test notice")
+        names = {
+            "FunctionName": "Function", "NoticeTopicArn": "Topic", "AlarmTopicArn": "AlarmTopic",
+            "LogGroupName": "LogGroup", "TableName": "Table",
+        }
+        for output, logical in names.items():
+            require(outputs[output] == self.stack.physical(logical), f"{output}: {outputs[output]}")
+        require(outputs["RoleArn"].startswith("arn:aws:iam:"), outputs)
+
+    @check
+    def the_processed_template_fits_a_stack_set_once_it_is_compact(self):
+        """By the commands at the template's head; a set itself is beyond the emulator."""
+        whole, compact, *_ = next(s for s in guide.scripts() if s.where == "template.yaml").commands(CHECKOUT)
+        where = {"fraud-job-watch": self.stack.name}
+        answer = run(str(ENVS / "boto3/bin/aws"), *(where.get(word, word) for word in whole[1:]))
+        body = json.loads(answer)
+        body = json.loads(body) if isinstance(body, str) else body
+        require("Transform" not in body, "not processed")
+        (CHECKOUT / compact[-2]).write_text(json.dumps(body, indent=4))
+        run(sys.executable, *compact[1:], cwd=CHECKOUT)
+        sizes = [(CHECKOUT / file).stat().st_size for file in compact[-2:]]
+        require(sizes[1] <= TEMPLATE_BODY < sizes[0], f"{sizes}: not compact enough, or no longer needed")
 
     @check
     def the_role_allows_nothing_that_is_not_needed(self):
@@ -891,7 +1017,7 @@ class Tests:
         second = Stack(self.account, "second")
         central = self.account.client("sns").create_topic(Name="central")["TopicArn"]
         second.deploy(Architecture="x86_64", TopicArn=central, ScheduleExpression="rate(1 hour)", AlarmPeriodSeconds=10800)
-        require(second.outputs["Alarms"].startswith("NOBODY HEARS AN ALARM"), second.outputs)
+        require(second.outputs["Alarms"].startswith("aws sns subscribe "), second.outputs)
         answer = second.invoke({"test_notice": True})
         require(answer.get("published") == 1, answer)
 
@@ -901,7 +1027,7 @@ class Tests:
     def cargo_lambda_updates_the_code_and_nothing_else(self):
         client, name = self.account.client("lambda"), self.stack.physical("Function")
         before = client.get_function_configuration(FunctionName=name)
-        self.cargo_lambda_deploys(name)
+        self.cargo_lambda_deploys("--binary-name", "fraud-job-watch", name)
         after = client.get_function_configuration(FunctionName=name)
         for part in ("Role", "Environment", "MemorySize", "Timeout", "Architectures", "Runtime"):
             require(before[part] == after[part], f"{part}: {before[part]} became {after[part]}")
@@ -909,19 +1035,44 @@ class Tests:
 
     @check
     def cargo_lambda_makes_a_function_of_its_own(self):
-        self.cargo_lambda_deploys(
-            "--role", self.stack.outputs["RoleArn"], "--timeout", "300", "--memory", "256",
-            "--env-var", f"TOPIC_ARN={self.topic}", "--env-var", f"STATE_TABLE={self.stack.physical('Table')}", "by-hand",
+        """By the commands of the guide. Its log and its metrics are the stack's, not only its answer."""
+        outputs = self.stack.outputs
+        filled = {
+            "NAME": "by-hand", "ROLE": outputs["RoleArn"], "TOPIC": self.topic, "TABLE": outputs["TableName"],
+            "LOGGROUP": outputs["LogGroupName"],
+        }
+        script = next(s for s in guide.scripts() if "--logging-config" in s.text)
+        deploy, *others = script.commands(CHECKOUT)
+        fill = re.compile(rf"\b({'|'.join(filled)})$").sub
+        deploy, *others = (
+            [fill(lambda found: filled[found[1]], word) for word in command] for command in (deploy, *others)
         )
-        payload = (ROOT / "events/dry-run.json").read_bytes()
-        answer = self.account.client("lambda").invoke(FunctionName="by-hand", Payload=payload)
-        answer = json.loads(answer["Payload"].read())
-        require((answer.get("dry_run"), answer.get("complete"), answer.get("began")) == (True, True, False), answer)
+        require(deploy[:3] == ["cargo", "lambda", "deploy"], deploy)
+        self.cargo_lambda_deploys(*deploy[3:])
+        for tool, *arguments in others:
+            require(tool == "aws", tool)
+            run(str(ENVS / "boto3/bin/aws"), *arguments)
+        client = self.account.client("lambda")
+        configuration = client.get_function_configuration(FunctionName="by-hand")
+        logging = {"LogFormat": "JSON", "LogGroup": outputs["LogGroupName"]}
+        require(logging.items() <= configuration["LoggingConfig"].items(), configuration)
+        answer = json.loads(client.invoke(FunctionName="by-hand", Payload=b"{}")["Payload"].read())
+        require((answer.get("complete"), answer.get("began")) == (True, False), answer)
+
+        def run_of_its_own():
+            pages = self.account.client("logs").get_paginator("filter_log_events")
+            events = [event for page in pages.paginate(logGroupName=outputs["LogGroupName"]) for event in page["events"]]
+            streams = {event["logStreamName"] for event in events if '"FunctionName":"by-hand"' in event["message"]}
+            return [event["message"] for event in events if event["logStreamName"] in streams]
+
+        messages = eventually("its metrics in the stack's log group", run_of_its_own, 30)
+        require(any('"RunSucceeded":1' in message for message in messages), messages)
+        require(any("run succeeded" in message for message in messages), messages)
 
     def cargo_lambda_deploys(self, *arguments):
         run(
             "cargo", "lambda", "deploy", "--endpoint-url", self.account.url, "--lambda-dir", str(TARGET / "lambda"),
-            "--binary-name", "fraud-job-watch", *arguments,
+            *arguments,
             SSL_CERT_FILE=str(WORK / "ca.pem"), **FAST,
         )
 
@@ -951,11 +1102,35 @@ class Tests:
     @check
     def sam_deletes_all_but_the_table(self):
         function, table = self.stack.physical("Function"), self.stack.physical("Table")
-        run(of_deploy("sam"), "delete", "--no-prompts", "--stack-name", self.stack.name, "--region", REGION)
+        run(of_deploy("sam"), "delete", "--no-prompts", cwd=CHECKOUT)
         left = [f["FunctionName"] for f in self.account.client("lambda").list_functions()["Functions"]]
         require(function not in left, left)
         tables = self.account.client("dynamodb").list_tables()["TableNames"]
         require(table in tables, tables)
+
+
+def make_checkout():
+    """What the reader of the guide has cloned."""
+    shutil.rmtree(CHECKOUT, ignore_errors=True)
+    CHECKOUT.mkdir()
+    for file in ("Cargo.toml", "Cargo.lock", "src", "tests", "events"):
+        (CHECKOUT / file).symlink_to(ROOT / file)
+    shutil.copy(ROOT / "template.yaml", CHECKOUT)
+
+
+def unique(commands):
+    return [command for number, command in enumerate(commands) if command not in commands[:number]]
+
+
+def spoken(value):
+    """The text of an output, whichever way its conditions go."""
+    if isinstance(value, dict):
+        (name, arguments), = value.items()
+        if name in ("Ref", "Fn::GetAtt"):
+            return ""
+        arguments = arguments[1:] if name == "Fn::If" else arguments[:1] if isinstance(arguments, list) else [arguments]
+        return " ".join(map(spoken, arguments))
+    return value
 
 
 def connects(port):
