@@ -84,8 +84,9 @@ class Alarm:
         self.expression = ast.parse(self.expression, mode="eval").body
         self.functions = {node.func.id for node in ast.walk(self.expression) if isinstance(node, ast.Call)}
 
-    def state(self, samples, now, way, before):
-        """The state at a minute. The window slides: the newest point is of the period that ends now."""
+    def points(self, samples, now, way):
+        """The points that are looked at in a minute, the newest last, and None where there is none. The window slides: the
+        newest is of the period that ends now."""
         count = self.periods + way.extra
         series = {}
         for id, (name, statistic) in self.metrics.items():
@@ -100,8 +101,13 @@ class Alarm:
                 end = start
             series[id] = points
         result = evaluate(self.expression, series, range(1 - count, 1), way)
+        return [result.get(at) for at in range(1 - count, 1)]
+
+    def state(self, samples, now, way, before):
         breaches = BREACHES[self.operator]
-        points = [breaches(result[at], self.threshold) if at in result else None for at in range(1 - count, 1)]
+        points = [
+            None if point is None else breaches(point, self.threshold) for point in self.points(samples, now, way)
+        ]
         return judged(points, self.periods, self.to_alarm, self.missing, before)
 
     def history(self, samples, until, way, step=1):
@@ -296,8 +302,10 @@ class Story:
                     )
                     if not fits:
                         wrong.append(f"{self.fault}: {name} {what} after {after}, not {expected} ({way})")
-            if ringing:
-                rows.append((self.fault, name, *(spread(part, start) for part, start in zip(zip(*seen), self.at))))
+            if ringing and seen[0][0]:
+                points = alarm.points(samples, seen[0][0][0], ways[0])
+                after = (spread(part, start) for part, start in zip(zip(*seen), self.at))
+                rows.append((self.fault, name, shown(points[-alarm.periods :]), *after))
         return wrong, rows
 
 
@@ -305,6 +313,12 @@ def spread(histories, start):
     """The range of each moment, over all ways."""
     moments = [(min(times) - start, max(times) - start) for times in zip(*histories)]
     return ", ".join(span(low) if span(low) == span(high) else f"{span(low)} to {span(high)}" for low, high in moments)
+
+
+def shown(points):
+    """The points that it first rang by, as the documentation writes them, those that are the same in a row as one."""
+    runs = ((point, len(list(same))) for point, same in itertools.groupby(points))
+    return " ".join(f"{'-' if point is None else f'{point:g}'}{f' ×{count}' if count > 1 else ''}" for point, count in runs)
 
 
 def span(minutes):

@@ -664,9 +664,9 @@ class Tests:
             rows += seen
         unheard = set(cloudwatch.alarms_of(concrete(template, {})[0])) - {name for _, name, *_ in rows}
         require(not unheard, f"no story rings {unheard}")
-        print(f"{'what happens':60} {'alarm':20} {'rings after':40} ends after")
-        for fault, name, rings, ends in rows:
-            print(f"{fault:60} {name:20} {rings:40} {ends or '–'}")
+        heads = ("what happens", "alarm", "its points", "rings after", "ends after")
+        for fault, name, points, rings, ends in [heads, *rows]:
+            print(f"{fault:60} {name:20} {points:16} {rings:40} {ends or '–'}")
         require(not wrong, "\n".join(wrong[:20]))
 
     @check
