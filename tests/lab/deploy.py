@@ -836,6 +836,15 @@ class Tests:
             raise Failed("it was deployed")
 
     @check
+    def a_gap_that_is_shorter_than_the_interval_is_refused(self):
+        try:
+            Stack(self.account, "gap").deploy(Architecture="x86_64", IntervalMinutes=1440, LongestGapHours=12)
+        except Failed as failed:
+            require("must be 0 or at least 24" in str(failed), str(failed))
+        else:
+            raise Failed("it was deployed")
+
+    @check
     def the_schedule_fires_and_the_first_run_tells_both_subscribers(self):
         self.wait_for_notice("began", "fraud-job-watch")
         self.wait_for_notice("stalled", "stalls")
