@@ -349,6 +349,10 @@ STORIES = [
     Story("nothing", every(5, 600)),
     Story("nothing, on weekdays", on_weekdays(12), parameters=WEEKDAYS, until=12 * DAY, step=7),
     Story("nothing, once a day", every(DAY, 6 * DAY, 300), parameters=DAILY, until=6 * DAY, step=7),
+    Story(
+        "nothing, once each working day", [time for time in every(DAY, 12 * DAY, 300) if time // DAY % 7 < 5],
+        parameters={**DAILY, "LongestGapHours": 72}, until=12 * DAY, step=7,
+    ),
     Story("it never runs", [], rings={"no-successful-run": ([(60, 62)], [])}),
     Story(
         "every run fails from the first on", every(5, 600), [(0, 600, FAILED)],
