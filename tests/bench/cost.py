@@ -18,15 +18,16 @@ DYNAMODB_READ = 0.125 / 1e6
 SNS_REQUEST = 0.50 / 1e6
 SNS_EMAIL = 2.00 / 1e5
 SCHEDULER = 1.00 / 1e6
-METRIC, ALARM, DASHBOARD = 0.30, 0.10, 3.00
+# An alarm is paid for by the metrics that it looks at.
+METRIC, ALARM_METRIC, DASHBOARD = 0.30, 0.10, 3.00
 LOG_GB = 0.50 + 0.03
 
 # Free of charge each month, for an account that uses them for nothing else.
 FREE_LAMBDA_REQUESTS, FREE_GB_SECONDS = 1e6, 400_000
-FREE_METRICS, FREE_ALARMS, FREE_LOG_GB = 10, 10, 5
+FREE_METRICS, FREE_ALARM_METRICS, FREE_LOG_GB = 10, 10, 5
 FREE_SNS_REQUESTS, FREE_EMAILS, FREE_SCHEDULER = 1e6, 1_000, 14e6
 
-METRICS, ALARMS = 5, 8
+METRICS, ALARMS, ALARM_METRICS = 5, 9, 11
 
 # Assumed.
 MINUTES = 5
@@ -54,10 +55,10 @@ class Ours:
     # when first seen; ended and pending, in a transaction, claimed, and settled.
     read_units = 2
     write_units_a_job = 1 + 6
-    # Each run asks how many have confirmed.
-    sns_requests = 1
-    # The metrics line (538 bytes) and the summary (some 430 in JSON) were measured.
-    log_bytes = 538 + 430 + LAMBDA_LOG_BYTES
+    # Each run asks the topic and that of the alarms how many have confirmed.
+    sns_requests = 2
+    # The metrics line (542 bytes) and the summary (some 430 in JSON) were measured.
+    log_bytes = 542 + 430 + LAMBDA_LOG_BYTES
 
 
 class Boto3:
@@ -111,8 +112,8 @@ def watching(free):
         return max(0, amount - free_of_charge) if free else amount
 
     return {
-        "CloudWatch, 5 metrics": beyond(METRICS, FREE_METRICS) * METRIC,
-        "CloudWatch, 8 alarms": beyond(ALARMS, FREE_ALARMS) * ALARM,
+        f"CloudWatch, {METRICS} metrics": beyond(METRICS, FREE_METRICS) * METRIC,
+        f"CloudWatch, {ALARMS} alarms on {ALARM_METRICS} metrics": beyond(ALARM_METRICS, FREE_ALARM_METRICS) * ALARM_METRIC,
     }
 
 

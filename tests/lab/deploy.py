@@ -26,6 +26,7 @@ import time
 import traceback
 import urllib.request
 
+import cloudwatch
 import guide
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -45,6 +46,8 @@ FAST = {
 ACCOUNT, REGION = "123456789012", "us-east-1"
 # What a TemplateBody may have: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStackSet.html
 TEMPLATE_BODY = 51_200
+# Where Fraud Detector is.
+REGIONS = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "ap-southeast-1", "ap-southeast-2"]
 # What provided.al2023 has.
 GLIBC = (2, 34)
 # What tests/README.md has `cargo lambda watch` run.
@@ -80,9 +83,11 @@ NOT_SEEN = {
 # The metrics of AWS that alarms and dashboard use, as their documentation lists them.
 OF_AWS = {
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-    "AWS/Lambda": {"Errors": ["FunctionName"], "Duration": ["FunctionName"]},
+    "AWS/Lambda": {
+        "Errors": ["FunctionName"], "Duration": ["FunctionName"], "DestinationDeliveryFailures": ["FunctionName"],
+    },
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible": ["QueueName"]},
+    "AWS/SQS": {"NumberOfMessagesSent": ["QueueName"]},
     # https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
     "AWS/SNS": {"NumberOfNotificationsFailed": ["TopicName"]},
 }
@@ -122,7 +127,8 @@ SETTINGS = {
         "ReservedConcurrency": "2",
         "DetailedMetrics": "on",
         "Dashboard": "on",
-        "AlarmPeriodSeconds": 259200,
+        "LongestGapHours": 64,
+        "ReadmeUrl": "https://example.com/README.md",
     },
 }
 
@@ -290,6 +296,27 @@ def concrete(template, parameters):
         template[section] = {name: settle(part) for name, part in kept.items()}
     del template["Conditions"]
     return template, conditions
+
+
+def schedules(parameters):
+    """Each interval with each gap that is longer."""
+    for interval in parameters["IntervalMinutes"]["AllowedValues"]:
+        for gap in parameters["LongestGapHours"]["AllowedValues"]:
+            if not gap or gap * 60 > interval:
+                yield {"IntervalMinutes": interval, "LongestGapHours": gap}
+
+
+def for_the_emulator():
+    """Takes metric math, which the emulator does not know, out of what sam built: such alarms watch one of their metrics."""
+    from samtranslator.yaml_helper import yaml_parse
+
+    template = yaml_parse((BUILT / "template.yaml").read_text())
+    for resource in template["Resources"].values():
+        properties = resource["Properties"]
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties:
+            stat = next(query["MetricStat"] for query in properties.pop("Metrics") if "MetricStat" in query)
+            properties |= stat["Metric"] | {"Statistic": stat["Stat"], "Period": stat["Period"]}
+    (BUILT / "template.yaml").write_text(json.dumps(template, indent=1))
 
 
 # --- the account
@@ -574,8 +601,9 @@ class Tests:
         whole.write_text(json.dumps(template, indent=1))
         # Parameters and mappings that only conditions or the other branch use.
         unused = "W2001,W7001,W6001"
-        run(of_deploy("cfn-lint"), "--non-zero-exit-code", "warning", str(whole))
-        run(of_deploy("cfn-lint"), "--ignore-checks", unused, "--", *map(str, self.concretes))
+        regions = ["--regions", *REGIONS]
+        run(of_deploy("cfn-lint"), "--non-zero-exit-code", "warning", *regions, "--", str(whole))
+        run(of_deploy("cfn-lint"), "--ignore-checks", unused, *regions, "--", *map(str, self.concretes))
 
     @check
     def checkov_finds_what_is_left_and_nothing_else(self):
@@ -667,16 +695,99 @@ class Tests:
             bad = set('"\\\n`$') & set(re.sub(r"\$\{\w+\}|\$\{AWS::\w+\}", "", spoken(output["Value"])))
             require(not bad, f"{name}: JSON or a shell changes {bad}")
 
+    # - the alarms, by the model of CloudWatch
+
+    @check
+    def the_model_of_cloudwatch_does_what_is_documented(self):
+        require(not (wrong := cloudwatch.differs_from_the_documentation()), wrong)
+
+    @check
+    def alarms_keep_within_what_cloudwatch_takes(self):
+        template = translated()
+        parameters = template["Parameters"]
+        for settings in [*SETTINGS.values(), *schedules(parameters)]:
+            for name, alarm in cloudwatch.alarms_of(concrete(template, settings)[0]).items():
+                require(not (faults := cloudwatch.faults_of(alarm)), f"{settings}: {name}: {faults}")
+
+    @check
+    def each_fault_rings_its_alarms_in_time_and_no_other(self):
+        template, wrong, rows = translated(), [], []
+        for story in cloudwatch.STORIES:
+            differences, seen = story.differences(cloudwatch.alarms_of(concrete(template, story.parameters)[0]))
+            wrong += differences
+            rows += seen
+        unheard = set(cloudwatch.alarms_of(concrete(template, {})[0])) - {name for _, name, *_ in rows}
+        require(not unheard, f"no story rings {unheard}")
+        heads = ("what happens", "alarm", "its points", "rings after", "ends after")
+        for fault, name, points, rings, ends in [heads, *rows]:
+            print(f"{fault:60} {name:20} {points:16} {rings:40} {ends or '–'}")
+        require(not wrong, "\n".join(wrong[:20]))
+
+    @check
+    def on_each_schedule_it_rings_when_runs_stop_and_not_before(self):
+        template, wrong = translated(), []
+        for settings in schedules(template["Parameters"]):
+            interval, gap = settings["IntervalMinutes"], settings["LongestGapHours"]
+            if gap and interval not in (5, 60):
+                continue
+            alarms = cloudwatch.alarms_of(concrete(template, settings)[0])
+            alarm = {"no-successful-run": alarms["no-successful-run"]}
+            wrong += cloudwatch.steady(interval, gap).differences(alarm, cloudwatch.WAYS[::7])[0]
+        require(not wrong, "\n".join(wrong[:20]))
+
+    @check
+    def the_stories_show_mistakes(self):
+        template, unseen = translated(), []
+        stories = {story.fault: story for story in cloudwatch.STORIES}
+        for name, path, value, fault in cloudwatch.MISTAKES:
+            story = stories[fault]
+            alarm = copy.deepcopy(cloudwatch.alarms_of(concrete(template, story.parameters)[0])[name])
+            part = alarm
+            for key in path[:-1]:
+                part = part[key]
+            part[path[-1]] = value
+            if not story.differences({name: alarm})[0]:
+                unseen.append((name, path, fault))
+        require(not unseen, unseen)
+
+    @check
+    def an_alarm_says_what_to_do_and_when_it_is_over(self):
+        for settings in SETTINGS.values():
+            for name, alarm in cloudwatch.alarms_of(concrete(translated(), settings)[0]).items():
+                description = alarm["AlarmDescription"]["Fn::Sub"]
+                require(
+                    "${ReadmeUrl}#metrics-and-alarms" in description and ".console.aws.amazon.com/" in description,
+                    f"{name}: {description}",
+                )
+                # What its variables can become is longer; CloudWatch takes 1,024.
+                require(len(description) < 600, f"{name}: {len(description)} characters")
+                require(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], alarm)
+                # Who was lost is not there again because the numbers do not change any more.
+                ends = [] if name == "subscriber-lost" else alarm["AlarmActions"]
+                require(alarm.get("OKActions", []) == ends, f"{name}: {alarm.get('OKActions')}")
+
+    @check
+    def the_costs_count_these_alarms_and_are_at_most_three_dollars(self):
+        sys.path.append(str(ROOT / "tests" / "bench"))
+        import cost
+
+        alarms = [cloudwatch.Alarm.of(alarm) for alarm in cloudwatch.alarms_of(concrete(translated(), {})[0]).values()]
+        counted = len(alarms), sum(len(alarm.metrics) for alarm in alarms)
+        require(counted == (cost.ALARMS, cost.ALARM_METRICS), f"template {counted}")
+        month = sum((cost.lines(cost.Ours, 10_000, 5, False) | cost.watching(False)).values())
+        require(month <= 3, month)
+
     # - the artifact
 
     @check
     def a_plain_sam_build_is_for_the_architecture_of_the_samconfig(self):
         config = guide.samconfig(
-            "watch", REGION, Architecture="x86_64", ScheduleExpression="rate(1 minute)", AlarmPeriodSeconds=180,
+            "watch", REGION, Architecture="x86_64", ScheduleExpression="rate(1 minute)", IntervalMinutes=1,
             Email="somebody@example.com",
         )
         (CHECKOUT / "samconfig.toml").write_text(config)
         run(of_deploy("sam"), "build", cwd=CHECKOUT, **FAST)
+        for_the_emulator()
         header = (BUILT / "Function" / "bootstrap").read_bytes()[:20]
         # e_machine of an ELF header: 62 is x86-64, 183 AArch64.
         require(header[:4] == b"\x7fELF", header)
@@ -795,9 +906,9 @@ class Tests:
             "DependsOn": "Table",
             "Properties": {"TargetFunctionArn": "nobody", "AuthType": "AWS_IAM"},
         }
-        template = (BUILT / "template.yaml").read_text()
-        template = template.replace("Resources:\n", f"Resources:\n  Doomed: {json.dumps(doomed)}\n", 1)
-        (BUILT / "doomed.yaml").write_text(template)
+        template = json.loads((BUILT / "template.yaml").read_text())
+        template["Resources"]["Doomed"] = doomed
+        (BUILT / "doomed.yaml").write_text(json.dumps(template))
         stack = Stack(self.account, "unlucky")
         try:
             stack.deploy(template="doomed.yaml", Architecture="x86_64")
@@ -818,6 +929,15 @@ class Tests:
             found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
             emails = [one["Endpoint"] for one in found if one["Protocol"] == "email"]
             require(emails == ["somebody@example.com"], f"{topic}: {found}")
+
+    @check
+    def a_gap_that_is_shorter_than_the_interval_is_refused(self):
+        try:
+            Stack(self.account, "gap").deploy(Architecture="x86_64", IntervalMinutes=1440, LongestGapHours=12)
+        except Failed as failed:
+            require("must be 0 or at least 24" in str(failed), str(failed))
+        else:
+            raise Failed("it was deployed")
 
     @check
     def the_schedule_fires_and_the_first_run_tells_both_subscribers(self):
@@ -1001,7 +1121,7 @@ class Tests:
     def a_changed_parameter_updates_it(self):
         self.account.list([*HISTORY, job("goes-on", "IN_PROGRESS", 1)])
         self.stack.deploy(
-            Architecture="x86_64", ScheduleExpression="rate(1 minute)", AlarmPeriodSeconds=180, StallAfter="2h",
+            Architecture="x86_64", ScheduleExpression="rate(1 minute)", IntervalMinutes=1, StallAfter="2h",
             WatchName="payments prod", DetailedMetrics="on", Dashboard="on",
         )
         require(self.stack.description["StackStatus"] == "UPDATE_COMPLETE", self.stack.description["StackStatus"])
@@ -1016,7 +1136,7 @@ class Tests:
     def a_second_stack_beside_it_uses_a_topic_that_is_there(self):
         second = Stack(self.account, "second")
         central = self.account.client("sns").create_topic(Name="central")["TopicArn"]
-        second.deploy(Architecture="x86_64", TopicArn=central, ScheduleExpression="rate(1 hour)", AlarmPeriodSeconds=10800)
+        second.deploy(Architecture="x86_64", TopicArn=central, ScheduleExpression="rate(1 hour)", IntervalMinutes=60)
         require(second.outputs["Alarms"].startswith("aws sns subscribe "), second.outputs)
         answer = second.invoke({"test_notice": True})
         require(answer.get("published") == 1, answer)
@@ -1169,8 +1289,10 @@ def uses(resources):
     for resource in resources.values():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::CloudWatch::Alarm":
-            dimensions = [dimension["Name"] for dimension in properties["Dimensions"]]
-            yield properties["Namespace"], properties["MetricName"], dimensions
+            stats = [query["MetricStat"]["Metric"] for query in properties.get("Metrics", []) if "MetricStat" in query]
+            for metric in stats or [properties]:
+                dimensions = [dimension["Name"] for dimension in metric["Dimensions"]]
+                yield metric["Namespace"], metric["MetricName"], dimensions
         if resource["Type"] == "AWS::CloudWatch::Dashboard":
             for widget in json.loads(properties["DashboardBody"]["Fn::Sub"])["widgets"]:
                 for metric in widget["properties"].get("metrics", []):
