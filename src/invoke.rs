@@ -5,6 +5,7 @@
 //! wins. Whatever else it holds is ignored.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::iter;
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use tracing::{Instrument, info, info_span};
 use crate::dry_run::dry_run;
 use crate::message::{Message, Outgoing, RenderContext};
 use crate::ports::{Topic, World};
-use crate::run::{Answer, Failure, Outcome, RunInput, Subscribers, TimeLimits, bounded, run};
+use crate::run::{
+    Answer, Counted, Failure, Outcome, RunInput, Subscribers, TimeLimits, bounded, run_counting,
+};
 use crate::settings::WatchSettings;
 use crate::watch::{Job, Kind, ListedJob, Notice, NoticeId, Source, SourceKind};
 
@@ -77,32 +80,35 @@ pub async fn invoke<W: World>(
         Task::TestNotice => watched.get(..1).unwrap_or_default(),
         Task::Run | Task::DryRun => watched,
     };
-    let runs = async {
-        let mut outcomes = Vec::new();
-        let mut left = u32::try_from(watched.len()).unwrap_or(u32::MAX);
-        for (source, world) in watched {
-            let settings = invocation.settings.of_source(source.kind());
-            let input = RunInput {
-                source,
-                settings: &settings,
-                run_id: invocation.run_id,
-                time_given: limits.share(left),
-            };
-            let named = (watched.len() > 1).then_some(source.kind().as_str());
-            let (request_id, run) = (invocation.request_id, invocation.run_id);
-            let span = info_span!("run", request_id, run, source = named);
-            let outcome = perform(task, world, &input).instrument(span).await;
-            outcomes.push((source.kind(), outcome));
-            left -= 1;
-        }
-        outcomes
-    };
-    let topics = watched.first().filter(|_| task == Task::Run);
-    let subscribers = bounded(limits.subscribers_until(), subscribers(topics));
-    let (outcomes, subscribers) = tokio::join!(biased; runs, subscribers);
+    let mut outcomes = Vec::new();
+    let mut left = u32::try_from(watched.len()).unwrap_or(u32::MAX);
+    for (source, world) in watched {
+        let settings = invocation.settings.of_source(source.kind());
+        let input = RunInput {
+            source,
+            settings: &settings,
+            run_id: invocation.run_id,
+            time_given: limits.share(left),
+        };
+        let named = (watched.len() > 1).then_some(source.kind().as_str());
+        let (request_id, run) = (invocation.request_id, invocation.run_id);
+        let span = info_span!("run", request_id, run, source = named);
+        let is_first = outcomes.is_empty();
+        let subscribers = async {
+            let counted = bounded(limits.subscribers_until(), count_subscribers(world));
+            match is_first {
+                true => counted.await.unwrap_or_default(),
+                false => Counted::default(),
+            }
+        };
+        let outcome = perform(task, world, &input, subscribers)
+            .instrument(span)
+            .await;
+        outcomes.push((source.kind(), outcome));
+        left -= 1;
+    }
     let failed = failed(&outcomes);
-    let mut outcome = Outcome::of_invocation(outcomes);
-    outcome.gauges.subscribers = subscribers.flatten();
+    let outcome = Outcome::of_invocation(outcomes);
     if task == Task::Run {
         measure(&outcome);
     }
@@ -112,9 +118,15 @@ pub async fn invoke<W: World>(
     }
 }
 
-async fn perform<W: World>(task: Task, world: &W, input: &RunInput<'_>) -> Outcome {
+/// `subscribers` counts those of the topics; only a run asks.
+async fn perform<W: World>(
+    task: Task,
+    world: &W,
+    input: &RunInput<'_>,
+    subscribers: impl Future<Output = Counted>,
+) -> Outcome {
     let outcome = match task {
-        Task::Run => run(world, input).await,
+        Task::Run => run_counting(world, input, subscribers).await,
         Task::DryRun => dry_run(world, input).await,
         Task::TestNotice => test_notice(world, input).await,
     };
@@ -144,19 +156,28 @@ fn failed(outcomes: &[(SourceKind, Outcome)]) -> Option<Failed> {
     })
 }
 
-/// How many have confirmed; nothing if one of the topics does not say, as a sum would then seem to have fallen. All
-/// sources have the same topics.
-async fn subscribers<W: World>(watched: Option<&(Source, W)>) -> Option<Subscribers> {
-    let (_, world) = watched?;
-    let topics = iter::once(world.topic())
-        .chain(world.urgent())
-        .chain(world.alarms());
-    let subscribers = join_all(topics.map(Topic::subscribers)).await;
-    let subscribers: Vec<_> = subscribers.into_iter().collect::<Option<_>>()?;
-    Some(Subscribers {
-        fewest: subscribers.iter().copied().min()?,
-        all: subscribers.iter().sum(),
-    })
+/// How many have confirmed. All sources have the same topics, so the first asks for all.
+async fn count_subscribers<W: World>(world: &W) -> Counted {
+    let topics = iter::once(world.topic()).chain(world.urgent());
+    let of_topics = join_all(topics.map(Topic::subscribers));
+    let of_alarms = async {
+        match world.alarms() {
+            Some(topic) => Some(topic.subscribers().await),
+            None => None,
+        }
+    };
+    let (of_topics, of_alarms) = tokio::join!(of_topics, of_alarms);
+    // If one of them does not say, a sum would seem to have fallen.
+    let each: Option<Vec<_>> = of_topics.into_iter().chain(of_alarms).collect();
+    Counted {
+        of_topics: each.and_then(|each| {
+            Some(Subscribers {
+                fewest: each.iter().copied().min()?,
+                all: each.iter().sum(),
+            })
+        }),
+        of_alarms: of_alarms.flatten(),
+    }
 }
 
 fn summarize(answer: &Answer, failures: &[Failure]) {

@@ -56,7 +56,7 @@ const URGENT_TOPIC_ARN: Variable = Variable {
 };
 const ALARM_TOPIC_ARN: Variable = Variable {
     name: "ALARM_TOPIC_ARN",
-    meaning: "the topic that alarms go to; the function only counts its subscribers",
+    meaning: "the topic that alarms go to; the function counts its subscribers, and reports if there are none",
     rule: "the ARN of a standard topic",
     default: Some("none"),
     example: "arn:aws:sns:eu-west-1:123456789012:fraud-jobs-alarms",

@@ -65,6 +65,7 @@ fn found_until(
             written_by: String::new(),
             since: at(until),
             began_at: None,
+            unheard: None,
         },
         run: "backtest",
         now: at(until),

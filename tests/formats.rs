@@ -48,6 +48,7 @@ fn baseline() -> Baseline {
         written_by: "run-2".to_owned(),
         since: at("2026-03-02T07:59:00Z"),
         began_at: Some(at("2026-03-02T08:00:04.25Z")),
+        unheard: None,
     }
 }
 

@@ -91,6 +91,7 @@ impl Story {
                 written_by: "run".to_owned(),
                 since: at("07:00"),
                 began_at: Some(at("07:01")),
+                unheard: None,
             },
             record: None,
             run: String::new(),

@@ -66,8 +66,8 @@ pub(crate) fn notice(kind: Kind) -> Notice {
         kind,
         incident: match kind {
             Kind::Stalled | Kind::Reminder | Kind::Vanished => Some(IncidentState::Open),
-            Kind::Overdue | Kind::Missing => Some(IncidentState::Open),
-            Kind::Recovered | Kind::Arrived => Some(IncidentState::Resolved),
+            Kind::Overdue | Kind::Missing | Kind::Unheard => Some(IncidentState::Open),
+            Kind::Recovered | Kind::Arrived | Kind::Heard => Some(IncidentState::Resolved),
             _ => None,
         },
         thread: thread.filter(|_| kind != Kind::Test).or(missing),
@@ -143,7 +143,7 @@ fn listed_as(kind: Kind) -> Option<ListedJob> {
         ..listed()
     };
     match kind {
-        Kind::Began | Kind::Missing | Kind::Arrived => None,
+        Kind::Began | Kind::Missing | Kind::Arrived | Kind::Unheard | Kind::Heard => None,
         Kind::Completed => Some(ListedJob {
             processed_records_count: Some(5_000),
             ..end("COMPLETE")

@@ -28,6 +28,8 @@ impl Words {
         match (notice.kind, &notice.job, &notice.expected) {
             (Kind::Began, _, _) => began(notice),
             (Kind::Test, _, _) => test(notice),
+            (Kind::Unheard, _, _) => unheard(notice),
+            (Kind::Heard, _, _) => heard(),
             (Kind::Missing, _, Some(expected)) => late::missing(expected),
             (Kind::Arrived, _, Some(expected)) => late::arrived(notice, expected),
             // A saved event need not name what it is of.
@@ -260,6 +262,29 @@ fn replaced(notice: &Notice, job: &Job) -> Words {
         &[&format!(
             "Check whether the {result} of the {one} that is gone exists. If not, start it again, under an id of its own."
         )],
+    )
+}
+
+fn unheard(notice: &Notice) -> Words {
+    let since = at(notice.happened_at);
+    Words::new(
+        Text::ours(format!(
+            "Nobody has subscribed to the topic of this watch's alarms, at least since {since}. If the watch itself fails, nobody will hear of it."
+        )),
+        Text::ours("nobody has subscribed to the topic of the alarms"),
+        &[
+            "Confirm the subscription that AWS sent you by mail, or subscribe somebody: the stack's output Alarms has the command.",
+        ],
+    )
+}
+
+fn heard() -> Words {
+    Words::new(
+        Text::ours(
+            "Somebody has subscribed to the topic of this watch's alarms. This resolves the earlier report that nobody had.",
+        ),
+        Text::ours("somebody has subscribed to the topic of the alarms"),
+        &["Nothing to do."],
     )
 }
 

@@ -10,7 +10,7 @@ use super::commit::{CommitOutcome, commit};
 use super::time_limits::bounded;
 use super::{Failure, Run, RunInput};
 use crate::ports::{Pending, Store, StoreError, UnreadableItem, World};
-use crate::watch::judge::{began, first_baseline};
+use crate::watch::judge::{RunContext, began, first_baseline, judge_alarm_topic};
 use crate::watch::{Baseline, Change, DetectorRecord, Item, JobId, Key, Record};
 
 pub(super) struct Known {
@@ -98,10 +98,36 @@ impl<W: World> Run<'_, W> {
             Some(_) | None => None,
         };
         let first = change(self.world.now());
-        match commit(self.world, self.limits.work_until(), first, rebase).await {
+        let written = commit(self.world, self.limits.work_until(), first, rebase).await;
+        self.outcome.answer.began = self.watch_written(written);
+    }
+
+    /// Records whether the alarms are heard, if that has changed.
+    pub(super) async fn judge_alarm_topic(&mut self, subscribers: Option<u64>) {
+        let context = self.context;
+        let judge = |baseline: &Baseline, now| {
+            let context = RunContext {
+                baseline,
+                ..context.at(now)
+            };
+            judge_alarm_topic(subscribers, &context)
+        };
+        let rebase = |item: Option<&Item>, now| match item {
+            Some(Item::Watch(baseline)) => judge(baseline, now),
+            Some(_) | None => None,
+        };
+        if let Some(first) = judge(&self.known.baseline, self.world.now()) {
+            let written = commit(self.world, self.limits.work_until(), first, rebase).await;
+            self.watch_written(written);
+        }
+    }
+
+    /// Takes in what became of a write of the watch's item; whether this run made it.
+    fn watch_written(&mut self, written: CommitOutcome) -> bool {
+        match written {
             CommitOutcome::Recorded { change, .. } => {
                 self.apply(change);
-                self.outcome.answer.began = true;
+                return true;
             }
             CommitOutcome::Superseded(_) => {}
             CommitOutcome::TimedOut => self.has_timed_out = true,
@@ -109,6 +135,7 @@ impl<W: World> Run<'_, W> {
                 .outcome
                 .fail(Failure::RecordFailed(format!("the watch: {error}"))),
         }
+        false
     }
 
     /// Takes in a change that this run recorded.

@@ -16,8 +16,10 @@ mod pace;
 mod time_limits;
 mod writes;
 
+use std::future::{Future, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
@@ -49,8 +51,27 @@ pub struct RunInput<'a> {
     pub time_given: Option<Duration>,
 }
 
+/// How many subscribers have confirmed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    /// Of all topics, if each says.
+    pub(crate) of_topics: Option<Subscribers>,
+    /// Of that of the alarms.
+    pub(crate) of_alarms: Option<u64>,
+}
+
 /// Runs once.
 pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
+    run_counting(world, input, ready(Counted::default())).await
+}
+
+/// Runs once while the subscribers are counted, which needs no time of its own: they are needed at the end only.
+pub(crate) async fn run_counting<W: World>(
+    world: &W,
+    input: &RunInput<'_>,
+    subscribers: impl Future<Output = Counted>,
+) -> Outcome {
+    let subscribers = subscribers.shared();
     let limits = TimeLimits::start(input.time_given);
     let (pace, topics) = (Pace::default(), world.topics());
     let (sender, pages) = mpsc::channel(PAGES_AHEAD);
@@ -86,10 +107,13 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
         run.judge_active_jobs().await;
         run.judge_detectors().await;
         run.begin().await;
+        let counted = subscribers.clone().await;
+        run.judge_alarm_topic(counted.of_alarms).await;
         run.deliver().await;
         run.finish()
     };
-    let ((), mut outcome) = tokio::join!(biased; listing, work);
+    let ((), mut outcome, counted) = tokio::join!(biased; listing, work, subscribers.clone());
+    outcome.gauges.subscribers = counted.of_topics;
     outcome.answer.took_ms = limits.took_ms();
     outcome
 }

@@ -70,8 +70,8 @@ pub struct Gauges {
     pub oldest_pending: Option<SignedDuration>,
     /// How long ago the active job that has been silent longest showed a sign of life.
     pub oldest_sign_of_life: Option<SignedDuration>,
-    /// How many subscribers have confirmed; `None` unless each topic says. A run does not ask; an
-    /// invocation does.
+    /// How many subscribers have confirmed; `None` unless each topic says. An
+    /// invocation asks once.
     pub subscribers: Option<Subscribers>,
 }
 

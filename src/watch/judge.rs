@@ -28,7 +28,7 @@ use super::record::{Baseline, Item, Phase, Record};
 use super::source::{Source, SourceKind};
 use super::topic::Topics;
 pub use absence::judge_absence;
-pub use baseline::{began, first_baseline};
+pub use baseline::{began, first_baseline, judge_alarm_topic};
 pub use detector::judge_detector;
 pub use overdue::{OverdueAfter, judge_overdue, overdue_limit};
 pub use silence::judge_silence;

@@ -100,6 +100,10 @@ kinds! {
     Missing     "missing"    "MISSING"         Error    5    false;
     /// What was missing has completed.
     Arrived     "arrived"    "Arrived"         Info     65   false;
+    /// Nobody has subscribed to the topic of the alarms, so none would be heard.
+    Unheard     "unheard"    "ALARMS UNHEARD"  Warning  47   false;
+    /// Somebody has subscribed to it after all.
+    Heard       "heard"      "Alarms heard"    Info     66   false;
     /// A sample, asked for by hand.
     Test        "test"       "TEST"            Info     100  false;
 }

@@ -178,6 +178,11 @@ pub fn thread_of_deadline(source: &Source, detector: &str, deadline: Timestamp) 
     hash(&json!(["deadline", source.to_string(), detector, deadline]))
 }
 
+/// What the notices have in common that the alarms are unheard since then, and heard again.
+pub fn thread_of_alarms(source: &Source, since: Timestamp) -> String {
+    hash(&json!(["alarms", source.to_string(), since.to_string()]))
+}
+
 fn hash(list: &Value) -> String {
     use fmt::Write as _;
     let mut hex = String::with_capacity(64);

@@ -33,6 +33,19 @@ pub struct Baseline {
     pub since: Timestamp,
     /// When the first listing was complete, if one was.
     pub began_at: Option<Timestamp>,
+    /// That nobody hears the alarms, while that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unheard: Option<Unheard>,
+}
+
+/// Nobody has subscribed to the topic of the alarms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unheard {
+    /// When that was first seen.
+    pub since: Timestamp,
+    /// The topics that were told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub notified_topics: BTreeSet<TopicArn>,
 }
 
 /// Where a recorded job stands.

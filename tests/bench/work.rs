@@ -102,6 +102,7 @@ impl Watch {
                 written_by: RUN.to_owned(),
                 since: at("2026-03-01T12:00:00Z"),
                 began_at: Some(at("2026-03-01T12:01:00Z")),
+                unheard: None,
             },
         }
     }

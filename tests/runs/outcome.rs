@@ -192,3 +192,51 @@ async fn a_state_and_a_listing_that_both_fail_are_both_said() {
     assert_eq!(outcome.gauges.oldest_pending, None, "nobody knows");
     assert!(!outcome.answer.complete);
 }
+
+/// An alarm could not say it.
+#[tokio::test(start_paused = true)]
+async fn that_nobody_hears_the_alarms_is_told_after_an_hour_and_again_when_somebody_does() {
+    let alarms = |subscribers| {
+        Some(Rc::new(Kept {
+            subscribers,
+            ..Kept::named("alarms")
+        }))
+    };
+    let (mut world, urgent) = World::with_urgent();
+    let minute = Duration::from_secs(60);
+    let mut told = Vec::new();
+    for (subscribers, minutes, expected) in [
+        (Some(1), 0, &[][..]),
+        (Some(0), 5, &[]),
+        // That it is not known changes nothing.
+        (None, 5, &[]),
+        (Some(0), 54, &[]),
+        (Some(0), 1, &["unheard open"]),
+        (Some(0), 120, &[]),
+        (Some(2), 5, &["heard resolved"]),
+        (Some(0), 5, &[]),
+        (Some(1), 5, &[]),
+        (Some(0), 61, &[]),
+        (Some(0), 61, &["unheard open"]),
+    ] {
+        world.alarms = alarms(subscribers);
+        advance(minute * minutes).await;
+        world.topic.published.borrow_mut().clear();
+        world.invoke(json!({}), None).await.unwrap();
+        let published = world.topic.published.borrow();
+        let events = published.iter().flat_map(events);
+        let events = events.filter(|event| event["data"]["kind"] != "began");
+        let (now, threads): (Vec<_>, Vec<_>) = events
+            .map(|event| {
+                let data = &event["data"];
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                let what = format!("{} {}", text(&data["kind"]), text(&data["incident"]));
+                (what, text(&data["thread"]))
+            })
+            .unzip();
+        assert_eq!(now, expected, "{subscribers:?} after {minutes} min");
+        told.extend(threads);
+    }
+    assert_eq!((told[0] == told[1], told[1] == told[2]), (true, false));
+    assert!(urgent.published.borrow().is_empty(), "it is nobody's night");
+}

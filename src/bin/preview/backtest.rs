@@ -78,6 +78,7 @@ pub(crate) fn run(args: &Backtest) -> anyhow::Result<ExitCode> {
             written_by: String::new(),
             since: until,
             began_at: None,
+            unheard: None,
         },
         run: "backtest",
         now: until,

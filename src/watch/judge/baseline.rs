@@ -1,4 +1,4 @@
-//! The beginning of a watch: what ended before it is not news.
+//! What a watch tells of itself: that it began, so that what ended before is not news, and whether its alarms are heard.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Change, Expected, RunContext};
 use crate::watch::kind::Kind;
-use crate::watch::notice::{Found, Notice, NoticeId};
-use crate::watch::record::{Baseline, Item};
+use crate::watch::notice::{Found, IncidentState, Notice, NoticeId, thread_of_alarms};
+use crate::watch::record::{Baseline, Item, Unheard};
 use crate::watch::status_counts::StatusCounts;
+
+/// Whoever is asked to confirm a subscription has this long before it is missed.
+const UNHEARD_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// The first item of a new watch.
 pub fn first_baseline(now: Timestamp, run: &str) -> Change {
@@ -20,6 +23,7 @@ pub fn first_baseline(now: Timestamp, run: &str) -> Change {
         written_by: run.to_owned(),
         since,
         began_at: None,
+        unheard: None,
     };
     Change {
         expected: Expected::Absent,
@@ -33,21 +37,6 @@ pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Ch
     let now = context.now;
     let since = context.baseline.since;
     let notice = Notice {
-        id: NoticeId::new(context.source, None, Kind::Began, &since.to_string()),
-        kind: Kind::Began,
-        source: context.source.clone(),
-        happened_at: now,
-        recorded_at: now,
-        job: None,
-        job_seen_at: None,
-        incident: None,
-        thread: None,
-        topics: context
-            .topics
-            .closing(Kind::Began.severity(), &BTreeSet::new()),
-        silence: None,
-        overdue: None,
-        expected: None,
         found: Some(Found {
             jobs,
             by_status: statuses.by_status().clone(),
@@ -56,16 +45,102 @@ pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Ch
             stall_after_s: context.policy.stall_after.as_secs(),
             since,
         }),
+        ..of_watch(Kind::Began, &since.to_string(), context)
     };
-    let baseline = Baseline {
-        rev: context.baseline.rev.saturating_add(1),
-        written_by: context.run.to_owned(),
-        since,
+    let next = Baseline {
         began_at: Some(now),
+        ..context.baseline.clone()
     };
+    change(next, vec![notice], context)
+}
+
+/// Whether anybody hears the alarms. An alarm cannot say that itself, so the main topic is told, once it has been so for
+/// as long as confirming takes; and again when somebody does.
+pub fn judge_alarm_topic(subscribers: Option<u64>, context: &RunContext<'_>) -> Option<Change> {
+    let (before, now) = (&context.baseline.unheard, context.now);
+    let told = |kind, unheard: &Unheard| {
+        let incident = match kind {
+            Kind::Unheard => IncidentState::Open,
+            _ => IncidentState::Resolved,
+        };
+        let thread = thread_of_alarms(context.source, unheard.since);
+        Notice {
+            incident: Some(incident),
+            topics: context
+                .topics
+                .closing(kind.severity(), &unheard.notified_topics),
+            happened_at: if kind == Kind::Unheard {
+                unheard.since
+            } else {
+                now
+            },
+            thread: Some(thread),
+            ..of_watch(kind, &unheard.since.to_string(), context)
+        }
+    };
+    let (unheard, notice) = match (subscribers?, before) {
+        (0, None) => {
+            let unheard = Unheard {
+                since: now,
+                notified_topics: BTreeSet::new(),
+            };
+            (Some(unheard), None)
+        }
+        (0, Some(before)) => {
+            let is_due = now.duration_since(before.since) >= UNHEARD_AFTER;
+            if !before.notified_topics.is_empty() || !is_due {
+                return None;
+            }
+            let notice = told(Kind::Unheard, before);
+            let unheard = Unheard {
+                notified_topics: notice.topics.clone(),
+                ..before.clone()
+            };
+            (Some(unheard), Some(notice))
+        }
+        (_, None) => return None,
+        (_, Some(before)) => {
+            let was_told = !before.notified_topics.is_empty();
+            (None, was_told.then(|| told(Kind::Heard, before)))
+        }
+    };
+    let next = Baseline {
+        unheard,
+        ..context.baseline.clone()
+    };
+    Some(change(next, notice.into_iter().collect(), context))
+}
+
+/// The write that replaces the watch's item.
+fn change(next: Baseline, notices: Vec<Notice>, context: &RunContext<'_>) -> Change {
+    let rev = context.baseline.rev;
     Change {
-        expected: Expected::Rev(context.baseline.rev),
-        item: Item::Watch(baseline),
-        notices: vec![notice],
+        expected: Expected::Rev(rev),
+        item: Item::Watch(Baseline {
+            rev: rev.saturating_add(1),
+            written_by: context.run.to_owned(),
+            ..next
+        }),
+        notices,
+    }
+}
+
+/// A notice of the watch itself.
+fn of_watch(kind: Kind, which: &str, context: &RunContext<'_>) -> Notice {
+    Notice {
+        id: NoticeId::new(context.source, None, kind, which),
+        kind,
+        source: context.source.clone(),
+        happened_at: context.now,
+        recorded_at: context.now,
+        job: None,
+        job_seen_at: None,
+        incident: None,
+        thread: None,
+        topics: context.topics.closing(kind.severity(), &BTreeSet::new()),
+        silence: None,
+        overdue: None,
+        expected: None,
+        found: None,
     }
 }

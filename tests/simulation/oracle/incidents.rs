@@ -110,7 +110,12 @@ impl Story {
                 self.is_overdue = true;
                 self.heard.insert(own);
             }
-            Kind::Missing | Kind::Arrived | Kind::Began | Kind::Test => {}
+            Kind::Missing
+            | Kind::Arrived
+            | Kind::Began
+            | Kind::Unheard
+            | Kind::Heard
+            | Kind::Test => {}
         }
         if is_over {
             wrong(Rule::ToldTwice, "its story is over");
