@@ -1,4 +1,5 @@
-//! The long forms of tests that take as long as one likes: `tests/run simulate`, `days`, `year`, `kill` and `fuzz`.
+//! The long forms of tests that take as long as one likes: `tests/run simulate`, `days`, `year`, `kill`, `fuzz` and
+//! `arm64`.
 
 #![allow(
     clippy::expect_used,
@@ -9,6 +10,7 @@
 )]
 #![recursion_limit = "256"]
 
+mod arm64;
 mod fuzz;
 mod lab;
 mod simulation;
@@ -38,7 +40,8 @@ year [SEEDS|TIME [FIRST]]       nightly jobs for four weeks of a year, and which
 year seed SEED                  one of them
 kill                            the real process, killed and cut off at each of its calls on three days
 fuzz [CASES|TIME [FIRST]]       so many bad inputs by chance, from the seed FIRST on; 1000000 unless told
-fuzz seeds DIR                  writes good inputs into the directory, for the coverage-guided form to begin with";
+fuzz seeds DIR                  writes good inputs into the directory, for the coverage-guided form to begin with
+arm64 BINARY EMULATOR...        a day of the function that is built for arm64, started by this command";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         ["kill"] => Ok(kill()),
         ["fuzz", "seeds", directory] => write_seeds(Path::new(directory)),
         ["fuzz", rest @ ..] => bad_inputs(rest),
+        ["arm64", binary, emulator @ ..] => Ok(day_on_arm64(Path::new(binary), emulator)),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -271,4 +275,9 @@ fn kill() -> String {
     }
     let took = begun.elapsed().as_secs();
     format!("{report}every notice came, each under one id; {took} s")
+}
+
+fn day_on_arm64(binary: &Path, emulator: &[&str]) -> String {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(arm64::play(binary, emulator))
 }

@@ -26,7 +26,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_config::BehaviorVersion;
@@ -39,11 +38,6 @@ use fraud_job_watch::ports::{Listing, Store};
 use fraud_job_watch::watch::SourceKind;
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
@@ -56,11 +50,6 @@ const PLACE: &str = "tests/run bench cold --write";
 const ROOTS: &str = "target/cold-roots.pem";
 /// The lab's root alone.
 const ROOT: &str = "target/cold-root.pem";
-/// Where the system keeps its roots.
-const SYSTEM: [&str; 2] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-];
 
 const VARIANTS: [&str; 6] = [
     "aws-lc, every root, for each client anew, as the SDK does it",
@@ -157,17 +146,12 @@ async fn measure(function: &Path) -> String {
     let jobs = lab::fraud_detector::FraudDetector::start();
     jobs.set_history(1_000, Duration::from_secs(2 * 24 * 60 * 60));
     let table = lab::table::Table::start();
-    let acceptor = acceptor();
+    let tls = lab::tls::Tls::new();
+    std::fs::write(ROOT, tls.root()).unwrap();
+    std::fs::write(ROOTS, tls.roots()).unwrap();
     let mut plain = table.env().to_vec();
     plain.push(jobs.env());
-    let mut secret = Vec::new();
-    for (name, value) in &plain {
-        let value = match value.strip_prefix("http://") {
-            Some(address) => serve(acceptor.clone(), address.to_owned()).await,
-            None => value.clone(),
-        };
-        secret.push((name.clone(), value));
-    }
+    let mut secret = tls.before(&plain);
     secret.push(("SSL_CERT_FILE".to_owned(), ROOTS.to_owned()));
     secret.push(("AWS_CA_BUNDLE".to_owned(), ROOTS.to_owned()));
 
@@ -279,56 +263,6 @@ fn once(variant: usize, env: &[(String, String)]) -> (f64, f64) {
     process.stdin.take().unwrap().write_all(b"\n").unwrap();
     process.wait().unwrap();
     (ms(wall), ms(cpu))
-}
-
-/// The lab's side of TLS, and its root where clients find it.
-fn acceptor() -> TlsAcceptor {
-    let lab = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let root = lab.cert.pem();
-    let system = SYSTEM
-        .iter()
-        .find_map(|file| std::fs::read_to_string(file).ok());
-    std::fs::write(ROOT, &root).unwrap();
-    std::fs::write(ROOTS, system.unwrap_or_default() + &root).unwrap();
-    let key = PrivateKeyDer::try_from(lab.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![lab.cert.der().clone()], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
-}
-
-/// TLS in front of an address, and the URL of it.
-async fn serve(acceptor: TlsAcceptor, address: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = listener.into_std().unwrap();
-            let listener = TcpListener::from_std(listener).unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                let (acceptor, address) = (acceptor.clone(), address.clone());
-                tokio::spawn(async move {
-                    // A client that leaves in the middle is a client's affair.
-                    let Ok(mut secret) = acceptor.accept(stream).await else {
-                        return;
-                    };
-                    let mut plain = TcpStream::connect(address).await.unwrap();
-                    plain.set_nodelay(true).unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut secret, &mut plain).await;
-                });
-            }
-        });
-    });
-    url
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,7 +1,7 @@
 //! What stands in for AWS in the tests.
 //!
 //! Ours, since nobody else has them: [`fraud_detector`] and [`runtime_api`], with [`function`] to run
-//! the real binary, [`proxy`] to let its calls go wrong, and [`table`], which counts what is asked of it. From
+//! the real binary, [`proxy`] to let its calls go wrong, [`tls`] before them, and [`table`], which counts what is asked of it. From
 //! others: [`emulators`] of SNS, SQS and DynamoDB. All are on loopback, speak
 //! the true wire protocols, and end with the test process however it dies.
 
@@ -18,6 +18,7 @@ pub(crate) mod mishaps;
 pub(crate) mod proxy;
 pub(crate) mod runtime_api;
 pub(crate) mod table;
+pub(crate) mod tls;
 
 use std::time::{Duration, Instant};
 
