@@ -89,8 +89,11 @@ impl<'a> Digest<'a> {
     }
 
     pub(super) fn steps(&self) -> Vec<String> {
-        let is_partial = |notice: &&Notice| missing_records(notice).is_some();
-        let any_partial = self.notices.iter().any(is_partial);
+        let has_failures = |notice: &&Notice| notice.failed_records().is_some();
+        let is_partial =
+            |notice: &&Notice| missing_records(notice).is_some() && !has_failures(notice);
+        let any_failures = self.notices.iter().any(|notice| has_failures(notice));
+        let any_partial = self.notices.iter().any(|notice| is_partial(notice));
         let first = match (self.severity, any_partial) {
             (Severity::Info, false) => {
                 Some("Nothing to do, unless you are waiting for one of these.")
@@ -101,7 +104,9 @@ impl<'a> Digest<'a> {
             }
         };
         let second = any_partial.then_some("Check what completed in part: records are missing.");
-        let steps = first.into_iter().chain(second);
+        let third = any_failures
+            .then_some("What completed with failures has an error log in its output location.");
+        let steps = first.into_iter().chain(second).chain(third);
         steps.map(str::to_owned).collect()
     }
 }
