@@ -592,14 +592,24 @@ fn a_backtest_says_what_it_cannot_judge() {
     insta::assert_snapshot!(said.join("\n\n"));
 }
 
-/// By event type, and with no deadline: those of EXPECT are of detectors.
+/// By event type, each from its start, whatever ended meanwhile; and with no deadline: those of EXPECT are of detectors.
 #[test]
 fn a_backtest_of_imports() {
     let arguments = [IMPORTS[5], "--expect", "* by 07:00"];
     let said = shows(command("backtest").args(arguments));
     insta::assert_snapshot!(said);
     let json = shows(command("backtest").args(arguments).arg("--json"));
-    assert_eq!(lines(&json)[0]["deadlines"], Value::Null);
+    let found = &lines(&json)[0];
+    assert_eq!(found["deadlines"], Value::Null);
+    let jobs = found["jobs"].as_array().unwrap();
+    let of_2025 = jobs
+        .iter()
+        .find(|job| job["id"] == "registrations_of_2025")
+        .unwrap();
+    assert_eq!(
+        of_2025["since"], of_2025["started_at"],
+        "logins_2026_03_02 ended meanwhile"
+    );
 }
 
 #[test]
