@@ -92,8 +92,8 @@ impl<'a> Digest<'a> {
         let has_failures = |notice: &&Notice| notice.failed_records().is_some();
         let is_partial =
             |notice: &&Notice| missing_records(notice).is_some() && !has_failures(notice);
-        let any_failures = self.notices.iter().any(|notice| has_failures(notice));
-        let any_partial = self.notices.iter().any(|notice| is_partial(notice));
+        let any_failures = self.notices.iter().any(has_failures);
+        let any_partial = self.notices.iter().any(is_partial);
         let first = match (self.severity, any_partial) {
             (Severity::Info, false) => {
                 Some("Nothing to do, unless you are waiting for one of these.")
