@@ -65,6 +65,7 @@ fn many_ended_jobs_are_counted_not_listed() {
     let listing = SavedListing::of_pages(SourceKind::default(), [jobs.collect()]);
     let now = at("2026-03-02T08:00:00Z");
     let report = Report {
+        source: SourceKind::default(),
         listing: "many.json".to_owned(),
         clock: now,
         clock_from: ClockFrom::Given,

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::fuzz::inputs::{assert_fit, bytes};
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -276,7 +276,7 @@ pub(crate) fn message(notice: &Notice) -> Message {
 }
 
 /// Rendered three hours after it was recorded.
-fn late(notice: &Notice, job_now: Option<JobNow<'_>>) -> Message {
+pub(crate) fn late(notice: &Notice, job_now: Option<JobNow<'_>>) -> Message {
     let now = at("2026-03-02T15:00:00Z");
     let name = Some(&name());
     let outgoing = Outgoing {
@@ -313,19 +313,19 @@ pub(crate) fn smallest(notices: &[Notice]) -> Message {
     message.smallest(&outgoing, Some(&name()))
 }
 
-fn chat(message: &Message) -> Value {
+pub(crate) fn chat(message: &Message) -> Value {
     serde_json::from_str(message.form("https")).unwrap()
 }
 
 /// Sentences and steps.
-fn first_lines(message: &Message) -> &str {
+pub(crate) fn first_lines(message: &Message) -> &str {
     let facts = |text: &str| text.find("\n\nStatus: ").or(text.find("\n\nDeadline: "));
     let email = message.form("email");
     &email[..facts(email).unwrap()]
 }
 
 /// All forms as a reader of each would get them, in one text.
-fn forms(message: &Message) -> String {
+pub(crate) fn forms(message: &Message) -> String {
     format!(
         "== email\nSubject: {}\n\n{}\n== sms\n{}\n\n== https\n{:#}\n\n== default\n{:#}",
         message.subject.as_ref().unwrap(),
@@ -590,15 +590,15 @@ fn custom_notification() -> Value {
     })
 }
 
-fn validator(schema: &Value) -> Validator {
+pub(crate) fn validator(schema: &Value) -> Validator {
     let options = jsonschema::options().should_validate_formats(true);
     options.build(schema).unwrap()
 }
 
-static CUSTOM_NOTIFICATION: LazyLock<Validator> =
+pub(crate) static CUSTOM_NOTIFICATION: LazyLock<Validator> =
     LazyLock::new(|| validator(&custom_notification()));
 
-fn assert_valid(validator: &Validator, document: &Value) {
+pub(crate) fn assert_valid(validator: &Validator, document: &Value) {
     let faults: Vec<_> = validator
         .iter_errors(document)
         .map(|fault| format!("{fault} at {}", fault.instance_path()))
@@ -613,7 +613,7 @@ fn the_chat_form_is_a_custom_notification() {
     messages.for_each(|message| assert_valid(&CUSTOM_NOTIFICATION, &chat(&message)));
 }
 
-fn beside_events(file: &str) -> PathBuf {
+pub(crate) fn beside_events(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("events")
         .join(file)
@@ -807,7 +807,7 @@ fn outside_of_code(text: &str) -> String {
 }
 
 /// In every form, that untrusted text does no more than be read.
-fn assert_harmless(message: &Message) {
+pub(crate) fn assert_harmless(message: &Message) {
     assert!(bytes(message) <= PUBLISH_BYTES, "{} bytes", bytes(message));
     assert_fit(message);
     let lines = message.form("email").lines().count();

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use http_body_util::Full;
+use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::lab::fraud_detector::{Fault, FraudDetector, job, with};
+use crate::lab::http::Server;
 
 const DAY: [&str; 7] = [
     "events/day/01-quiet-start.json",
@@ -18,6 +21,15 @@ const DAY: [&str; 7] = [
     "events/day/05-recovered.json",
     "events/day/06-missing.json",
     "events/day/07-vanished.json",
+];
+
+const IMPORTS: [&str; 6] = [
+    "events/imports/01-quiet-start.json",
+    "events/imports/02-completed-with-failures.json",
+    "events/imports/03-failed.json",
+    "events/imports/04-stalled.json",
+    "events/imports/05-completed.json",
+    "events/imports/06-overdue.json",
 ];
 
 fn preview() -> Command {
@@ -36,6 +48,7 @@ fn command(name: &str) -> Command {
         "WATCH_NAME",
         "COLUMNS",
         "DIGEST_ABOVE",
+        "WATCH",
     ] {
         command.env_remove(variable);
     }
@@ -132,6 +145,72 @@ fn the_day_as_json_is_one_line_a_listing() {
     let mut stalled = reports.swap_remove(3);
     stalled["answer"]["took_ms"] = json!(0);
     insta::assert_json_snapshot!(stalled);
+}
+
+#[test]
+fn the_imports_that_come_with_it() {
+    insta::assert_snapshot!(shows(preview().args(IMPORTS)));
+}
+
+/// Each kind is a watch of its own, whose clock is its own too.
+#[test]
+fn a_replay_takes_listings_of_both_kinds() {
+    let desk = Desk::new();
+    let files = [DAY[0], IMPORTS[0], IMPORTS[1], DAY[1], DAY[2], IMPORTS[2]];
+    let kinds = [
+        ["began"],
+        ["began"],
+        ["completed"],
+        ["completed"],
+        ["failed"],
+        ["failed"],
+    ];
+    assert_eq!(told(preview().args(files)), kinds);
+    for (file, kinds) in files.iter().zip(kinds) {
+        assert_eq!(desk.told(file), [kinds], "{file}");
+        assert_eq!(desk.told(file), [[""; 0]], "{file} again");
+    }
+    let state = fs::read_to_string(desk.path("state.json")).unwrap();
+    let state: Value = serde_json::from_str(&state).unwrap();
+    let watches = state["watches"].as_object().unwrap();
+    let sources: Vec<_> = watches.keys().map(String::as_str).collect();
+    assert_eq!(
+        sources,
+        [
+            "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction",
+            "arn:aws:frauddetector:eu-west-1:123456789012:batch-import",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_mixes_both_kinds_is_refused() {
+    let desk = Desk::new();
+    let predictions = json!({"batchPredictions": []}).to_string();
+    let imports = json!({"batchImports": []}).to_string();
+    let both = json!({"batchImports": [], "batchPredictions": []}).to_string();
+    let why = |text: &str| {
+        let file = desk.put("mixed.json", text);
+        refuses(preview().args([DAY[0], file.to_str().unwrap()]))
+    };
+    for (text, part) in [
+        (
+            format!("{predictions}\n{imports}"),
+            "line 2: batchImports in a listing of batchPredictions; give each a file of its own",
+        ),
+        (
+            format!("{imports}\n\n{predictions}"),
+            "line 3: batchPredictions in a listing of batchImports; give each a file of its own",
+        ),
+        (both, "line 1: both batchPredictions and batchImports"),
+        (
+            json!({"batchImports": {}}).to_string(),
+            "line 1: batchImports is not a list",
+        ),
+    ] {
+        let why = why(&text);
+        assert!(why.contains(part), "{part} in {why}");
+    }
 }
 
 #[test]
@@ -513,6 +592,34 @@ fn a_backtest_says_what_it_cannot_judge() {
     insta::assert_snapshot!(said.join("\n\n"));
 }
 
+/// By event type, each from its start, whatever ended meanwhile; and with no deadline: those of EXPECT are of detectors.
+#[test]
+fn a_backtest_of_imports() {
+    let arguments = [IMPORTS[5], "--expect", "* by 07:00"];
+    let said = shows(command("backtest").args(arguments));
+    insta::assert_snapshot!(said);
+    let json = shows(command("backtest").args(arguments).arg("--json"));
+    let found = &lines(&json)[0];
+    assert_eq!(found["deadlines"], Value::Null);
+    let jobs = found["jobs"].as_array().unwrap();
+    let of_2025 = jobs
+        .iter()
+        .find(|job| job["id"] == "registrations_of_2025")
+        .unwrap();
+    assert_eq!(
+        of_2025["since"], of_2025["started_at"],
+        "logins_2026_03_02 ended meanwhile"
+    );
+}
+
+#[test]
+fn a_backtest_of_both_kinds_is_refused() {
+    let why = refuses(command("backtest").args([MONTH, IMPORTS[5]]));
+    let expected =
+        "error: the listings are of batch predictions and of batch imports: give those of one kind";
+    assert_eq!(why.trim_end(), expected);
+}
+
 #[test]
 fn a_bad_input_of_a_backtest_is_refused_as_a_whole() {
     let why = refuses(command("backtest").args([
@@ -718,8 +825,12 @@ fn live() -> Command {
 
 /// `live` with an account of the lab.
 fn live_at(detector: &FraudDetector) -> Command {
-    let mut command = live();
     let (name, url) = detector.env();
+    live_at_url(&name, &url)
+}
+
+fn live_at_url(name: &str, url: &str) -> Command {
+    let mut command = live();
     command.env(name, url);
     command.envs([
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -786,6 +897,119 @@ fn live_shows_an_account_and_with_a_state_what_is_new() {
         why.contains("GetBatchPredictionJobs: AccessDeniedException"),
         "{why}"
     );
+}
+
+/// An account with a job and an import, of which it denies `denied`, and what it was asked for.
+fn account_of_both(denied: &'static str) -> (Server, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let server = Server::start(move |request| {
+        let target = request.headers()["x-amz-target"].to_str().unwrap();
+        let operation = target.rsplit('.').next().unwrap().to_owned();
+        let job = |id: &str| json!({"jobId": id, "status": "IN_PROGRESS"});
+        let (status, body) = match operation.as_str() {
+            denied_too if denied_too == denied => (
+                400,
+                json!({"__type": "AccessDeniedException", "message": format!("not authorized to perform: {denied}")}),
+            ),
+            "GetBatchPredictionJobs" => (200, json!({"batchPredictions": [job("a-job")]})),
+            "GetBatchImportJobs" => (200, json!({"batchImports": [job("an-import"), job("two")]})),
+            other => panic!("{other}"),
+        };
+        log.lock().unwrap().push(operation);
+        let response = hyper::Response::builder()
+            .status(status)
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(Full::new(Bytes::from(body.to_string())))
+            .unwrap();
+        async move { Some(response) }
+    });
+    (server, asked)
+}
+
+#[test]
+fn live_looks_at_what_is_to_be_watched() {
+    let look = |watch: Option<&str>, denied| {
+        let (server, asked) = account_of_both(denied);
+        let url = format!("http://{}", server.address());
+        let mut command = live_at_url("AWS_ENDPOINT_URL_FRAUDDETECTOR", &url);
+        command.args(watch.map(|watch| format!("--watch={watch}")));
+        let output = command.output().unwrap();
+        let asked = asked.lock().unwrap().clone();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+            asked,
+        )
+    };
+    let jobs = "== live, eu-west-1\n";
+    let (code, said, _, asked) = look(None, "");
+    assert_eq!(
+        (code, asked.as_slice()),
+        (Some(0), &["GetBatchPredictionJobs".to_owned()][..])
+    );
+    assert!(
+        said.starts_with(jobs) && said.contains("\n1 job on 1 page: 1 IN_PROGRESS\n"),
+        "{said}"
+    );
+
+    let (code, said, _, asked) = look(Some("batch-imports"), "");
+    assert_eq!(
+        (code, asked.as_slice()),
+        (Some(0), &["GetBatchImportJobs".to_owned()][..])
+    );
+    assert!(
+        said.starts_with(jobs) && said.contains("\n2 imports on 1 page: 2 IN_PROGRESS\n"),
+        "{said}"
+    );
+    assert!(said.contains("\nIMPORT "), "{said}");
+    assert!(
+        said.contains("Subject: Watch started: batch imports in eu-west-1"),
+        "{said}"
+    );
+
+    let (code, said, _, asked) = look(Some("batch-imports, batch-predictions"), "");
+    assert_eq!(
+        (code, asked.join(",")),
+        (
+            Some(0),
+            "GetBatchPredictionJobs,GetBatchImportJobs".to_owned()
+        )
+    );
+    let (first, second) = said
+        .split_once("== live, eu-west-1, batch-imports\n")
+        .unwrap();
+    assert!(
+        first.starts_with("== live, eu-west-1, batch-predictions\n"),
+        "{first}"
+    );
+    assert!(
+        first.contains("\n1 job on 1 page") && second.contains("2 imports on 1 page"),
+        "{said}"
+    );
+
+    let (code, said, why, _) = look(
+        Some("batch-predictions,batch-imports"),
+        "GetBatchImportJobs",
+    );
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert!(
+        why.contains("GetBatchImportJobs: AccessDeniedException"),
+        "{why}"
+    );
+}
+
+#[test]
+fn what_cannot_be_watched_is_refused_with_the_choices() {
+    for watch in ["jobs", "batch-imports,batch-imports", "batch-imports,"] {
+        let why = refuses(live().args(["--region=eu-west-1", "--watch", watch]));
+        let part = format!(
+            "--watch or WATCH is {watch:?}, but must be batch-predictions, batch-imports, or both with a comma"
+        );
+        assert!(why.contains(&part), "{part} in {why}");
+    }
 }
 
 /// As the function does: it is as patient with a service that throttles, and knows a listing without an end.

@@ -19,6 +19,7 @@ mod formats;
 mod fuzz;
 mod fuzzed;
 mod history;
+mod import_messages;
 mod job;
 mod judge;
 mod kill;

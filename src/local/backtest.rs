@@ -6,7 +6,8 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::terminal::{Screen, add_row, in_ascii, lines, table, to_the_minute};
-use crate::message::{counted, in_words, one_line};
+use crate::message::{counted, in_words, noun, one_line};
+use crate::watch::SourceKind;
 use crate::watch::backtest::{Backtest, JudgedJob, Missed};
 use crate::watch::detector::ANY_DETECTOR;
 use crate::watch::job::End;
@@ -16,6 +17,9 @@ use crate::watch::job::End;
 pub struct BacktestReport {
     /// The files.
     pub listings: Vec<String>,
+    /// Which kind of job they list.
+    #[serde(skip)]
+    pub source: SourceKind,
     /// What was found.
     #[serde(flatten)]
     pub found: Backtest,
@@ -36,7 +40,7 @@ pub struct Month {
 
 impl BacktestReport {
     /// What was found in these files.
-    pub fn new(listings: Vec<String>, found: Backtest) -> Self {
+    pub fn new(listings: Vec<String>, source: SourceKind, found: Backtest) -> Self {
         let mut months: BTreeMap<String, Month> = BTreeMap::new();
         for JudgedJob {
             job, overdue_at, ..
@@ -51,6 +55,7 @@ impl BacktestReport {
         }
         Self {
             listings,
+            source,
             found,
             months,
         }
@@ -66,9 +71,10 @@ impl BacktestReport {
         let files = self.listings.iter().map(|file| one_line(file));
         let files: Vec<_> = files.collect();
         let mut text = vec![format!("== {}", files.join(", ")), self.span()];
+        let months = self.months.iter();
         let sections = [
             self.jobs(screen),
-            self.months.iter().map(month).collect(),
+            months.map(|month| self.month(month)).collect(),
             self.deadlines(screen),
         ];
         for section in sections.into_iter().filter(|lines| !lines.is_empty()) {
@@ -96,7 +102,7 @@ impl BacktestReport {
             to_the_minute(*from),
             to_the_minute(*until),
         );
-        let judged = counted(judged, "past job");
+        let judged = counted(judged, &format!("past {}", noun(self.source)));
         format!("{judged}, from {from} to {until}{incomplete}")
     }
 
@@ -104,11 +110,15 @@ impl BacktestReport {
         if self.found.jobs.is_empty() {
             return Vec::new();
         }
+        let alike = match self.source.has_detectors() {
+            true => "DETECTOR",
+            false => "EVENT TYPE",
+        };
         let mut table = table(
             screen,
             &[
-                "JOB",
-                "DETECTOR",
+                &noun(self.source).to_uppercase(),
+                alike,
                 "STATUS",
                 "ENDED",
                 "USUAL",
@@ -118,9 +128,45 @@ impl BacktestReport {
             ],
         );
         for past in &self.found.jobs {
-            add_row(&mut table, row(past), past.overdue_at.is_some());
+            add_row(&mut table, self.row(past), past.overdue_at.is_some());
         }
         lines(table)
+    }
+
+    fn row(&self, past: &JudgedJob) -> [String; 8] {
+        let absent = || "-".to_owned();
+        let seconds = |seconds| in_words(SignedDuration::from_secs(seconds));
+        let JudgedJob { job, usual, .. } = past;
+        let alike = match self.source.has_detectors() {
+            true => &job.detector,
+            false => &job.event_type,
+        };
+        [
+            one_line(job.id.as_str()),
+            alike.as_deref().map_or_else(absent, one_line),
+            one_line(&job.status.to_string()),
+            job.completed_at.map_or_else(absent, to_the_minute),
+            usual.map_or_else(absent, |usual| seconds(usual.median_s)),
+            past.limit_s.map_or_else(absent, seconds),
+            seconds(past.taken_s),
+            past.overdue_at.map_or_else(absent, to_the_minute),
+        ]
+    }
+
+    fn month(&self, (month, counts): (&String, &Month)) -> String {
+        let Month {
+            jobs,
+            overdue,
+            overdue_completed,
+        } = counts;
+        let completed = match (overdue, overdue_completed) {
+            (0, _) => String::new(),
+            (_, 0) => ", and did not complete".to_owned(),
+            (all, completed) if all == completed => ", and completed all the same".to_owned(),
+            (_, completed) => format!(", and {completed} of them completed all the same"),
+        };
+        let jobs = counted(*jobs, noun(self.source));
+        format!("{month}: {overdue} of {jobs} would have been reported as overdue{completed}")
     }
 
     fn deadlines(&self, screen: Screen) -> Vec<String> {
@@ -146,38 +192,6 @@ impl BacktestReport {
             .chain(lines(table))
             .collect()
     }
-}
-
-fn row(past: &JudgedJob) -> [String; 8] {
-    let absent = || "-".to_owned();
-    let seconds = |seconds| in_words(SignedDuration::from_secs(seconds));
-    let JudgedJob { job, usual, .. } = past;
-    [
-        one_line(job.id.as_str()),
-        job.detector.as_deref().map_or_else(absent, one_line),
-        one_line(&job.status.to_string()),
-        job.completed_at.map_or_else(absent, to_the_minute),
-        usual.map_or_else(absent, |usual| seconds(usual.median_s)),
-        past.limit_s.map_or_else(absent, seconds),
-        seconds(past.taken_s),
-        past.overdue_at.map_or_else(absent, to_the_minute),
-    ]
-}
-
-fn month((month, counts): (&String, &Month)) -> String {
-    let Month {
-        jobs,
-        overdue,
-        overdue_completed,
-    } = counts;
-    let completed = match (overdue, overdue_completed) {
-        (0, _) => String::new(),
-        (_, 0) => ", and did not complete".to_owned(),
-        (all, completed) if all == completed => ", and completed all the same".to_owned(),
-        (_, completed) => format!(", and {completed} of them completed all the same"),
-    };
-    let jobs = counted(*jobs, "job");
-    format!("{month}: {overdue} of {jobs} would have been reported as overdue{completed}")
 }
 
 fn missed_row(missed: &Missed) -> [String; 3] {

@@ -15,7 +15,7 @@ use crate::run::Answer;
 use crate::watch::history::History;
 use crate::watch::job::End;
 use crate::watch::life::{first_sign, sign_of_life};
-use crate::watch::{Job, Stage};
+use crate::watch::{Job, SourceKind, Stage};
 
 /// Where a run's clock came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -51,6 +51,9 @@ impl ClockFrom {
 pub struct Report {
     /// The file.
     pub listing: String,
+    /// Which kind of job it lists.
+    #[serde(skip)]
+    pub source: SourceKind,
     /// What time it was.
     pub clock: Timestamp,
     /// Why that.

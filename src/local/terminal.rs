@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::report::{Report, Seen, events};
-use crate::message::{counted, in_words, one_line};
+use crate::message::{counted, in_words, noun, one_line};
 
 /// As many jobs that ended, and of which nothing is reported, are shown.
 const ENDED_ROWS: usize = 10;
@@ -99,8 +99,8 @@ impl Report {
     }
 
     fn counts(&self) -> String {
-        let answer = &self.answer;
-        let (jobs, pages) = (counted(answer.jobs, "job"), counted(answer.pages, "page"));
+        let (answer, noun) = (&self.answer, noun(self.source));
+        let (jobs, pages) = (counted(answer.jobs, noun), counted(answer.pages, "page"));
         let mut counts = format!("{jobs} on {pages}");
         let mut mark = ": ";
         for (status, n) in &answer.by_status {
@@ -111,14 +111,16 @@ impl Report {
             counts += &format!("{mark}{} unreadable", answer.unreadable);
         }
         if !answer.complete {
-            counts += "; INCOMPLETE, so nothing is concluded of jobs that are not in it";
+            counts +=
+                &format!("; INCOMPLETE, so nothing is concluded of {noun}s that are not in it");
         }
         counts
     }
 
     fn table(&self, screen: Screen) -> Vec<String> {
         let shows_due = self.jobs.iter().any(|seen| seen.due_at.is_some());
-        let mut header = vec!["JOB", "STATUS", "PROGRESS", "LAST SIGN OF LIFE"];
+        let noun = noun(self.source).to_uppercase();
+        let mut header = vec![noun.as_str(), "STATUS", "PROGRESS", "LAST SIGN OF LIFE"];
         header.extend(shows_due.then_some("DUE"));
         header.push("REPORTED");
         let mut table = table(screen, &header);

@@ -89,7 +89,10 @@ impl<'a> Digest<'a> {
     }
 
     pub(super) fn steps(&self) -> Vec<String> {
-        let is_partial = |notice: &&Notice| missing_records(notice).is_some();
+        let has_failures = |notice: &&Notice| notice.failed_records().is_some();
+        let is_partial =
+            |notice: &&Notice| missing_records(notice).is_some() && !has_failures(notice);
+        let any_failures = self.notices.iter().any(has_failures);
         let any_partial = self.notices.iter().any(is_partial);
         let first = match (self.severity, any_partial) {
             (Severity::Info, false) => {
@@ -101,7 +104,9 @@ impl<'a> Digest<'a> {
             }
         };
         let second = any_partial.then_some("Check what completed in part: records are missing.");
-        let steps = first.into_iter().chain(second);
+        let third = any_failures
+            .then_some("What completed with failures has an error log in its output location.");
+        let steps = first.into_iter().chain(second).chain(third);
         steps.map(str::to_owned).collect()
     }
 }

@@ -31,6 +31,10 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
     let last_recorded = notice.job_seen_at.filter(|_| notice.kind == Kind::Vanished);
     let (overdue, expected) = (notice.overdue.as_ref(), notice.expected.as_ref());
     let usual = overdue.and_then(|overdue| overdue.usual.as_ref());
+    // Without a queue that is its start.
+    let could_begin = overdue
+        .map(|overdue| overdue.since)
+        .filter(|_| notice.source.kind().runs_one_at_a_time());
     let deadline = expected.map(|expected| Text::untrusted(&expected.local));
     let last_completed = expected.and_then(|expected| expected.last_completed.as_ref());
     vec![
@@ -50,7 +54,7 @@ pub(super) fn key_facts(notice: &Notice, now: Timestamp, has_moved_on: bool) -> 
             failed.map(|count| Text::ours(count.to_string())),
         ),
         ("Expected end", expected_end.map(Text::ours)),
-        ("Could begin", time(overdue.map(|overdue| overdue.since))),
+        ("Could begin", time(could_begin)),
         ("Usually takes", usual.map(usual_in_words).map(Text::ours)),
         (silent, time(silence.map(|silence| silence.since))),
         ("Started", time(job.and_then(|job| job.started_at))),
@@ -80,7 +84,7 @@ pub(super) fn details(notice: &Notice, name: Option<&WatchName>, now: Timestamp)
     let waiting = silence.and_then(|silence| Some(counted(silence.waiting?, "job")));
     let reminder = silence.and_then(|silence| Some(silence.reminder?.to_string()));
     vec![
-        (Nouns::of(notice).title.1, job.map(|job| Text::id(&job.id))),
+        (Nouns::of(notice).title, job.map(|job| Text::id(&job.id))),
         ("Last heartbeat", time(job.and_then(|job| job.heartbeat_at))),
         ("Stall threshold", threshold.map(Text::ours)),
         ("Overdue after", limit.map(Text::ours)),

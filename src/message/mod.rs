@@ -40,6 +40,7 @@ use words::Words;
 pub use digest::digest_sizes;
 pub use escape::one_line;
 pub use facts::counted;
+pub use nouns::noun;
 pub use text::{Subject, WatchName, ago, in_words};
 
 /// SNS takes at most this many bytes in one publish: all forms, and the attributes.

@@ -126,8 +126,9 @@ fn label_and_rank(notice: &Notice) -> (&'static str, u8) {
 }
 
 fn began(notice: &Notice) -> Words {
-    let nouns = Nouns::of(notice);
-    let (one, (a, title)) = (nouns.one, nouns.title);
+    let Nouns {
+        one, title, stalls, ..
+    } = Nouns::of(notice);
     let step =
         format!("Nothing to do. {title}s that ended before the watch started are not reported.");
     let Some(found) = &notice.found else {
@@ -151,9 +152,7 @@ fn began(notice: &Notice) -> Words {
             "The watch has started and found {jobs}. It will report {reports}."
         ))
         .and_text(expects)
-        .and(format!(
-            " {a} counts as stalled after {threshold} without a sign of life."
-        )),
+        .and(format!(" {}{threshold}{}", stalls.0, stalls.1)),
         Text::ours(format!("{jobs} found")),
         &[&step],
     )
@@ -240,7 +239,8 @@ fn vanished(notice: &Notice, job: &Job) -> Words {
         )),
         list([Some(brief)]),
         &[&format!(
-            "If nobody deleted it on purpose, check whether its {result} exists. If not, start the {one} again."
+            "If nobody deleted it on purpose, check whether its {} {}. If not, start the {one} again.",
+            result.what, result.exists
         )],
     )
 }
@@ -260,7 +260,8 @@ fn replaced(notice: &Notice, job: &Job) -> Words {
             resolves_in_brief(notice),
         ]),
         &[&format!(
-            "Check whether the {result} of the {one} that is gone exists. If not, start it again, under an id of its own."
+            "Check whether the {} of the {one} that is gone {}. If not, start it again, under an id of its own.",
+            result.what, result.exists
         )],
     )
 }

@@ -147,7 +147,9 @@ fn judged_job(
         return None;
     }
     let end = |other: &Job| other.completed_at.unwrap_or(started_at);
-    let latest_first = before.iter().rev();
+    // Where many run at once, none waits for another.
+    let has_queue = context.source.kind().runs_one_at_a_time();
+    let latest_first = before.iter().rev().filter(|_| has_queue);
     let mut meanwhile = latest_first
         .skip_while(|other| end(other).as_second() >= ended_at.as_second())
         .take_while(|other| end(other) > started_at);

@@ -58,7 +58,8 @@ class Ours:
     # Each run asks the topic and that of the alarms how many have confirmed.
     sns_requests = 2
     # The metrics line (542 bytes) and the summary (some 430 in JSON) were measured.
-    log_bytes = 542 + 430 + LAMBDA_LOG_BYTES
+    summary_bytes = 430
+    log_bytes = 542 + summary_bytes + LAMBDA_LOG_BYTES
 
 
 class Boto3:
@@ -105,6 +106,19 @@ def lines(function, jobs, minutes, free):
     }
 
 
+def imports_as_well(jobs):
+    """What it adds to watch as many batch imports, of which as many are told: they are part of the same run, which asks
+    for subscribers and writes its metrics once."""
+    runs = 30 * 24 * 60 / MINUTES
+    seconds = -(-jobs // 50) * page_seconds(Ours, PAGE_SECONDS)
+    return (
+        runs * seconds * Ours.memory_gb * LAMBDA_GB_SECOND
+        + runs * Ours.read_units * DYNAMODB_READ
+        + JOBS_A_MONTH * (Ours.write_units_a_job * DYNAMODB_WRITE + SNS_REQUEST + EMAIL_SUBSCRIBERS * SNS_EMAIL)
+        + runs * Ours.summary_bytes / 1e9 * LOG_GB
+    )
+
+
 def watching(free):
     """What is there only to notice that the watch itself fell silent."""
 
@@ -135,6 +149,8 @@ def bill():
     rows = [[name] + [dollars(of(jobs, False)[name]) for jobs in JOBS] for name in of(JOBS[0], False)]
     for title, free in (("**without free tier**", False), ("**with free tier**", True)):
         rows.append([title] + [f"**{dollars(sum(of(jobs, free).values()))}**" for jobs in JOBS])
+    both = [dollars(sum(of(jobs, False).values()) + imports_as_well(jobs)) for jobs in JOBS]
+    rows.append(["without free tier, and as many imports watched too", *both])
     return table(["jobs listed"] + [f"{jobs:,}" for jobs in JOBS], rows)
 
 

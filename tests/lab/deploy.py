@@ -72,12 +72,19 @@ LEFT = {
 # What the function's role allows and no run here is seen to need.
 NOT_SEEN = {
     "frauddetector:GetBatchPredictionJobs": "our Fraud Detector, which every run here lists from, asks for no permission",
+    "frauddetector:GetBatchImportJobs": "our Fraud Detector asks for no permission",
     "dynamodb:GetItem": "reads an item anew when the answer to a write was lost",
     "kms:GenerateDataKey": "SNS uses it on the publisher's behalf, with a topic under a customer key",
     "kms:Decrypt": "SNS uses it on the publisher's behalf, with a topic under a customer key",
     "logs:CreateLogStream": "Lambda uses it on the function's behalf",
     "logs:PutLogEvents": "Lambda uses it on the function's behalf",
     "sqs:SendMessage": "Lambda uses it on the function's behalf, for the on-failure destination",
+}
+
+# What the role has to allow for each thing that is watched.
+LISTS = {
+    "batch-predictions": "frauddetector:GetBatchPredictionJobs",
+    "batch-imports": "frauddetector:GetBatchImportJobs",
 }
 
 # The metrics of AWS that alarms and dashboard use, as their documentation lists them.
@@ -114,6 +121,7 @@ SETTINGS = {
     "both emails": {"Email": "somebody@example.com", "AlarmEmail": "else@example.com"},
     "Slack": {"SlackWorkspaceId": "T012ABCDEF", "SlackChannelId": "C012ABCDEF"},
     "a topic elsewhere": {"TopicArn": TOPIC, "Email": "somebody@example.com"},
+    "imports": {"Watch": "batch-imports"},
     "a key": {"TopicKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-4000-8000-000000000000"},
     "everything": {
         "Email": "somebody@example.com",
@@ -124,6 +132,7 @@ SETTINGS = {
         "TopicKeyArn": f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/00000000-0000-4000-8000-000000000000",
         "UrgentTopicArn": f"arn:aws:sns:us-east-1:{ACCOUNT}:pager",
         "UrgentTopicKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-4000-8000-000000000001",
+        "Watch": "batch-predictions,batch-imports",
         "ReservedConcurrency": "2",
         "DetailedMetrics": "on",
         "Dashboard": "on",
@@ -329,8 +338,9 @@ class Account:
         import boto3
 
         self.processes = contextlib.ExitStack()
-        self.jobs = WORK / "jobs.json"
+        self.jobs, self.imports = WORK / "jobs.json", WORK / "imports.json"
         self.list([])
+        self.imports.write_text(json.dumps(IMPORTS))
         certificates(WORK)
         self.fraud_detector = self.start_fraud_detector()
         port = free_port()
@@ -354,7 +364,8 @@ class Account:
         return process, WORK / log
 
     def start_fraud_detector(self):
-        _, log = self.start("fraud-detector.log", ROOT / "target/debug/examples/fraud-detector", self.jobs)
+        program = ROOT / "target/debug/examples/fraud-detector"
+        _, log = self.start("fraud-detector.log", program, self.jobs, self.imports)
         return eventually("our Fraud Detector's address", lambda: log.read_text().partition("\n")[0])
 
     def start_ministack(self, port):
@@ -510,6 +521,13 @@ def ended(name, status, ago, **more):
 
 
 HISTORY = [ended(f"old-{number}", "COMPLETE", 3000) for number in range(120)]
+IMPORTS = [
+    {
+        "jobId": "imported", "status": "COMPLETE", "startTime": STARTED, "completionTime": at(3000),
+        "processedRecordsCount": 5000, "failedRecordsCount": 1, "totalRecordsCount": 5000,
+    },
+    {"jobId": "validates", "status": "IN_PROGRESS_INITIALIZING", "startTime": at(5)},
+]
 # It has processed nothing, so one look at it is enough.
 STALLS = job("stalls", "IN_PROGRESS", 90, processedRecordsCount=0)
 
@@ -604,6 +622,18 @@ class Tests:
         regions = ["--regions", *REGIONS]
         run(of_deploy("cfn-lint"), "--non-zero-exit-code", "warning", *regions, "--", str(whole))
         run(of_deploy("cfn-lint"), "--ignore-checks", unused, *regions, "--", *map(str, self.concretes))
+
+    @check
+    def the_role_may_list_what_is_watched_and_no_more(self):
+        template = translated()
+        choices = template["Parameters"]["Watch"]["AllowedValues"]
+        require(set(itertools.chain(*(choice.split(",") for choice in choices))) == set(LISTS), choices)
+        for choice in choices:
+            made, _ = concrete(template, {"Watch": choice})
+            statements = policy_statements(made["Resources"]["FunctionRole"])
+            allowed = [action for one in statements for action in actions_of(one)]
+            allowed = [action for action in allowed if action.startswith("frauddetector:")]
+            require(allowed == [LISTS[name] for name in choice.split(",")], f"{choice} allows {allowed}")
 
     @check
     def checkov_finds_what_is_left_and_nothing_else(self):
@@ -1087,7 +1117,7 @@ class Tests:
         by_template = {
             action
             for statement in policy_statements(source()["Resources"]["FunctionRole"])
-            for action in listed(statement["Action"])
+            for action in actions_of(statement)
         }
         needless = []
         for action in sorted(actions - set(NOT_SEEN)):
@@ -1140,6 +1170,24 @@ class Tests:
         require(second.outputs["Alarms"].startswith("aws sns subscribe "), second.outputs)
         answer = second.invoke({"test_notice": True})
         require(answer.get("published") == 1, answer)
+
+    @check
+    def a_stack_that_watches_both_says_what_it_saw_of_each(self):
+        both = Stack(self.account, "both")
+        both.deploy(
+            Architecture="x86_64", Watch="batch-predictions,batch-imports", ScheduleExpression="rate(1 hour)",
+            AlarmPeriodSeconds=10800,
+        )
+        role = both.physical("FunctionRole")
+        whole = self.account.client("iam").get_role_policy(RoleName=role, PolicyName="run")["PolicyDocument"]
+        allowed = {action for statement in whole["Statement"] for action in listed(statement["Action"])}
+        require(set(LISTS.values()) <= allowed, allowed)
+        self.account.list([*HISTORY, STALLS])
+        answer = both.invoke({})
+        require(set(answer.get("sources", {})) == set(LISTS), answer)
+        jobs = {name: seen["jobs"] for name, seen in answer["sources"].items()}
+        require(answer["complete"] is True and answer["jobs"] == sum(jobs.values()), answer)
+        require(jobs == {"batch-predictions": 121, "batch-imports": 2}, jobs)
 
     # - cargo-lambda
 
@@ -1267,6 +1315,11 @@ def policy_statements(role):
     for policy in role["Properties"]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def actions_of(statement):
+    """All actions of a statement, those behind a condition too."""
+    return [action["Fn::If"][1] if isinstance(action, dict) else action for action in listed(statement["Action"])]
 
 
 def takes(parameter, value):

@@ -1,9 +1,9 @@
 """Makes the pictures of the documents: `python3 tests/pictures/make.py`. Needs Chromium, as in Debian's package of
 that name.
 
-They show the goldens of the day under events/day: what an inbox and a chat channel get, as tests/snapshots has it, and
-what `preview` prints on a terminal, which must be its golden but for the colours. How a mail program or Slack shows the
-same text is theirs.
+They show the goldens of the day under events/day, and one of the imports under events/imports: what an inbox and a chat
+channel get, as tests/snapshots has it, and what `preview` prints on a terminal, which must be its golden but for the
+colours. How a mail program or Slack shows the same text is theirs.
 """
 
 import fcntl
@@ -26,6 +26,8 @@ CHROMIUM = os.environ.get("CHROMIUM", "chromium")
 DAY = sorted((ROOT / "events" / "day").glob("*.json"))
 # The job whose story is shown, and the listing that is shown whole.
 JOB, LISTING = "refunds_2026_03_02", "04-stalled.json"
+# The listing of imports whose message is shown.
+IMPORT = "02-completed-with-failures.json"
 COLUMNS = 118
 
 STYLE = """
@@ -61,17 +63,17 @@ def sections(text):
     return [f"== {part}".rstrip() + "\n" for part in re.split(r"(?m)^== ", text)[1:]]
 
 
-def of_listing(text):
-    return next(part for part in sections(text) if part.startswith(f"== events/day/{LISTING}"))
+def of_listing(text, listing=f"day/{LISTING}"):
+    return next(part for part in sections(text) if part.startswith(f"== events/{listing}"))
 
 
 def linked(escaped):
     return re.sub(r"https://[^\s<]+", lambda link: f'<a href="#">{link[0]}</a>', escaped)
 
 
-def email():
-    """The message of the listing, as an inbox shows it on a phone."""
-    _, _, message = of_listing(golden("the_day_that_comes_with_it")).partition("  Subject: ")
+def email(of_one):
+    """The message of a listing, as an inbox shows it on a phone."""
+    _, _, message = of_one.partition("  Subject: ")
     subject, _, body = re.sub(r"(?m)^  ", "", message).partition("\n")
     return f"""<main><div class=from><b>{html.escape(subject)}</b>
       <span>fraud-job-watch &lt;no-reply@sns.amazonaws.com&gt;</span></div>
@@ -179,7 +181,9 @@ def picture(name, body, width, caption):
 
 def main():
     label = "Rendered from the golden messages of this repository"
-    picture("email", email(), 520, f"{label}; not a picture of a mail program. AWS adds a footer of its own.")
+    of_mail = f"{label}; not a picture of a mail program. AWS adds a footer of its own."
+    picture("email", email(of_listing(golden("the_day_that_comes_with_it"))), 520, of_mail)
+    picture("import", email(of_listing(golden("the_imports_that_come_with_it"), f"imports/{IMPORT}")), 520, of_mail)
     picture("thread", thread(), 760, f"{label}; not a picture of Slack. Replies are shown without their facts.")
     picture("terminal", terminal(), 1000, f"{label}: what preview prints on a terminal of {COLUMNS} columns.")
 

@@ -32,7 +32,8 @@ Exit status: 0 all went well, 2 an argument or a file is bad (then nothing was d
 /// Tries what is overdue and what is missing on the past, from saved listings.
 ///
 /// For each job that ended it says how long jobs like it took until then, from when on it would have been overdue, and
-/// whether it was; and which deadlines of EXPECT would have been missed in the time that the listings span.
+/// whether it was; and which deadlines of EXPECT would have been missed in the time that the listings span. Listings of
+/// batch imports are taken as well, by themselves; EXPECT, and a duration in OVERDUE_AFTER, are not about them.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Backtest {
@@ -85,7 +86,7 @@ pub(crate) fn run(args: &Backtest) -> anyhow::Result<ExitCode> {
     };
     let jobs = latest_views(views.iter().flat_map(jobs));
     let is_complete = !views.iter().any(|view| view.listing.is_incomplete());
-    let report = BacktestReport::new(names, backtest(&jobs, is_complete, &context));
+    let report = BacktestReport::new(names, source.kind(), backtest(&jobs, is_complete, &context));
     let text = match args.json {
         true => report.json()?,
         false => report.text(Screen::of_stdout(|name| std::env::var(name).ok())),

@@ -9,6 +9,7 @@ use clap::Args;
 use fraud_job_watch::aws::FraudDetector;
 use fraud_job_watch::local::report::ClockFrom;
 use fraud_job_watch::local::saved_listing::SavedListing;
+use fraud_job_watch::message::{counted, noun};
 use fraud_job_watch::run::{Failure, list_all};
 use fraud_job_watch::settings::{Fault, WATCH, Wrong};
 use fraud_job_watch::watch::SourceKind;
@@ -19,8 +20,8 @@ use crate::view::{View, now, show};
 
 /// Lists the jobs of an account, and shows them and what would be reported.
 ///
-/// It needs no permission but frauddetector:GetBatchPredictionJobs, or GetBatchImportJobs, and changes nothing. With --state, a later look
-/// tells what has changed since.
+/// It changes nothing, and needs no permission but to list what it looks at: frauddetector:GetBatchPredictionJobs,
+/// frauddetector:GetBatchImportJobs. With --state, a later look tells what has changed since.
 #[derive(Debug, Args)]
 pub(crate) struct Live {
     /// The profile of the AWS configuration [default: AWS_PROFILE, or `default`]
@@ -100,10 +101,13 @@ async fn list(service: &FraudDetector, source: SourceKind) -> anyhow::Result<Sav
     progress("listing".to_owned());
     let (mut pages, mut jobs) = (Vec::new(), 0);
     let listed = list_all(service, |page| {
-        jobs += page.jobs.len();
+        jobs += page.jobs.len() as u64;
         pages.push(page.jobs);
-        let pages = pages.len();
-        progress(format!("listing: {jobs} jobs on {pages} pages so far"));
+        let (jobs, pages) = (
+            counted(jobs, noun(source)),
+            counted(pages.len() as u64, "page"),
+        );
+        progress(format!("listing: {jobs} on {pages} so far"));
     });
     let listed = listed.await;
     progress(String::new());

@@ -151,6 +151,7 @@ async fn look(
     let failures = outcome.failures.iter().filter(|it| !is_expected(it));
     let report = Report {
         listing: view.name.clone(),
+        source: source.kind(),
         clock: view.clock,
         clock_from: view.clock_from,
         answer: outcome.answer,

@@ -48,7 +48,10 @@ pub(super) fn completed_with_failures(notice: &Notice, job: &Job, failed: u64) -
     let (took, resolves) = (took(notice, " in "), resolves(notice));
     let nouns = Nouns::of(notice);
     let look = nouns.error_log.unwrap_or(nouns.take);
-    let again = format!("Mend those records, and run them in another {}.", nouns.one);
+    let again = format!(
+        "Correct those records and run them in another {}.",
+        nouns.one
+    );
     Words::new(
         job_phrase(notice, job).and(format!(
             " completed{took}, but {failed}{progress}.{resolves}"
@@ -71,12 +74,14 @@ pub(super) fn completed_in_part(notice: &Notice, job: &Job, missing: u64) -> Wor
         1 => "1 record was".to_owned(),
         more => format!("{more} records were"),
     };
-    let Nouns {
-        one, result, take, ..
-    } = Nouns::of(notice);
+    let nouns = Nouns::of(notice);
     let compare = format!(
-        "{compare} not processed. Compare the {result} with the input, and run what is missing in another {one}."
+        "{compare} not processed. {}, and run what is missing in another {}.",
+        nouns.result.compare, nouns.one
     );
+    // If no record failed, there is no error log to say more.
+    let take = nouns.error_log.is_none().then_some(nouns.take);
+    let steps: Vec<_> = [compare.as_str()].into_iter().chain(take).collect();
     Words::new(
         job_phrase(notice, job).and(headline),
         list([
@@ -84,7 +89,7 @@ pub(super) fn completed_in_part(notice: &Notice, job: &Job, missing: u64) -> Wor
             facts::took(notice).map(|took| format!("in {took}")),
             resolves_in_brief(notice),
         ]),
-        &[&compare, take],
+        &steps,
     )
 }
 
@@ -111,7 +116,7 @@ pub(super) fn failed(notice: &Notice, job: &Job) -> Words {
             ),
         ),
     };
-    let steps: Vec<_> = nouns.error_log.into_iter().chain([step.as_str()]).collect();
+    let steps: Vec<_> = [step.as_str()].into_iter().chain(nouns.error_log).collect();
     Words::new(headline, brief, &steps)
 }
 
@@ -121,8 +126,8 @@ pub(super) fn canceled(notice: &Notice, job: &Job) -> Words {
         job_phrase(notice, job).and(format!(" was canceled{took}{so_far}.{resolves}")),
         end_in_brief(notice, "after "),
         &[&format!(
-            "Nothing to do if this was intended. The {} may be partial.",
-            Nouns::of(notice).result
+            "Nothing to do if this was intended. {}",
+            Nouns::of(notice).result.left
         )],
     )
 }
@@ -143,7 +148,8 @@ pub(super) fn ended(notice: &Notice, job: &Job) -> Words {
             .and_text(end_in_brief(notice, "after ")),
         &[
             &format!(
-                "Check in the console how the {one} ended, and whether its {result} is complete."
+                "Check in the console how the {one} ended, and whether its {} {}.",
+                result.what, result.is_whole
             ),
             "If a status that is known follows, it is reported too. A newer version of fraud-job-watch may know this one.",
         ],
