@@ -77,7 +77,11 @@ pub(crate) async fn play(binary: &Path, emulator: &[&str]) -> String {
     assert_eq!(told, TOLD);
     let kind = |told: &str| told.split(' ').next().unwrap().to_owned();
     let kinds: BTreeSet<_> = TOLD.iter().map(|told| kind(told)).collect();
-    let all = Kind::ALL.iter().map(|kind| kind.as_str().to_owned());
+    // Whether the alarms are heard takes an hour to tell.
+    let all = Kind::ALL
+        .iter()
+        .filter(|kind| !matches!(kind, Kind::Unheard | Kind::Heard));
+    let all = all.map(|kind| kind.as_str().to_owned());
     assert_eq!(kinds, all.collect(), "each kind has its moment");
     let mut repeats = 0;
     for (told, ids) in &day.told {

@@ -3,7 +3,7 @@
 //!
 //! The lab's services behind TLS on loopback, with a root of its own beside the system's. First what the clients
 //! can be made of, each in new processes that read the state and list one page; then the release binary beside the
-//! boto3 function, from start through an idle run over 1,000 jobs.
+//! boto3 function, from start through idle runs over 1,000 jobs.
 
 #![allow(
     clippy::expect_used,
@@ -24,7 +24,7 @@ mod readme;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,9 @@ const VARIANTS: [&str; 6] = [
 struct Arguments {
     #[command(flatten)]
     common: contenders::Common,
+    /// Another build of the function, to compare with.
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
 }
 
 fn main() {
@@ -76,12 +79,12 @@ fn main() {
     match std::env::var("COLD_VARIANT") {
         Ok(variant) => runtime.block_on(be(variant.parse().unwrap())),
         Err(_) => {
-            let Arguments { common } = Arguments::parse();
+            let Arguments { common, before } = Arguments::parse();
             std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
             if common.write {
                 readme::look_for_a_place(PLACE);
             }
-            let tables = runtime.block_on(measure(&common.function));
+            let tables = runtime.block_on(measure(&common.function, before.as_deref()));
             println!("{tables}");
             if common.write {
                 readme::put(PLACE, &tables);
@@ -142,7 +145,7 @@ async fn be(variant: usize) {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-async fn measure(function: &Path) -> String {
+async fn measure(function: &Path, before: Option<&Path>) -> String {
     let jobs = lab::fraud_detector::FraudDetector::start();
     jobs.set_history(1_000, Duration::from_secs(2 * 24 * 60 * 60));
     let table = lab::table::Table::start();
@@ -181,9 +184,10 @@ async fn measure(function: &Path) -> String {
     }
 
     text.push_str(
-        "\nThe functions, with an idle run over 1,000 jobs at 0 ms; with a memory, at the share of a processor that Lambda \
-         gives for it:\n\n\
-         | function | start to ready, ms | first run after it, ms | processor of both, ms |\n|---|---|---|---|\n",
+        "\nThe functions, with idle runs over 1,000 jobs at 0 ms. As on Lambda, the start has a whole processor, and what \
+         follows the share that the memory brings:\n\n\
+         | function | start to ready, ms | first run, ms | both, ms | a warm run, ms | a cold start costs, ms | processor of the first two, ms |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     let api = RuntimeApi::default();
     let cases = [
@@ -193,6 +197,10 @@ async fn measure(function: &Path) -> String {
         ("TLS, 256 MB", &secret, Some(256)),
         ("TLS, 128 MB", &secret, Some(128)),
     ];
+    let before = before.map(|before| ("before", contenders::ours(before)));
+    let functions = [("fraud-job-watch", contenders::ours(function))];
+    let functions = functions.into_iter().chain(before);
+    let functions: Vec<_> = functions.chain([("boto3", contenders::boto3())]).collect();
     for (name, env, memory) in cases {
         let share = match memory.map(process::Share::of_memory).transpose() {
             Ok(share) => share,
@@ -201,41 +209,71 @@ async fn measure(function: &Path) -> String {
                 break;
             }
         };
-        for boto3 in [false, true] {
-            table.clear();
-            let (mut starts, mut runs, mut cpus) = (Vec::new(), Vec::new(), Vec::new());
-            for round in 0..=10 {
-                let mut command = match boto3 {
-                    true => contenders::boto3(),
-                    false => contenders::ours(function),
-                };
-                if let Some(share) = &share {
-                    command = share.confine(&command);
-                }
-                let env = env.iter().cloned().chain(contenders::boto3_env());
-                let function = Function::run(&api, command, env);
-                lab::eventually(|| function.start_to_ready().is_some()).await;
-                let start = Instant::now();
-                api.invoke(json!({}), Duration::from_secs(60))
-                    .await
-                    .unwrap();
+        table.clear();
+        let mut figures = vec![Vec::new(); functions.len()];
+        for round in 0..=10 {
+            // By turns, so that whatever else the machine does meets all alike.
+            for ((_, command), figures) in functions.iter().zip(&mut figures) {
+                let mut again = Command::new(command.get_program());
+                again.args(command.get_args());
+                let figure = cold_and_warm(&api, again, env, share.as_ref()).await;
                 // The first of all writes the first items, and compiled Python.
                 if round > 0 {
-                    runs.push(ms(start.elapsed()));
-                    starts.push(ms(function.start_to_ready().unwrap()));
-                    cpus.push(ms(process::cpu(function.id())));
+                    figures.push(figure);
                 }
             }
-            let contender = if boto3 { "boto3" } else { "fraud-job-watch" };
-            let [start, run, cpu] = [starts, runs, cpus].map(median);
+        }
+        for ((contender, _), figures) in functions.iter().zip(figures) {
+            let of = |which: fn(&Figure) -> f64| median(figures.iter().map(which).collect());
+            let (start, run, warm) = (of(|it| it.start), of(|it| it.first), of(|it| it.warm));
+            let (both, cpu) = (of(|it| it.start + it.first), of(|it| it.cpu));
+            let costs = of(|it| it.start + it.first - it.warm);
             writeln!(
                 text,
-                "| {contender}, {name} | {start:.1} | {run:.1} | {cpu:.1} |"
+                "| {contender}, {name} | {start:.1} | {run:.1} | {both:.1} | {warm:.1} | {costs:.1} | {cpu:.1} |"
             )
             .unwrap();
         }
     }
     text
+}
+
+/// What a cold start and a warm run took, in ms.
+#[derive(Clone)]
+struct Figure {
+    start: f64,
+    first: f64,
+    warm: f64,
+    cpu: f64,
+}
+
+async fn cold_and_warm(
+    api: &RuntimeApi,
+    command: Command,
+    env: &[(String, String)],
+    share: Option<&process::Share>,
+) -> Figure {
+    let env = env.iter().cloned().chain(contenders::boto3_env());
+    let function = Function::run(api, command, env);
+    lab::eventually(|| function.start_to_ready().is_some()).await;
+    if let Some(share) = share {
+        share.take_in(function.id()).unwrap();
+    }
+    let run = async || {
+        let start = Instant::now();
+        let answer = api.invoke(json!({}), Duration::from_secs(60)).await;
+        answer.unwrap();
+        ms(start.elapsed())
+    };
+    let first = run().await;
+    let cpu = ms(process::cpu(function.id()));
+    run().await;
+    Figure {
+        start: ms(function.start_to_ready().unwrap()),
+        first,
+        cpu,
+        warm: run().await,
+    }
 }
 
 /// One process: until it is done, and its processor time.
