@@ -267,7 +267,7 @@ fn an_incomplete_listing_shows_what_is_late() -> Vec<Step> {
 
 /// Two come after the deadline between two runs: the first of them closes what was missing, the other one counts for the
 /// next deadline.
-fn two_come_late() -> Vec<Step> {
+fn two_come_late(in_the_same_second: bool) -> Vec<Step> {
     let policy = Policy {
         expect: calendar::expect("payments by 06:00"),
         ..policy()
@@ -283,8 +283,12 @@ fn two_come_late() -> Vec<Step> {
     let mut steps = vec![Step::Settings(policy), run(1), pass(365), run(2)];
     for id in ["a", "b"] {
         steps.extend([job(id, Event::Arrives(style)), begins(id, 600), pass(20)]);
-        steps.push(job(id, Event::Ends("COMPLETE")));
+        if !in_the_same_second {
+            steps.push(job(id, Event::Ends("COMPLETE")));
+        }
     }
+    let ends = ["a", "b"].map(|id| job(id, Event::Ends("COMPLETE")));
+    steps.extend(ends.into_iter().filter(|_| in_the_same_second));
     steps.extend([pass(20), run(3), pass(24 * 60 - 50), run(4)]);
     steps
 }
@@ -364,7 +368,8 @@ pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
             ("an end before the start", an_end_before_the_start()),
             ("hangs often", a_job_that_recovers_often()),
             ("nothing to compare with", nothing_to_compare_with()),
-            ("two come late", two_come_late()),
+            ("two come late", two_come_late(false)),
+            ("two come late at once", two_come_late(true)),
             (
                 "late in an incomplete listing",
                 an_incomplete_listing_shows_what_is_late(),
