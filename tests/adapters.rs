@@ -42,15 +42,29 @@ fn answers_text(status: u16, body: &str) -> ReplayEvent {
 }
 
 fn page(ids: &[&str], next: Option<&str>) -> Value {
+    page_of(SourceKind::BatchPredictions, ids, next)
+}
+
+fn page_of(source: SourceKind, ids: &[&str], next: Option<&str>) -> Value {
     let jobs: Vec<_> = ids
         .iter()
         .map(|id| json!({"jobId": id, "status": "COMPLETE"}))
         .collect();
+    let member = match source {
+        SourceKind::BatchPredictions => "batchPredictions",
+        SourceKind::BatchImports => "batchImports",
+    };
     match next {
-        Some(next) => json!({"batchPredictions": jobs, "nextToken": next}),
-        None => json!({"batchPredictions": jobs}),
+        Some(next) => json!({member: jobs, "nextToken": next}),
+        None => json!({member: jobs}),
     }
 }
+
+/// Each with its operation.
+const SOURCES: [(SourceKind, &str); 2] = [
+    (SourceKind::BatchPredictions, "GetBatchPredictionJobs"),
+    (SourceKind::BatchImports, "GetBatchImportJobs"),
+];
 
 fn error(kind: &str) -> Value {
     json!({"__type": kind, "message": "as scripted"})
@@ -73,14 +87,13 @@ fn config(http: &StaticReplayClient) -> aws_config::SdkConfig {
 }
 
 fn listing(events: Vec<ReplayEvent>) -> (FraudDetector, StaticReplayClient) {
+    listing_of(SourceKind::BatchPredictions, events)
+}
+
+fn listing_of(source: SourceKind, events: Vec<ReplayEvent>) -> (FraudDetector, StaticReplayClient) {
     let http = StaticReplayClient::new(events);
-    (
-        FraudDetector::new(
-            aws_sdk_frauddetector::Client::new(&config(&http)),
-            SourceKind::BatchPredictions,
-        ),
-        http,
-    )
+    let client = aws_sdk_frauddetector::Client::new(&config(&http));
+    (FraudDetector::new(client, source), http)
 }
 
 fn table(events: Vec<ReplayEvent>) -> (Table, StaticReplayClient) {
@@ -108,9 +121,22 @@ pub(crate) fn bodies(http: &StaticReplayClient) -> Vec<Value> {
     http.actual_requests().map(body).collect()
 }
 
+/// The operations that were asked for.
+fn targets(http: &StaticReplayClient) -> Vec<String> {
+    let target = |request: &HttpRequest| request.headers().get("x-amz-target").map(str::to_owned);
+    http.actual_requests().filter_map(target).collect()
+}
+
 /// A run on this listing with no state, whose writes and publishes go nowhere.
 async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, StaticReplayClient) {
-    let (listing, http) = listing(events);
+    watch_of(SourceKind::BatchPredictions, events).await
+}
+
+async fn watch_of(
+    source: SourceKind,
+    events: Vec<ReplayEvent>,
+) -> (fraud_job_watch::run::Outcome, StaticReplayClient) {
+    let (listing, http) = listing_of(source, events);
     let (store, _) = table(vec![answers(200, &json!({"Items": []}))]);
     let ports = Ports {
         listing,
@@ -122,7 +148,7 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
     };
     let settings = fraud_job_watch::settings::WatchSettings::read(|_| None).unwrap();
     let input = RunInput {
-        source: &lab::source(),
+        source: &lab::source().with_kind(source),
         settings: &settings,
         run_id: "run",
         time_given: None,
@@ -132,49 +158,56 @@ async fn watch(events: Vec<ReplayEvent>) -> (fraud_job_watch::run::Outcome, Stat
 
 #[tokio::test(start_paused = true)]
 async fn every_page_is_asked_for_with_the_token_of_the_last() {
-    let (outcome, http) = watch(vec![
-        answers(200, &page(&["a", "b"], Some("t1"))),
-        answers(200, &page(&[], Some("t2"))),
-        answers(200, &page(&["c"], None)),
-    ])
-    .await;
-    assert_eq!(
-        (
-            outcome.answer.jobs,
-            outcome.answer.pages,
-            outcome.answer.complete
-        ),
-        (3, 3, true)
-    );
-    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-    assert_eq!(
-        bodies(&http),
-        [
-            json!({"maxResults": 50}),
-            json!({"maxResults": 50, "nextToken": "t1"}),
-            json!({"maxResults": 50, "nextToken": "t2"})
-        ]
-    );
+    for (source, operation) in SOURCES {
+        let page = |ids: &[&str], next| answers(200, &page_of(source, ids, next));
+        let pages = vec![
+            page(&["a", "b"], Some("t1")),
+            page(&[], Some("t2")),
+            page(&["c"], None),
+        ];
+        let (outcome, http) = watch_of(source, pages).await;
+        assert_eq!(
+            (
+                outcome.answer.jobs,
+                outcome.answer.pages,
+                outcome.answer.complete
+            ),
+            (3, 3, true)
+        );
+        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        assert_eq!(
+            bodies(&http),
+            [
+                json!({"maxResults": 50}),
+                json!({"maxResults": 50, "nextToken": "t1"}),
+                json!({"maxResults": 50, "nextToken": "t2"})
+            ]
+        );
+        let target = format!("AWSHawksNestServiceFacade.{operation}");
+        assert_eq!(targets(&http), [(); 3].map(|()| target.clone()));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn throttles_and_internal_errors_are_retried() {
-    for (status, kind) in [
-        (400, "ThrottlingException"),
-        (500, "InternalServerException"),
-    ] {
-        let (outcome, http) = watch(vec![
-            answers(status, &error(kind)),
-            answers(status, &error(kind)),
-            answers(200, &page(&["a"], None)),
-        ])
-        .await;
-        assert_eq!(
-            (outcome.answer.jobs, outcome.answer.complete),
-            (1, true),
-            "{kind}"
-        );
-        assert_eq!(http.actual_requests().count(), 3);
+    for (source, _) in SOURCES {
+        for (status, kind) in [
+            (400, "ThrottlingException"),
+            (500, "InternalServerException"),
+        ] {
+            let answers = vec![
+                answers(status, &error(kind)),
+                answers(status, &error(kind)),
+                answers(200, &page_of(source, &["a"], None)),
+            ];
+            let (outcome, http) = watch_of(source, answers).await;
+            assert_eq!(
+                (outcome.answer.jobs, outcome.answer.complete),
+                (1, true),
+                "{source}: {kind}"
+            );
+            assert_eq!(http.actual_requests().count(), 3);
+        }
     }
 }
 
@@ -201,16 +234,18 @@ async fn which_answers_refuse_a_call_for_its_rate() {
         (503, "ServiceUnavailable", false),
         (503, "", false),
     ] {
-        let answers = (0..6).map(|_| answers(status, &error(code)));
-        let (listing, _) = listing(answers.collect());
-        let mut errors = vec![listing.page(None).await.unwrap_err()];
-        if code != "ResourceNotFoundException" {
-            let id = "job".to_owned().try_into().unwrap();
-            errors.push(listing.ask(&id).await.unwrap_err());
-        }
-        for error in errors {
-            let is = matches!(error, ListingError::Throttled(_));
-            assert_eq!(is, is_throttled, "{status} {code}: {error:?}");
+        for (source, _) in SOURCES {
+            let answers = (0..6).map(|_| answers(status, &error(code)));
+            let (listing, _) = listing_of(source, answers.collect());
+            let mut errors = vec![listing.page(None).await.unwrap_err()];
+            if code != "ResourceNotFoundException" {
+                let id = "job".to_owned().try_into().unwrap();
+                errors.push(listing.ask(&id).await.unwrap_err());
+            }
+            for error in errors {
+                let is = matches!(error, ListingError::Throttled(_));
+                assert_eq!(is, is_throttled, "{source}: {status} {code}: {error:?}");
+            }
         }
     }
 }
@@ -232,28 +267,31 @@ async fn a_page_that_the_sdk_gives_up_for_its_rate_is_asked_for_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_fails_for_good_leaves_the_listing_incomplete_and_says_why() {
-    let (outcome, http) = watch(vec![
-        answers(200, &page(&["a"], Some("t1"))),
-        answers(400, &error("AccessDeniedException")),
-    ])
-    .await;
-    assert_eq!((outcome.answer.jobs, outcome.answer.complete), (1, false));
-    assert_eq!(
-        http.actual_requests().count(),
-        2,
-        "a refusal is not asked again"
-    );
-    let [Failure::ListingFailed(why)] = &outcome.failures[..] else {
-        panic!("{:?}", outcome.failures)
-    };
-    for part in [
-        "page 2",
-        "GetBatchPredictionJobs",
-        "AccessDeniedException",
-        "as scripted",
-        "REQUEST-1",
-    ] {
-        assert!(why.contains(part), "{part:?} is missing in {why:?}");
+    for (source, operation) in SOURCES {
+        let answers = vec![
+            answers(200, &page_of(source, &["a"], Some("t1"))),
+            answers(400, &error("AccessDeniedException")),
+        ];
+        let (outcome, http) = watch_of(source, answers).await;
+        assert_eq!((outcome.answer.jobs, outcome.answer.complete), (1, false));
+        assert_eq!(
+            http.actual_requests().count(),
+            2,
+            "a refusal is not asked again"
+        );
+        let [Failure::ListingFailed(why)] = &outcome.failures[..] else {
+            panic!("{:?}", outcome.failures)
+        };
+        for part in [
+            "page 2",
+            &format!("{operation}: "),
+            "AccessDeniedException",
+            "as scripted",
+            "REQUEST-1",
+            &format!("the role has to allow frauddetector:{operation}"),
+        ] {
+            assert!(why.contains(part), "{part:?} is missing in {why:?}");
+        }
     }
 }
 
@@ -275,37 +313,111 @@ async fn a_member_of_another_type_counts_as_absent() {
 }
 
 #[tokio::test]
+async fn a_member_of_an_import_that_is_not_as_it_should_be_costs_that_member() {
+    let megabytes = "x".repeat(3_000_000);
+    let imports = json!([
+        null,
+        {},
+        {
+            "jobId": "odd", "status": {"is": "FAILED"}, "startTime": 7, "failureReason": ["secret"], "eventTypeName": true,
+            "processedRecordsCount": "many", "failedRecordsCount": 2.5, "totalRecordsCount": 9_000_000_000_000_000_000_u64,
+        },
+        {"jobId": "huge", "failureReason": megabytes, "isNew": [{"deep": {}}], "failedRecordsCount": 3},
+        // What no import has.
+        {"jobId": "more", "lastHeartbeatTime": "2026-03-02T11:00:00Z", "detectorName": "d", "detectorVersion": "1"},
+    ]);
+    let body = json!({"batchImports": imports, "batchPredictions": [{"jobId": "other"}]});
+    let (listing, _) = listing_of(SourceKind::BatchImports, vec![answers(200, &body)]);
+    let page = listing.page(None).await.unwrap();
+    let named = |id: &str| ListedJob {
+        job_id: Some(id.to_owned()),
+        ..ListedJob::default()
+    };
+    let odd = ListedJob {
+        total_records_count: Some(9_000_000_000_000_000_000),
+        ..named("odd")
+    };
+    let huge = ListedJob {
+        failure_reason: Some(megabytes),
+        failed_records_count: Some(3),
+        ..named("huge")
+    };
+    let read = vec![ListedJob::default(), odd, huge, named("more")];
+    assert_eq!((page.jobs, page.next), (read, None));
+}
+
+#[tokio::test]
+async fn every_member_of_an_import_is_read() {
+    let import = lab::fraud_detector::import("nightly", "FAILED");
+    let text = |name: &str| import[name].as_str().map(str::to_owned);
+    let right = ListedJob {
+        job_id: text("jobId"),
+        arn: text("arn"),
+        status: text("status"),
+        failure_reason: text("failureReason"),
+        start_time: text("startTime"),
+        completion_time: text("completionTime"),
+        input_path: text("inputPath"),
+        output_path: text("outputPath"),
+        event_type_name: text("eventTypeName"),
+        processed_records_count: Some(2_500),
+        failed_records_count: Some(0),
+        total_records_count: Some(5_000),
+        ..ListedJob::default()
+    };
+    let body = json!({"batchImports": [import]});
+    let (listing, _) = listing_of(SourceKind::BatchImports, vec![answers(200, &body)]);
+    assert_eq!(listing.page(None).await.unwrap().jobs, [right]);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_listing_is_an_error_which_repeats_none_of_it() {
-    for (body, why) in [
-        ("", "not JSON"),
-        ("{\"batchPredictions\": [{\"jobId\": \"secret", "not JSON"),
-        ("{\"batchPredictions\": \"secret\"}", "no listing"),
-        ("[\"secret\"]", "no listing"),
-        ("[[], \"secret\"]", "no listing"),
-        ("{\"batchPredictions\": [[\"secret\"]]}", "no listing"),
-    ] {
-        let (listing, http) = listing(vec![answers_text(200, body)]);
-        let error = listing.page(None).await.unwrap_err().to_string();
-        assert!(error.contains(why), "{why:?} is missing in {error:?}");
-        assert!(!error.contains("secret"), "{error:?}");
-        assert_eq!(http.actual_requests().count(), 1);
+    for (source, _) in SOURCES {
+        let member = source.member();
+        for (body, why) in [
+            ("", "not JSON"),
+            ("{\"LISTED\": [{\"jobId\": \"secret", "not JSON"),
+            ("{\"LISTED\": \"secret\"}", "no listing"),
+            ("[\"secret\"]", "no listing"),
+            ("[[], \"secret\"]", "no listing"),
+            ("{\"LISTED\": [[\"secret\"]]}", "no listing"),
+        ] {
+            let body = body.replace("LISTED", member);
+            let (listing, http) = listing_of(source, vec![answers_text(200, &body)]);
+            let error = listing.page(None).await.unwrap_err().to_string();
+            assert!(error.contains(why), "{why:?} is missing in {error:?}");
+            assert!(!error.contains("secret"), "{error:?}");
+            assert_eq!(http.actual_requests().count(), 1);
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_gone_is_an_error_or_an_empty_list() {
     let id = "gone".to_owned().try_into().unwrap();
-    let (listing_, _) = listing(vec![
-        answers(200, &page(&[], None)),
-        answers(400, &error("ResourceNotFoundException")),
-    ]);
-    assert_eq!(listing_.ask(&id).await.unwrap(), None);
-    assert_eq!(listing_.ask(&id).await.unwrap(), None);
-    let (listing_, _) = listing(vec![answers(400, &error("AccessDeniedException"))]);
-    assert!(
-        listing_.ask(&id).await.is_err(),
-        "being refused says nothing of the job"
-    );
+    for (source, operation) in SOURCES {
+        let answers_ = vec![
+            answers(200, &page_of(source, &[], None)),
+            answers(400, &error("ResourceNotFoundException")),
+        ];
+        let (listing, http) = listing_of(source, answers_);
+        assert_eq!(listing.ask(&id).await.unwrap(), None);
+        assert_eq!(listing.ask(&id).await.unwrap(), None);
+        assert_eq!(bodies(&http), [(); 2].map(|()| json!({"jobId": "gone"})));
+        let target = format!("AWSHawksNestServiceFacade.{operation}");
+        assert_eq!(targets(&http), [(); 2].map(|()| target.clone()));
+
+        let denied = vec![answers(400, &error("AccessDeniedException"))];
+        let (listing, _) = listing_of(source, denied);
+        let refused = listing.ask(&id).await;
+        let why = refused
+            .expect_err("being refused says nothing of the job")
+            .to_string();
+        assert!(
+            why.contains(&format!("frauddetector:{operation}")),
+            "{why:?}"
+        );
+    }
 }
 
 /// Whoever takes the answer sees that it is about another job, and that the one that was asked for may be there.

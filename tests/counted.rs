@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::lab::emulators::python_boto3;
-use crate::lab::fraud_detector::{FraudDetector, ago, job, with};
+use crate::lab::fraud_detector::{FraudDetector, IMPORTS, PREDICTIONS, ago, import, job, with};
 use crate::lab::function::Function;
 use crate::lab::runtime_api::RuntimeApi;
 use crate::lab::table::{Counts, Table};
@@ -27,6 +27,10 @@ struct Stage {
 
 impl Stage {
     fn new(active: usize, history: usize) -> Self {
+        Self::watching("", active, history)
+    }
+
+    fn watching(watch: &str, active: usize, history: usize) -> Self {
         let (jobs, table, api) = (
             FraudDetector::start(),
             Table::start(),
@@ -35,7 +39,9 @@ impl Stage {
         let active = (0..active).map(|number| job(&format!("active-{number}"), "IN_PROGRESS"));
         jobs.set_jobs(active.collect());
         jobs.set_history(history, 2 * DAY);
-        let env = table.env().into_iter().chain([jobs.env()]);
+        jobs.set_imports(vec![import("import", "IN_PROGRESS")]);
+        let watch = ("WATCH".to_owned(), watch.to_owned());
+        let env = table.env().into_iter().chain([jobs.env(), watch]);
         let function = Function::start(&api, env!("CARGO_BIN_EXE_fraud-job-watch"), env);
         Self {
             jobs,
@@ -56,10 +62,12 @@ impl Stage {
         let answer = self.api.invoke(json!({}), TIME).await.unwrap();
         assert_eq!(answer["complete"], true, "{answer}");
         let mut counts = self.table.take_counts();
-        let pages = self.jobs.requests().len() as u64;
-        counts
-            .requests
-            .insert("GetBatchPredictionJobs".to_owned(), pages);
+        for operation in [PREDICTIONS, IMPORTS] {
+            let pages = self.jobs.count_of(operation);
+            if pages > 0 {
+                counts.requests.insert(operation.to_owned(), pages);
+            }
+        }
         counts
     }
 }
@@ -119,6 +127,27 @@ async fn a_run_asks_for_nothing_that_it_does_not_need() {
             changed.requests
         );
     }
+}
+
+#[tokio::test]
+async fn a_second_source_adds_its_pages_and_one_query() {
+    let stage = Stage::watching("batch-predictions,batch-imports", 20, 1_980);
+    let first = stage.run().await;
+    assert_eq!(
+        (first.of("GetTopicAttributes"), first.of("Publish")),
+        (1, 2),
+        "each began"
+    );
+    let idle = stage.run().await;
+    assert_eq!(
+        idle.requests,
+        requests(&[
+            ("GetBatchPredictionJobs", 40),
+            ("GetBatchImportJobs", 1),
+            ("GetTopicAttributes", 1),
+            ("Query", 2)
+        ])
+    );
 }
 
 #[tokio::test]

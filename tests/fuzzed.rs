@@ -1,6 +1,7 @@
 //! Whatever comes from outside: a few hundred inputs by chance for each place where something comes in.
 //! `tests/run fuzz` makes a million.
 
+use fraud_job_watch::settings::{LambdaSettings, VARIABLES};
 use proptest::prelude::*;
 
 use crate::fuzz::check_bounded;
@@ -17,6 +18,21 @@ fn a_good_input_holds() {
         for seed in seeds(surface) {
             check_bounded(surface, seed);
         }
+    }
+}
+
+/// Else what is done to them would show little of what stands behind.
+#[test]
+fn the_good_settings_are_good() {
+    for seed in seeds(Surface::Settings) {
+        let values: Vec<_> = std::str::from_utf8(seed).unwrap().split('\n').collect();
+        assert_eq!(values.len(), VARIABLES.len(), "{values:?}");
+        let value_of = |name: &str| {
+            let mut values = VARIABLES.iter().zip(&values);
+            let (_, value) = values.find(|(it, _)| it.name == name)?;
+            Some((*value).to_owned())
+        };
+        LambdaSettings::read(value_of).unwrap();
     }
 }
 

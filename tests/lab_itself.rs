@@ -7,16 +7,41 @@ use serde_json::{Value, json};
 
 use crate::lab::emulators::{World, python_boto3, sdk_config};
 use crate::lab::eventually;
-use crate::lab::fraud_detector::{Fault, FraudDetector, job};
+use crate::lab::fraud_detector::{Fault, FraudDetector, IMPORTS, PREDICTIONS, import, job};
 use crate::lab::function::Function;
 use crate::lab::runtime_api::RuntimeApi;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_fraud-job-watch");
 
-fn boto3(detector: &FraudDetector, parameters: Value) -> Value {
+/// An operation, as boto3 calls it, and what sets what it lists.
+#[derive(Clone, Copy)]
+struct Operation {
+    name: &'static str,
+    in_boto3: &'static str,
+    set: fn(&FraudDetector, Vec<Value>),
+    job: fn(&str, &str) -> Value,
+}
+
+const OPERATIONS: [Operation; 2] = [
+    Operation {
+        name: PREDICTIONS,
+        in_boto3: "get_batch_prediction_jobs",
+        set: FraudDetector::set_jobs,
+        job,
+    },
+    Operation {
+        name: IMPORTS,
+        in_boto3: "get_batch_import_jobs",
+        set: FraudDetector::set_imports,
+        job: import,
+    },
+];
+
+fn boto3(detector: &FraudDetector, operation: Operation, parameters: Value) -> Value {
     let output = Command::new(python_boto3())
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/page.py"))
         .arg(detector.url())
+        .arg(operation.in_boto3)
         .arg(parameters.to_string())
         .env_clear()
         .env("AWS_CONFIG_FILE", "/dev/null")
@@ -45,74 +70,81 @@ async fn tokens(detector: &FraudDetector, pages: usize) -> Vec<Option<String>> {
 }
 
 fn jobs(count: usize) -> Vec<Value> {
+    jobs_of(OPERATIONS[0], count)
+}
+
+fn jobs_of(operation: Operation, count: usize) -> Vec<Value> {
     let status = ["COMPLETE", "FAILED", "IN_PROGRESS_INITIALIZING"];
     (0..count)
-        .map(|n| job(&format!("job_{n}"), status[n % status.len()]))
+        .map(|n| (operation.job)(&format!("job_{n}"), status[n % status.len()]))
         .collect()
 }
 
+/// The other list is not mixed in.
 #[test]
 fn boto3_pages_through_170_jobs() {
-    let detector = FraudDetector::start();
-    let jobs = jobs(170);
-    detector.set_jobs(jobs.clone());
-    let pages: Vec<&[Value]> = jobs.chunks(50).collect();
-    assert_eq!(
-        boto3(&detector, json!({})),
-        json!({"pages": pages, "error": null})
-    );
-    let asked: Vec<_> = detector
-        .requests()
-        .iter()
-        .map(|r| (r.page, r.status))
-        .collect();
-    assert_eq!(
-        asked,
-        [
-            (1, Some(200)),
-            (2, Some(200)),
-            (3, Some(200)),
-            (4, Some(200))
-        ]
-    );
+    for operation in OPERATIONS {
+        let detector = FraudDetector::start();
+        for other in OPERATIONS {
+            (other.set)(&detector, vec![(other.job)("other", "COMPLETE")]);
+        }
+        let jobs = jobs_of(operation, 170);
+        (operation.set)(&detector, jobs.clone());
+        let pages: Vec<&[Value]> = jobs.chunks(50).collect();
+        assert_eq!(
+            boto3(&detector, operation, json!({})),
+            json!({"pages": pages, "error": null})
+        );
+        let asked: Vec<_> = detector
+            .requests()
+            .iter()
+            .map(|r| (r.operation, r.page, r.status))
+            .collect();
+        let page = |number| (operation.name, number, Some(200));
+        assert_eq!(asked, [1, 2, 3, 4].map(page));
+    }
 }
 
 #[test]
 fn boto3_asks_for_one_job() {
-    let detector = FraudDetector::start();
-    let jobs = jobs(60);
-    detector.set_jobs(jobs.clone());
-    let one = boto3(&detector, json!({"jobId": "job_58"}));
-    assert_eq!(one, json!({"pages": [[jobs[58]]], "error": null}));
-    detector.script(|script| script.unknown_id_is_empty = true);
-    let none = boto3(&detector, json!({"jobId": "gone"}));
-    assert_eq!(none, json!({"pages": [[]], "error": null}));
+    for operation in OPERATIONS {
+        let detector = FraudDetector::start();
+        let jobs = jobs_of(operation, 60);
+        (operation.set)(&detector, jobs.clone());
+        let one = boto3(&detector, operation, json!({"jobId": "job_58"}));
+        assert_eq!(one, json!({"pages": [[jobs[58]]], "error": null}));
+        detector.script(|script| script.unknown_id_is_empty = true);
+        let none = boto3(&detector, operation, json!({"jobId": "gone"}));
+        assert_eq!(none, json!({"pages": [[]], "error": null}));
+    }
 }
 
 #[test]
 fn boto3_knows_every_error() {
-    let fault = |fault| {
-        let detector = FraudDetector::start();
-        detector.script(|script| script.faults.push_back(fault));
-        boto3(&detector, json!({}))
-    };
-    let refusal = |parameters| boto3(&FraudDetector::start(), parameters);
-    for (answer, error) in [
-        (fault(Fault::Throttle), "ThrottlingException"),
-        (fault(Fault::Internal), "InternalServerException"),
-        (fault(Fault::AccessDenied), "AccessDeniedException"),
-        (refusal(json!({"maxResults": 0})), "ValidationException"),
-        (refusal(json!({"maxResults": 51})), "ValidationException"),
-        (
-            refusal(json!({"nextToken": "made up"})),
-            "ValidationException",
-        ),
-        (
-            refusal(json!({"jobId": "gone"})),
-            "ResourceNotFoundException",
-        ),
-    ] {
-        assert_eq!(answer, json!({"pages": [], "error": error}));
+    for operation in OPERATIONS {
+        let fault = |fault| {
+            let detector = FraudDetector::start();
+            detector.script(|script| script.faults.push_back(fault));
+            boto3(&detector, operation, json!({}))
+        };
+        let refusal = |parameters| boto3(&FraudDetector::start(), operation, parameters);
+        for (answer, error) in [
+            (fault(Fault::Throttle), "ThrottlingException"),
+            (fault(Fault::Internal), "InternalServerException"),
+            (fault(Fault::AccessDenied), "AccessDeniedException"),
+            (refusal(json!({"maxResults": 0})), "ValidationException"),
+            (refusal(json!({"maxResults": 51})), "ValidationException"),
+            (
+                refusal(json!({"nextToken": "made up"})),
+                "ValidationException",
+            ),
+            (
+                refusal(json!({"jobId": "gone"})),
+                "ResourceNotFoundException",
+            ),
+        ] {
+            assert_eq!(answer, json!({"pages": [], "error": error}));
+        }
     }
 }
 

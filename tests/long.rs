@@ -38,7 +38,7 @@ days seed SEED                  one of them
 year [SEEDS|TIME [FIRST]]       nightly jobs for four weeks of a year, and which are told to be late or missing; 13 make
                                 a whole year, and are played unless told
 year seed SEED                  one of them
-kill                            the real process, killed and cut off at each of its calls on three days
+kill                            the real process, killed and cut off at each of its calls on four days
 fuzz [CASES|TIME [FIRST]]       so many bad inputs by chance, from the seed FIRST on; 1000000 unless told
 fuzz seeds DIR                  writes good inputs into the directory, for the coverage-guided form to begin with
 arm64 BINARY EMULATOR...        a day of the function that is built for arm64, started by this command";
@@ -176,11 +176,12 @@ fn thread_time() -> Duration {
 
 /// What makes whole runs takes ten times as long, and comes less often.
 fn surface(seed: u64) -> Surface {
-    match seed % 16 {
-        0 => Surface::Listing,
-        5 => Surface::Stored,
-        10 => Surface::File,
-        other => [
+    match (seed % 16, seed % 32) {
+        (0, 0) => Surface::Listing,
+        (0, _) => Surface::Imports,
+        (5, _) => Surface::Stored,
+        (10, _) => Surface::File,
+        (other, _) => [
             Surface::Time,
             Surface::Payload,
             Surface::Settings,
@@ -246,7 +247,7 @@ fn write_seeds(directory: &Path) -> Result<String, String> {
     Ok(format!("{count} good inputs"))
 }
 
-/// Every call of three days, with each mishap, alone and beside another process.
+/// Every call of four days, with each mishap, alone and beside another process.
 fn kill() -> String {
     let begun = Instant::now();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -257,7 +258,7 @@ fn kill() -> String {
         let repeats: usize = done.iter().map(|done| done.repeats).sum();
         report.push_str(&format!("{count:>6} cases, {repeats:>3} repeats  {what}\n"));
     };
-    for day in [Day::OneEnds, Day::First, Day::Eventful] {
+    for day in [Day::OneEnds, Day::First, Day::Eventful, Day::OfBoth] {
         let calls = runtime.block_on(lab::mishaps::play(calm(day))).calls.len();
         for mishap in MISHAPS {
             let what = format!("{day:?}, {calls} calls: {mishap:?}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fraud_job_watch::run::Failure;
-use fraud_job_watch::watch::Kind;
+use fraud_job_watch::watch::{Kind, SourceKind};
 
 use crate::simulation::defects::{DEFECTS, Defect};
 use crate::simulation::oracle::Rule;
@@ -26,6 +26,7 @@ fn story(steps: Vec<Step>) -> Plan {
     Plan {
         seed: 0,
         command: "simulate",
+        source: SourceKind::BatchPredictions,
         is_urgent: false,
         policy: policy(),
         steps,

@@ -1,7 +1,7 @@
 //! Bad or missing variables are all named at once; the README names every variable.
 
 use fraud_job_watch::settings::{LambdaSettings, VARIABLES, WatchSettings};
-use fraud_job_watch::watch::{Kind, OverdueAfter};
+use fraud_job_watch::watch::{Kind, OverdueAfter, SourceKind};
 use jiff::SignedDuration;
 
 fn lookup<'a>(set: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
@@ -132,6 +132,46 @@ fn what_is_expected_and_when_a_job_is_overdue() {
         ("6h", OverdueAfter::After(SignedDuration::from_hours(6))),
     ] {
         assert_eq!(read(&[("OVERDUE_AFTER", text)]).overdue_after, after);
+    }
+}
+
+#[test]
+fn what_is_watched() {
+    let read = |text| LambdaSettings::read(lookup(&[TOPIC, TABLE, ("WATCH", text)]));
+    let (predictions, imports) = (SourceKind::BatchPredictions, SourceKind::BatchImports);
+    for (text, watched) in [
+        ("", &[predictions][..]),
+        ("batch-predictions", &[predictions]),
+        ("batch-imports", &[imports]),
+        ("batch-predictions,batch-imports", &[predictions, imports]),
+        ("batch-imports,batch-predictions", &[predictions, imports]),
+        (
+            " batch-imports , batch-predictions ",
+            &[predictions, imports],
+        ),
+    ] {
+        let sources = read(text).unwrap().sources;
+        assert_eq!(sources, watched.iter().copied().collect(), "{text:?}");
+    }
+    for text in [
+        " ",
+        ",",
+        "all",
+        "imports",
+        "Batch-Imports",
+        "batch-imports,",
+        ",batch-imports",
+        "batch-predictions,,batch-imports",
+        "batch-predictions;batch-imports",
+        "batch-predictions batch-imports",
+        "batch-imports,batch-imports",
+        "batch-predictions, batch-imports ,batch-predictions",
+    ] {
+        let invalid = read(text).unwrap_err().to_string();
+        let why = format!(
+            "WATCH is {text:?}, but must be batch-predictions, batch-imports, or both with a comma"
+        );
+        assert!(invalid.contains(&why), "{invalid}");
     }
 }
 

@@ -8,7 +8,7 @@ use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::runs::two_jobs;
+use crate::runs::{Both, two_jobs};
 
 fn noon() -> Timestamp {
     "2026-03-02T12:00:00Z".parse().unwrap()
@@ -30,6 +30,11 @@ impl Write for Log {
 }
 
 async fn log_of_a_run(format: &str, level: &str) -> String {
+    let run = async { two_jobs().invoke(json!({}), None).await.unwrap() };
+    log_of(run, format, level).await
+}
+
+async fn log_of<T>(run: impl Future<Output = T>, format: &str, level: &str) -> String {
     crate::secrets::with_every_line();
     let log = Log::default();
     let written = log.clone();
@@ -40,7 +45,7 @@ async fn log_of_a_run(format: &str, level: &str) -> String {
     };
     let subscriber = telemetry::subscriber(lookup, move || log.clone());
     let guard = tracing::subscriber::set_default(subscriber);
-    two_jobs().invoke(json!({}), None).await.unwrap();
+    run.await;
     drop(guard);
     let bytes = written.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -75,6 +80,31 @@ async fn every_line_of_the_json_log_has_a_time_and_a_level() {
         (&json!(2), &json!(2))
     );
     assert!(!log.contains("secret"), "no job contents above debug");
+}
+
+/// What each line says of the run that it is of.
+fn spans(log: &str) -> Vec<Value> {
+    let span = |line| -> Value {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["span"].clone()
+    };
+    log.lines().map(span).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_line_says_of_which_run_it_is_and_of_which_source_if_there_are_two() {
+    let both = Both::two_jobs_each();
+    let log = log_of(both.invoke(json!({}), None), "JSON", "INFO").await;
+    let run = |source: &str| json!({"name": "run", "request_id": "request", "run": "invoked", "source": source});
+    let [predictions, imports] = ["batch-predictions", "batch-imports"].map(run);
+    // The job without an id, and the summary, of each.
+    let right = [&predictions, &predictions, &imports, &imports];
+    assert_eq!(spans(&log).iter().collect::<Vec<_>>(), right, "{log}");
+    assert!(!log.contains("secret"), "{log}");
+
+    let alone = json!({"name": "run", "request_id": "request", "run": "invoked"});
+    let log = log_of_a_run("JSON", "INFO").await;
+    assert_eq!(spans(&log), [alone.clone(), alone]);
 }
 
 #[tokio::test(start_paused = true)]

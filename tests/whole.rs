@@ -7,7 +7,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::lab::emulators::{Subscriber, World, python_boto3};
-use crate::lab::fraud_detector::{Fault, FraudDetector, Rate, ago, job, with};
+use crate::lab::fraud_detector::{
+    Fault, FraudDetector, IMPORTS, PREDICTIONS, Rate, ago, import, job, with,
+};
 use crate::lab::function::Function;
 use crate::lab::runtime_api::RuntimeApi;
 
@@ -51,6 +53,15 @@ impl Stage {
     fn end(&self, ids: &[&str], status: &str) {
         let now = ago(Duration::ZERO);
         self.change(ids, &json!({"status": status, "completionTime": now}));
+    }
+
+    /// This import is listed so from now on.
+    fn change_import(&self, id: &str, members: Value) {
+        self.jobs.update_imports(|imports| {
+            let is_it = |import: &&mut Value| import["jobId"] == id;
+            let import = imports.iter_mut().find(is_it).unwrap();
+            *import = with(import.take(), members);
+        });
     }
 
     fn beat(&self, id: &str) {
@@ -218,6 +229,179 @@ async fn a_watch_from_its_first_run_on() {
     let lines = function.stdout();
     let is_summary = |line: &&String| line.contains("run succeeded");
     assert_eq!(lines.iter().filter(is_summary).count(), 4, "{lines:#?}");
+}
+
+#[tokio::test]
+async fn one_function_watches_predictions_and_imports() {
+    let stage = Stage::new().await;
+    stage.jobs.set_jobs(vec![job("scores", "IN_PROGRESS")]);
+    let old = json!({"startTime": ago(49 * 60 * MINUTE), "completionTime": ago(48 * 60 * MINUTE)});
+    let imports = (0..60).map(|n| with(import(&format!("old-{n}"), "COMPLETE"), old.clone()));
+    let mut imports: Vec<_> = imports.collect();
+    imports.push(import("loads", "IN_PROGRESS"));
+    // It counts nothing, for hours: it may be validating its file.
+    let since = json!({"startTime": ago(300 * MINUTE)});
+    imports.push(with(import("validates", "IN_PROGRESS_INITIALIZING"), since));
+    stage.jobs.set_imports(imports);
+
+    let function = stage.function(&[
+        ("WATCH", "batch-imports,batch-predictions"),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+    ]);
+    let first = stage.invoke().await;
+    assert_says(
+        &first,
+        json!({"jobs": 63, "pages": 3, "complete": true, "began": true, "published": 2, "pending": 0}),
+    );
+    assert_says(
+        &first["sources"]["batch-predictions"],
+        json!({"jobs": 1, "pages": 1}),
+    );
+    assert_says(
+        &first["sources"]["batch-imports"],
+        json!({"jobs": 62, "pages": 2}),
+    );
+    let asked: Vec<_> = stage
+        .jobs
+        .requests()
+        .iter()
+        .map(|it| it.operation)
+        .collect();
+    assert_eq!(asked, [PREDICTIONS, IMPORTS, IMPORTS], "predictions first");
+    let partitions = async || {
+        let mut partitions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for item in stage.table().await {
+            let text = |name: &str| item[name].as_s().unwrap().clone();
+            partitions
+                .entry(text("watch"))
+                .or_default()
+                .insert(text("item"));
+        }
+        partitions
+    };
+    let arn = |resource| format!("arn:aws:frauddetector:us-east-1:123456789012:{resource}");
+    assert_eq!(
+        partitions().await,
+        [
+            (arn("batch-prediction"), set(["watch", "job#scores"])),
+            (
+                arn("batch-import"),
+                set(["watch", "job#loads", "job#validates"])
+            ),
+        ]
+        .into()
+    );
+    let types = |told: &[Value]| -> BTreeSet<String> {
+        let types = told
+            .iter()
+            .map(|event| event["type"].as_str().unwrap().to_owned());
+        types.collect()
+    };
+    assert_eq!(
+        types(&stage.told().await),
+        set([
+            "fraud-job-watch.batch-prediction.began.v1",
+            "fraud-job-watch.batch-import.began.v1"
+        ])
+    );
+    let second = stage.invoke().await;
+    assert_says(&second, json!({"published": 0, "notices": {}}));
+
+    stage.end(&["scores"], "FAILED");
+    let ended = json!({
+        "status": "COMPLETE", "completionTime": ago(Duration::ZERO),
+        "processedRecordsCount": 116_705, "failedRecordsCount": 1, "totalRecordsCount": 116_705,
+    });
+    stage.change_import("loads", ended);
+    stage.invoke().await;
+    let told = stage.told().await;
+    assert_eq!(told_of(&told), set(["failed scores", "completed loads"]));
+    let import = told
+        .iter()
+        .find(|event| event["subject"] == "loads")
+        .unwrap();
+    assert_eq!(import["source"], arn("batch-import"));
+    assert_says(&import["data"], json!({"severity": "warning"}));
+    assert_says(
+        &import["data"]["job"],
+        json!({"failed_records": 1, "processed_records": 116_705}),
+    );
+
+    // One that the role may not list does not stop the other.
+    for (denied, action, told) in [
+        (
+            IMPORTS,
+            "frauddetector:GetBatchImportJobs",
+            "failed next-scores",
+        ),
+        (
+            PREDICTIONS,
+            "frauddetector:GetBatchPredictionJobs",
+            "failed next-loads",
+        ),
+    ] {
+        stage
+            .jobs
+            .update(|jobs| jobs.push(job("next-scores", "FAILED")));
+        stage
+            .jobs
+            .update_imports(|jobs| jobs.push(self::import("next-loads", "FAILED")));
+        stage.jobs.script(|script| {
+            script.fault_when = Some(Box::new(move |request| match request.operation == denied {
+                true => Fault::AccessDenied,
+                false => Fault::None,
+            }));
+        });
+        let failed = stage.api.invoke(json!({}), TIME).await.unwrap_err();
+        assert_eq!(failed["errorType"], "ListingFailed");
+        let message = failed["errorMessage"].as_str().unwrap();
+        let source = match denied {
+            IMPORTS => "batch-imports: ",
+            _ => "batch-predictions: ",
+        };
+        assert!(
+            message.starts_with(source) && message.contains(action),
+            "{message}"
+        );
+        assert_eq!(told_of(&stage.told().await), set([told]));
+    }
+    let lines = function.stdout();
+    let metrics = lines
+        .iter()
+        .filter(|line| line.contains("CloudWatchMetrics"));
+    assert_eq!(metrics.count(), 5, "one line an invocation");
+}
+
+#[tokio::test]
+async fn what_is_not_watched_is_not_asked_for() {
+    for (watch, asked, told) in [
+        ("", PREDICTIONS, "failed scores"),
+        ("batch-predictions", PREDICTIONS, "failed scores"),
+        ("batch-imports", IMPORTS, "failed loads"),
+    ] {
+        let stage = Stage::new().await;
+        stage.jobs.set_jobs(vec![job("scores", "IN_PROGRESS")]);
+        stage.jobs.set_imports(vec![import("loads", "IN_PROGRESS")]);
+        let _function = stage.function(&[("WATCH", watch)]);
+        stage.invoke().await;
+        stage.told().await;
+        let ended = json!({"status": "FAILED", "completionTime": ago(Duration::ZERO)});
+        stage.change(&["scores"], &ended);
+        stage.change_import("loads", ended);
+        let answer = stage.invoke().await;
+        assert_eq!(answer.get("sources"), None, "{answer}");
+        assert_eq!(told_of(&stage.told().await), set([told]));
+        let requests = stage.jobs.requests();
+        assert!(
+            requests.iter().all(|it| it.operation == asked),
+            "{requests:?}"
+        );
+        let items = stage.table().await.into_iter();
+        let partitions: BTreeSet<_> = items
+            .map(|item| item["watch"].as_s().unwrap().clone())
+            .collect();
+        assert_eq!(partitions.len(), 1, "{partitions:?}");
+    }
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::json;
 
-use lab::fraud_detector::{FraudDetector, ago, job, with};
+use lab::fraud_detector::{FraudDetector, IMPORTS, PREDICTIONS, ago, import, job, with};
 use lab::function::Function;
 use lab::runtime_api::RuntimeApi;
 use lab::table::{Counts, Table};
@@ -81,6 +81,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Contender {
     Ours,
+    /// The same function, which watches batch imports as well.
+    OfBoth,
     Boto3,
     Floor,
 }
@@ -89,6 +91,7 @@ impl Contender {
     fn name(self) -> &'static str {
         match self {
             Self::Ours => "fraud-job-watch",
+            Self::OfBoth => "fraud-job-watch of both",
             Self::Boto3 => "boto3",
             Self::Floor => "floor",
         }
@@ -174,7 +177,7 @@ async fn measure(arguments: &Arguments) -> Results {
                 // By turns in either order, so that none is always the one that follows another.
                 let mut turn = vec![Contender::Floor, Contender::Ours];
                 if jobs <= 100_000 {
-                    turn.push(Contender::Boto3);
+                    turn.extend([Contender::OfBoth, Contender::Boto3]);
                 }
                 if round % 2 == 1 {
                     turn.reverse();
@@ -243,7 +246,7 @@ impl Stage {
         }
     }
 
-    /// So many jobs, most of them long ended; nothing recorded.
+    /// So many jobs, most of them long ended, and one page of imports; nothing recorded.
     fn set(&self, jobs: usize, latency: Duration) {
         let active = self.arguments.active.max(2 * CHANGES);
         self.table.clear();
@@ -251,6 +254,10 @@ impl Stage {
         self.jobs.set_history(jobs.saturating_sub(active), long_ago);
         let active = (0..active).map(|number| job(&format!("active_{number:08}"), "IN_PROGRESS"));
         self.jobs.set_jobs(active.collect());
+        let long_ago = json!({"startTime": ago(2 * long_ago), "completionTime": ago(long_ago)});
+        let imports = (0..50).map(|number| import(&format!("import_{number:08}"), "COMPLETE"));
+        let imports = imports.map(|import| with(import, long_ago.clone()));
+        self.jobs.set_imports(imports.collect());
         self.jobs.script(|script| script.latency = latency);
     }
 
@@ -267,7 +274,9 @@ impl Stage {
 
     fn command(&self, contender: Contender) -> Command {
         match contender {
-            Contender::Ours => contenders::ours(&self.arguments.common.function),
+            Contender::Ours | Contender::OfBoth => {
+                contenders::ours(&self.arguments.common.function)
+            }
             Contender::Boto3 => contenders::boto3(),
             Contender::Floor => unreachable!("the floor is no function"),
         }
@@ -278,6 +287,10 @@ impl Stage {
         let mut env = self.table.env().to_vec();
         env.push(self.jobs.env());
         env.extend(contenders::boto3_env());
+        if contender == Contender::OfBoth {
+            let both = "batch-predictions,batch-imports";
+            env.push(("WATCH".to_owned(), both.to_owned()));
+        }
         let mut command = self.command(contender);
         if let Some(share) = share {
             command = share.confine(&command);
@@ -298,10 +311,12 @@ impl Stage {
         let cpu = process::cpu(function.id()) - cpu;
         assert_eq!(answer["complete"], true, "{answer}");
         let mut counts = self.table.take_counts();
-        let pages = self.jobs.requests().len() as u64;
-        counts
-            .requests
-            .insert("GetBatchPredictionJobs".to_owned(), pages);
+        for operation in [PREDICTIONS, IMPORTS] {
+            let pages = self.jobs.count_of(operation);
+            if pages > 0 {
+                counts.requests.insert(operation.to_owned(), pages);
+            }
+        }
         (wall, cpu, counts)
     }
 

@@ -35,6 +35,7 @@ const RUNS_A_MONTH: f64 = 30.0 * 24.0 * 12.0;
 const GB_SECOND: f64 = 0.000_013_333_4;
 
 const OURS: &str = "fraud-job-watch";
+const OF_BOTH: &str = "fraud-job-watch of both";
 const BOTO3: &str = "boto3";
 const FLOOR: &str = "floor";
 
@@ -120,6 +121,7 @@ impl Results {
         self.idle_runs(&mut text);
         self.processor_and_memory(&mut text);
         self.kinds_of_runs(&mut text);
+        self.second_source(&mut text);
         self.shares(&mut text);
         self.marks(&mut text);
         text
@@ -218,6 +220,31 @@ impl Results {
                 })
             });
         }
+    }
+
+    /// What it costs to watch imports as well.
+    fn second_source(&self, text: &mut String) {
+        let Some(case) = self.typical() else {
+            return;
+        };
+        let _ = write!(
+            text,
+            "\n**Batch imports as well: {} jobs and a page of 50 imports, {} ms a page**\n\n\
+             | | batch predictions | both |\n|---|---|---|\n",
+            grouped(case.jobs),
+            case.latency
+        );
+        for (title, what) in [
+            ("start to ready, ms", "start"),
+            ("idle run, ms", "idle"),
+            ("processor time of an idle run, ms", "idle cpu"),
+            ("peak memory, MiB", "peak"),
+        ] {
+            let [one, both] = [OURS, OF_BOTH].map(|name| self.cell(case, name, what));
+            let _ = writeln!(text, "| {title} | {one} | {both} |");
+        }
+        let [one, both] = [OURS, OF_BOTH].map(|name| self.asked(case, name, "idle"));
+        let _ = writeln!(text, "| requests of an idle run | {one} | {both} |");
     }
 
     /// Requests by kind, in words.

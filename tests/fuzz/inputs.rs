@@ -32,6 +32,8 @@ use serde_json::Value;
 pub(crate) enum Surface {
     /// The answer to `GetBatchPredictionJobs`.
     Listing,
+    /// The answer to `GetBatchImportJobs`.
+    Imports,
     /// A time as the service writes it.
     Time,
     /// What the function is invoked with.
@@ -48,8 +50,9 @@ pub(crate) enum Surface {
     Event,
 }
 
-pub(crate) const SURFACES: [Surface; 8] = [
+pub(crate) const SURFACES: [Surface; 9] = [
     Surface::Listing,
+    Surface::Imports,
     Surface::Time,
     Surface::Payload,
     Surface::Settings,
@@ -65,7 +68,8 @@ pub(crate) fn check(surface: Surface, input: &[u8]) {
         static WORLD: World = World::new();
     }
     WORLD.with(|world| match surface {
-        Surface::Listing => world.listing(input),
+        Surface::Listing => world.listing(SourceKind::BatchPredictions, input),
+        Surface::Imports => world.listing(SourceKind::BatchImports, input),
         Surface::Time => a_time(&String::from_utf8_lossy(input)),
         Surface::Payload => world.payload(input),
         Surface::Settings => settings(&String::from_utf8_lossy(input)),
@@ -93,7 +97,7 @@ fn source() -> Source {
 struct World {
     runtime: tokio::runtime::Runtime,
     answer: Arc<Mutex<Vec<u8>>>,
-    frauddetector: FraudDetector,
+    frauddetector: aws_sdk_frauddetector::Client,
     table: Table,
     settings: WatchSettings,
 }
@@ -106,7 +110,7 @@ impl World {
         let http = infallible_client_fn(move |request: http::Request<SdkBody>| {
             let target = request.headers().get("x-amz-target");
             let is_asked = target.is_some_and(|target| {
-                [".GetBatchPredictionJobs", ".Query"]
+                [".GetBatchPredictionJobs", ".GetBatchImportJobs", ".Query"]
                     .iter()
                     .any(|name| target.as_bytes().ends_with(name.as_bytes()))
             });
@@ -131,10 +135,7 @@ impl World {
                 .build()
                 .unwrap(),
             answer,
-            frauddetector: FraudDetector::new(
-                aws_sdk_frauddetector::Client::new(&config),
-                SourceKind::BatchPredictions,
-            ),
+            frauddetector: aws_sdk_frauddetector::Client::new(&config),
             table: Table::new(table, "state".to_owned(), &source()),
             // Everything is told.
             settings: WatchSettings::read(|name| {
@@ -155,10 +156,10 @@ impl World {
     }
 
     /// Whatever the service lists, runs end, and what they tell passes whole.
-    fn listing(&self, input: &[u8]) {
+    fn listing(&self, kind: SourceKind, input: &[u8]) {
         self.answers(input);
-        let memory = Memory::default();
-        self.runs(&self.frauddetector, &memory, input.len())
+        let listing = FraudDetector::new(self.frauddetector.clone(), kind);
+        self.runs(kind, &listing, &Memory::default(), input.len())
             .once_and_whole();
     }
 
@@ -170,7 +171,7 @@ impl World {
             assert!(!error.is_empty() && error.len() < 4_096, "{error}");
             return;
         }
-        self.runs(&a_listing(), &self.table, input.len());
+        self.runs(source().kind(), &a_listing(), &self.table, input.len());
     }
 
     /// Whatever a file holds is an error in one line that names a line of it, or is a listing like any other.
@@ -191,7 +192,7 @@ impl World {
                 assert!(known.is_none_or(|source| !source.contains(char::is_control)));
                 let latest = listing.latest_time();
                 assert!(latest.is_none() || listing.jobs().any(has_time));
-                self.runs(&listing, &Memory::default(), input.len())
+                self.runs(listing.kind(), &listing, &Memory::default(), input.len())
                     .once_and_whole();
             }
         }
@@ -242,11 +243,12 @@ impl World {
     /// Runs now, and again when what was told then is old.
     fn runs<L: Listing + Clone, S: Store + Clone>(
         &self,
+        kind: SourceKind,
         listing: &L,
         store: &S,
         bytes: usize,
     ) -> Told {
-        let source = source();
+        let source = source().with_kind(kind);
         let topic = Sns::default();
         for hours in [0, 24 * 40] {
             let ports = Ports {
@@ -467,6 +469,8 @@ fn settings(text: &str) {
             }
             let minutes =
                 |duration: SignedDuration| (1..=30 * 24 * 60).contains(&duration.as_mins());
+            let sources = settings.sources.len();
+            assert!((1..=SourceKind::ALL.len()).contains(&sources));
             assert!(minutes(settings.watch.policy.stall_after));
             assert!(settings.watch.policy.remind_after.is_none_or(minutes));
             assert!((1..=1_000).contains(&settings.watch.digest_above));

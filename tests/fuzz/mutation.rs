@@ -22,14 +22,13 @@ fn made(surface: Surface) -> Vec<Vec<u8>> {
         values.into_iter().map(text).collect()
     };
     match surface {
-        Surface::Listing | Surface::File => values(vec![
-            listing(1),
-            listing(4),
-            listing(9),
-            json!({"batchPredictions": [], "nextToken": "t"}),
-            json!({"batchPredictions": [job(0)], "nextToken": "t"}),
-            json!({}),
-        ]),
+        Surface::Listing => values(listings("batchPredictions", job)),
+        Surface::Imports => values(listings("batchImports", import)),
+        Surface::File => {
+            let mut both = listings("batchPredictions", job);
+            both.extend(listings("batchImports", import));
+            values(both)
+        }
         Surface::Time => texts(&TIMES),
         Surface::Payload => texts(&[
             "{}",
@@ -41,9 +40,9 @@ fn made(surface: Surface) -> Vec<Vec<u8>> {
             include_str!("../../events/rule.json"),
         ]),
         Surface::Settings => texts(&[
-            "arn:aws:sns:eu-west-1:123456789012:jobs\narn:aws:sns:us-east-2:123456789012:urgent\nstate\nname\n1h\n4h\n6h\na by 07:00; * by 08:00\ncompleted,failed\n7\non",
-            "arn:aws:sns:eu-west-1:123456789012:jobs\n\nstate\n\n\n\n\n\n\n\n",
-            "arn:aws-cn:sns:cn-north-1:123456789012:a_b-c\nnone\na.b-c_d\nnone\n30d\noff\noff\nnone\nfailed, stalled\n1000\noff",
+            "arn:aws:sns:eu-west-1:123456789012:jobs\narn:aws:sns:us-east-2:123456789012:urgent\nstate\nbatch-predictions,batch-imports\nname\n1h\n4h\n6h\na by 07:00; * by 08:00\ncompleted,failed\n7\non",
+            "arn:aws:sns:eu-west-1:123456789012:jobs\n\nstate\n\n\n\n\n\n\n\n\n",
+            "arn:aws-cn:sns:cn-north-1:123456789012:a_b-c\nnone\na.b-c_d\n batch-imports \nnone\n30d\noff\noff\nnone\nfailed, stalled\n1000\noff",
         ]),
         Surface::Expect => texts(&[
             "payments_detector from 22:00 by 07:00 MON-FRI Europe/Dublin; chargebacks_detector by 12:00 SUN; * by 09:00",
@@ -101,8 +100,30 @@ fn job(number: usize) -> Value {
     job
 }
 
-fn listing(jobs: usize) -> Value {
-    json!({"batchPredictions": (0..jobs).map(job).collect::<Vec<_>>()})
+fn import(number: usize) -> Value {
+    let mut import = job(number);
+    if let Value::Object(members) = &mut import {
+        for member in ["lastHeartbeatTime", "detectorName", "detectorVersion"] {
+            members.remove(member);
+        }
+    }
+    import["arn"] = json!(format!(
+        "arn:aws:frauddetector:eu-west-1:123456789012:batch-import/job-{number}"
+    ));
+    import["failedRecordsCount"] = json!(number % 3);
+    import
+}
+
+fn listings(member: &str, job: fn(usize) -> Value) -> Vec<Value> {
+    let listing = |jobs| json!({member: (0..jobs).map(job).collect::<Vec<_>>()});
+    vec![
+        listing(1),
+        listing(4),
+        listing(9),
+        json!({member: [], "nextToken": "t"}),
+        json!({member: [job(0)], "nextToken": "t"}),
+        json!({}),
+    ]
 }
 
 const SOURCE: &str = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";

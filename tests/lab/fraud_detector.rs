@@ -1,5 +1,5 @@
-//! Our Fraud Detector: `GetBatchPredictionJobs` over the service's own wire protocol, from a list of
-//! jobs that a test sets, with the faults that it asks for.
+//! Our Fraud Detector: `GetBatchPredictionJobs` and `GetBatchImportJobs` over the service's own wire protocol,
+//! from lists of jobs that a test sets, with the faults that it asks for.
 //!
 //! Jobs are JSON in the service's own member names, and are sent as they are: odd ones too.
 
@@ -12,12 +12,15 @@ use http_body_util::Full;
 use hyper::Method;
 use hyper::body::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::Server;
 
-const TARGET: &str = "AWSHawksNestServiceFacade.GetBatchPredictionJobs";
+/// Before the operation's name.
+const TARGET: &str = "AWSHawksNestServiceFacade.";
+pub(crate) const PREDICTIONS: &str = "GetBatchPredictionJobs";
+pub(crate) const IMPORTS: &str = "GetBatchImportJobs";
 const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
 const MOST_RESULTS: usize = 50;
 
@@ -64,15 +67,21 @@ impl FraudDetector {
     }
 
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Vec<Value>) -> R) -> R {
-        let mut state = self.state();
-        state.places = None;
-        change(&mut state.jobs)
+        change(self.state().predictions.change())
     }
 
-    /// Lists so many jobs more, behind the others: each a COMPLETE one that ended so long ago. They are
+    pub(crate) fn set_imports(&self, jobs: Vec<Value>) {
+        self.update_imports(|all| *all = jobs);
+    }
+
+    pub(crate) fn update_imports<R>(&self, change: impl FnOnce(&mut Vec<Value>) -> R) -> R {
+        change(self.state().imports.change())
+    }
+
+    /// Lists so many batch predictions more, behind the others: each a COMPLETE one that ended so long ago. They are
     /// written out only when they are asked for, so that a million of them cost next to nothing.
     pub(crate) fn set_history(&self, count: usize, age: Duration) {
-        self.state().history = History::new(count, age);
+        self.state().predictions.history = History::new(count, age);
     }
 
     pub(crate) fn script<R>(&self, change: impl FnOnce(&mut Script) -> R) -> R {
@@ -82,6 +91,13 @@ impl FraudDetector {
     /// What was asked so far, in order. A request is here as soon as it has arrived.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state().requests.clone()
+    }
+
+    /// How many of them were of this operation.
+    pub(crate) fn count_of(&self, operation: &str) -> u64 {
+        let state = self.state();
+        let requests = state.requests.iter();
+        requests.filter(|it| it.operation == operation).count() as u64
     }
 
     pub(crate) fn clear_requests(&self) {
@@ -96,6 +112,8 @@ impl FraudDetector {
 /// One request, as the service saw it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
+    /// Empty for one that is none of the service's.
+    pub(crate) operation: &'static str,
     /// The page of a listing, from 1; a page that is asked for again keeps its number. 0 for one job,
     /// and for what could not be read.
     pub(crate) page: usize,
@@ -115,8 +133,10 @@ pub(crate) struct Script {
     pub(crate) rate: Option<Rate>,
     /// What befalls any request that `faults` leaves alone.
     pub(crate) fault_when: Option<FaultWhen>,
-    /// Called before a page of a listing is put together, with its number.
+    /// Called before a page of batch predictions is put together, with its number.
     pub(crate) before_page: Option<BeforePage>,
+    /// The same of imports.
+    pub(crate) before_import_page: Option<BeforePage>,
     /// Called before one job is looked up, with its id.
     pub(crate) before_ask: Option<BeforeAsk>,
     /// For an id that no job has, an empty list and no error: what the true service does is documented nowhere.
@@ -182,16 +202,40 @@ pub(crate) enum Fault {
 
 #[derive(Default)]
 struct State {
-    jobs: Vec<Value>,
-    history: History,
-    /// Where each id is, the last one if it is there twice. Made when first needed.
-    places: Option<HashMap<String, usize>>,
+    predictions: Listed,
+    imports: Listed,
     script: Script,
     requests: Vec<Request>,
     tokens: u32,
     /// The latest token for a second page.
     second_page: Option<String>,
     answers: u64,
+}
+
+/// What one operation lists.
+#[derive(Default)]
+struct Listed {
+    jobs: Vec<Value>,
+    history: History,
+    /// Where each id is, the last one if it is there twice. Made when first needed.
+    places: Option<HashMap<String, usize>>,
+}
+
+impl Listed {
+    fn change(&mut self) -> &mut Vec<Value> {
+        self.places = None;
+        &mut self.jobs
+    }
+
+    fn find(&mut self, id: &str) -> Option<&Value> {
+        let jobs = &self.jobs;
+        let places = self.places.get_or_insert_with(|| {
+            let id = |job: &Value| job["jobId"].as_str().map(str::to_owned);
+            let places = jobs.iter().enumerate();
+            places.filter_map(|(n, job)| Some((id(job)?, n))).collect()
+        });
+        places.get(id).map(|place| &jobs[*place])
+    }
 }
 
 enum Reply {
@@ -205,14 +249,6 @@ enum Reply {
 struct Asked {
     job_id: Option<String>,
     max_results: Option<i64>,
-    next_token: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<'a> {
-    batch_predictions: &'a [Value],
-    #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
 
@@ -265,6 +301,7 @@ fn refuse<T>(status: u16, kind: &'static str, message: impl Into<String>) -> Res
 impl State {
     fn reply(&mut self, http: &hyper::Request<Bytes>) -> Reply {
         let mut request = Request {
+            operation: "",
             page: 0,
             status: None,
         };
@@ -306,13 +343,18 @@ impl State {
         request: &mut Request,
     ) -> Result<Vec<u8>, Refusal> {
         let header = |name| http.headers().get(name).and_then(|v| v.to_str().ok());
-        if http.method() != Method::POST
-            || http.uri().path() != "/"
-            || header("content-type") != Some(MEDIA_TYPE)
-            || header("x-amz-target") != Some(TARGET)
-        {
+        let target = header("x-amz-target").and_then(|target| target.strip_prefix(TARGET));
+        let operation = [PREDICTIONS, IMPORTS]
+            .into_iter()
+            .find(|operation| target == Some(*operation));
+        let Some(operation) = operation.filter(|_| {
+            http.method() == Method::POST
+                && http.uri().path() == "/"
+                && header("content-type") == Some(MEDIA_TYPE)
+        }) else {
             return refuse(400, "UnknownOperationException", "");
-        }
+        };
+        request.operation = operation;
         let asked: Asked =
             serde_json::from_slice(http.body()).map_err(|error| invalid(error.to_string()))?;
         let place = match &asked.next_token {
@@ -346,57 +388,65 @@ impl State {
             }
             Fault::AccessDenied => {
                 let message =
-                    "User is not authorized to perform: frauddetector:GetBatchPredictionJobs";
+                    format!("User is not authorized to perform: frauddetector:{operation}");
                 return refuse(400, "AccessDeniedException", message);
             }
             Fault::Hang => return Err(Refusal::Silence),
             Fault::Drop => return Err(Refusal::HangUp),
         }
         match &asked.job_id {
-            Some(id) => self.one(id),
-            None => Ok(self.page(place, most, fault, asked.next_token)),
+            Some(id) => self.one(operation, id),
+            None => Ok(self.page(operation, place, most, fault, asked.next_token)),
         }
     }
 
-    fn one(&mut self, id: &str) -> Result<Vec<u8>, Refusal> {
-        if let Some(before_ask) = &mut self.script.before_ask {
-            before_ask(id, &mut self.jobs);
-            self.places = None;
-        }
-        let jobs = &self.jobs;
-        let places = self.places.get_or_insert_with(|| {
-            let id = |job: &Value| job["jobId"].as_str().map(str::to_owned);
-            let places = jobs.iter().enumerate();
-            places.filter_map(|(n, job)| Some((id(job)?, n))).collect()
-        });
-        let found = match places.get(id) {
-            Some(&place) => &jobs[place..=place],
-            None => &[],
+    fn listed(&mut self, operation: &str) -> (&mut Listed, &mut Script) {
+        let listed = match operation {
+            IMPORTS => &mut self.imports,
+            _ => &mut self.predictions,
         };
-        if found.is_empty() && !self.script.unknown_id_is_empty {
-            let message = format!("Batch prediction job {id} does not exist");
+        (listed, &mut self.script)
+    }
+
+    fn one(&mut self, operation: &str, id: &str) -> Result<Vec<u8>, Refusal> {
+        let (listed, script) = self.listed(operation);
+        if let Some(before_ask) = &mut script.before_ask {
+            before_ask(id, listed.change());
+        }
+        let found = listed.find(id);
+        if found.is_none() && !script.unknown_id_is_empty {
+            let message = format!("Job {id} does not exist");
             return refuse(400, "ResourceNotFoundException", message);
         }
-        let page = Page {
-            batch_predictions: found,
-            next_token: None,
-        };
+        let found = Vec::from_iter(found);
+        let page = json!({ member(operation): found });
         Ok(serde_json::to_vec(&page).unwrap())
     }
 
-    fn page(&mut self, place: Place, most: usize, fault: Fault, token: Option<String>) -> Vec<u8> {
-        if let Some(before_page) = &mut self.script.before_page {
-            before_page(place.page, &mut self.jobs);
-            self.places = None;
+    fn page(
+        &mut self,
+        operation: &str,
+        place: Place,
+        most: usize,
+        fault: Fault,
+        token: Option<String>,
+    ) -> Vec<u8> {
+        let (listed, script) = self.listed(operation);
+        let before_page = match operation {
+            IMPORTS => &mut script.before_import_page,
+            _ => &mut script.before_page,
+        };
+        if let Some(before_page) = before_page {
+            before_page(place.page, listed.change());
         }
         let count = match fault {
             Fault::EmptyPageWithToken => 0,
             _ => most,
         };
         // The list may have become shorter since the token was given.
-        let listed = self.jobs.len() + self.history.count;
-        let start = place.start.min(listed);
-        let end = start.saturating_add(count).min(listed);
+        let all = listed.jobs.len() + listed.history.count;
+        let start = place.start.min(all);
+        let end = start.saturating_add(count).min(all);
         self.tokens += 1;
         let next = Place {
             page: place.page + 1,
@@ -410,17 +460,19 @@ impl State {
             Fault::RepeatToken if token.is_some() => token,
             Fault::LoopToken if self.second_page.is_some() => self.second_page.clone(),
             Fault::EmptyPageWithToken => Some(fresh),
-            _ => (end < listed).then_some(fresh),
+            _ => (end < all).then_some(fresh),
         };
-        let own = self.jobs.len();
-        let mut page = String::from(r#"{"batchPredictions":["#);
-        for job in &self.jobs[start.min(own)..end.min(own)] {
+        let (listed, _) = self.listed(operation);
+        let own = listed.jobs.len();
+        let mut page = format!(r#"{{"{}":["#, member(operation));
+        for job in &listed.jobs[start.min(own)..end.min(own)] {
             if !page.ends_with('[') {
                 page.push(',');
             }
             page.push_str(&job.to_string());
         }
-        self.history
+        listed
+            .history
             .write(start.max(own) - own..end.max(own) - own, &mut page);
         page.push(']');
         if let Some(token) = next_token {
@@ -428,6 +480,14 @@ impl State {
         }
         page.push('}');
         page.into_bytes()
+    }
+}
+
+/// The member of an answer that has the jobs.
+fn member(operation: &str) -> &'static str {
+    match operation {
+        IMPORTS => "batchImports",
+        _ => "batchPredictions",
     }
 }
 
@@ -499,6 +559,25 @@ pub(crate) fn job(id: &str, status: &str) -> Value {
         _ => json!({}),
     };
     with(base, status_implies)
+}
+
+/// The same of an import, which has no heartbeat and no detector, and tells how many records failed.
+pub(crate) fn import(id: &str, status: &str) -> Value {
+    let is_initializing = status == "IN_PROGRESS_INITIALIZING";
+    let none_of_an_import = json!({
+        "lastHeartbeatTime": null,
+        "detectorName": null,
+        "detectorVersion": null,
+        "arn": format!("arn:aws:frauddetector:us-east-1:123456789012:batch-import/{id}"),
+        // Large files are validated first.
+        "processedRecordsCount": (!is_initializing).then_some(2500),
+        "failedRecordsCount": (!is_initializing).then_some(0),
+    });
+    let whole = match status {
+        "COMPLETE" => json!({"processedRecordsCount": 5000, "failedRecordsCount": 1}),
+        _ => json!({}),
+    };
+    with(with(job(id, status), none_of_an_import), whole)
 }
 
 /// The value with these members in place of its own; a null takes one away.

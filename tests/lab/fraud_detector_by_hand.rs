@@ -1,7 +1,7 @@
-//! Our Fraud Detector by hand: `cargo run --example fraud-detector JOBS.json`
+//! Our Fraud Detector by hand: `cargo run --example fraud-detector JOBS.json [IMPORTS.json]`
 //!
-//! Prints its address, and lists what the file holds at that moment: a JSON array of jobs. While there is no such
-//! file, access is denied.
+//! Prints its address, and lists what the files hold at that moment: JSON arrays of batch predictions and of batch
+//! imports. While there is no such file, access is denied.
 
 #![allow(
     clippy::expect_used,
@@ -17,24 +17,26 @@ mod http;
 
 use std::path::PathBuf;
 
-use fraud_detector::{Fault, FraudDetector};
+use fraud_detector::{BeforePage, Fault, FraudDetector, IMPORTS};
 
 fn main() {
-    let file = std::env::args()
-        .nth(1)
-        .expect("usage: fraud-detector JOBS.json");
-    let file = PathBuf::from(file);
+    let mut files = std::env::args().skip(1).map(PathBuf::from);
+    let predictions = files
+        .next()
+        .expect("usage: fraud-detector JOBS.json [IMPORTS.json]");
+    let imports = files.next().unwrap_or_default();
     let service = FraudDetector::start();
     service.script(|script| {
-        let jobs = file.clone();
-        script.fault_when = Some(Box::new(move |_| match jobs.exists() {
-            true => Fault::None,
-            false => Fault::AccessDenied,
-        }));
-        script.before_page = Some(Box::new(move |page, jobs| {
-            if page == 1 {
-                let text = std::fs::read(&file).unwrap();
-                *jobs = serde_json::from_slice(&text).unwrap();
+        script.before_page = Some(reads(predictions.clone()));
+        script.before_import_page = Some(reads(imports.clone()));
+        script.fault_when = Some(Box::new(move |request| {
+            let file = match request.operation {
+                IMPORTS => &imports,
+                _ => &predictions,
+            };
+            match file.exists() {
+                true => Fault::None,
+                false => Fault::AccessDenied,
             }
         }));
     });
@@ -42,4 +44,13 @@ fn main() {
     loop {
         std::thread::park();
     }
+}
+
+fn reads(file: PathBuf) -> BeforePage {
+    Box::new(move |page, jobs| {
+        if page == 1 {
+            let text = std::fs::read(&file).unwrap();
+            *jobs = serde_json::from_slice(&text).unwrap();
+        }
+    })
 }

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::emulators::World;
-use super::fraud_detector::{FraudDetector, ago, job, with};
+use super::fraud_detector::{FraudDetector, ago, import, job, with};
 use super::function::Function;
 use super::proxy::{Mishap, Proxy, Which};
 use super::runtime_api::RuntimeApi;
@@ -23,6 +23,8 @@ pub(crate) enum Day {
     First,
     /// One completes, one fails, one stalls, one vanishes, and there are two pages.
     Eventful,
+    /// Both sources are watched: one job completes, and one import fails.
+    OfBoth,
 }
 
 /// One case: what befalls the run, and how long it is given.
@@ -46,16 +48,16 @@ pub(crate) struct Done {
 fn little(day: Day) -> Duration {
     Duration::from_secs(match day {
         Day::OneEnds => 4,
-        Day::First | Day::Eventful => 10,
+        Day::First | Day::Eventful | Day::OfBoth => 10,
     })
 }
 
-/// Enough for three attempts of 5 s.
-const AMPLE: Duration = Duration::from_secs(40);
+/// Enough for three attempts of 5 s, also for the first of two sources, in its half.
+const AMPLE: Duration = Duration::from_secs(80);
 
 fn jobs(day: Day) -> Vec<Value> {
     let ids = match day {
-        Day::OneEnds => vec!["completes"],
+        Day::OneEnds | Day::OfBoth => vec!["completes"],
         Day::First => vec!["one", "two"],
         Day::Eventful => vec!["completes", "fails", "vanishes"],
     };
@@ -90,8 +92,13 @@ fn change(detector: &FraudDetector, day: Day) -> Vec<(&'static str, &'static str
             jobs.push(with(job("stalls", "IN_PROGRESS"), times));
         }
     });
+    if day == Day::OfBoth {
+        let failed = json!({"status": "FAILED", "completionTime": now});
+        detector.update_imports(|imports| imports[0] = with(imports[0].take(), failed));
+    }
     match day {
         Day::OneEnds => vec![("completed", "completes")],
+        Day::OfBoth => vec![("completed", "completes"), ("failed", "import")],
         Day::First => vec![("began", "fraud-job-watch")],
         Day::Eventful => vec![
             ("completed", "completes"),
@@ -103,6 +110,7 @@ fn change(detector: &FraudDetector, day: Day) -> Vec<(&'static str, &'static str
 }
 
 struct Stage {
+    day: Day,
     detector: FraudDetector,
     world: World,
     api: RuntimeApi,
@@ -110,7 +118,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn new() -> Self {
+    async fn new(day: Day) -> Self {
         let (detector, world) = (FraudDetector::start(), World::new().await);
         let env = world.env();
         let of = |name: &str| env.iter().find(|(key, _)| key == name).unwrap().1.as_str();
@@ -119,7 +127,10 @@ impl Stage {
             ("AWS_ENDPOINT_URL_DYNAMODB", of("AWS_ENDPOINT_URL_DYNAMODB")),
             ("AWS_ENDPOINT_URL_FRAUDDETECTOR", &detector.url()),
         ]);
+        detector.set_jobs(jobs(day));
+        detector.set_imports(vec![import("import", "IN_PROGRESS")]);
         Self {
+            day,
             detector,
             world,
             api: RuntimeApi::default(),
@@ -128,7 +139,13 @@ impl Stage {
     }
 
     fn function(&self) -> Function {
+        let watch = match self.day {
+            Day::OfBoth => "batch-predictions,batch-imports",
+            Day::OneEnds | Day::First | Day::Eventful => "",
+        };
+        let watch = [("WATCH".to_owned(), watch.to_owned())];
         let env = self.world.env().into_iter().chain(self.proxy.env());
+        let env = env.chain(watch);
         Function::start(&self.api, env!("CARGO_BIN_EXE_fraud-job-watch"), env)
     }
 
@@ -151,8 +168,7 @@ impl Stage {
 
 /// Plays one case, and checks what came of it.
 pub(crate) async fn play(case: Case) -> Done {
-    let stage = Stage::new().await;
-    stage.detector.set_jobs(jobs(case.day));
+    let stage = Stage::new(case.day).await;
     let first = stage.function();
     if case.day != Day::First {
         let began = stage.api.invoke(json!({}), AMPLE).await.unwrap();

@@ -1,4 +1,4 @@
-"""Asks a Fraud Detector by boto3. Usage: page.py ENDPOINT PARAMETERS
+"""Asks a Fraud Detector by boto3. Usage: page.py ENDPOINT OPERATION PARAMETERS
 
 Prints, as JSON, all pages that the parameters lead to, and the name of the error that ended it.
 """
@@ -10,7 +10,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-endpoint, parameters = sys.argv[1], json.loads(sys.argv[2])
+endpoint, operation, parameters = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+member = {
+    "get_batch_prediction_jobs": "batchPredictions",
+    "get_batch_import_jobs": "batchImports",
+}[operation]
 client = boto3.client(
     "frauddetector",
     endpoint_url=endpoint,
@@ -36,9 +40,9 @@ modelled = {
 pages, error = [], None
 try:
     while True:
-        page = client.get_batch_prediction_jobs(**parameters)
+        page = getattr(client, operation)(**parameters)
         assert page["ResponseMetadata"]["RequestId"]
-        pages.append(page["batchPredictions"])
+        pages.append(page[member])
         if "nextToken" not in page:
             break
         parameters["nextToken"] = page["nextToken"]

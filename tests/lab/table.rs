@@ -1,9 +1,10 @@
 //! Our table and topic, at memory speed and counted: to measure with, not to race on.
 //!
-//! The table has one partition. Whatever a condition asks for counts as met, so only one function at a time may
+//! Whatever a condition asks for counts as met, so only one function at a time may
 //! write. What is published goes nowhere.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::http::Server;
 
 type Item = Map<String, Value>;
+type Key = (String, String);
 
 /// The most that DynamoDB gives in one page of a Query.
 const PAGE_BYTES: usize = 1 << 20;
@@ -60,9 +62,10 @@ const WRITES: [&str; 5] = [
 
 #[derive(Default)]
 struct State {
-    items: BTreeMap<String, Item>,
+    /// By partition and sort key.
+    items: BTreeMap<Key, Item>,
     /// Answers to a Query by where it starts, until the next write: reading must cost next to nothing here.
-    pages: HashMap<String, (Bytes, f64)>,
+    pages: HashMap<Key, (Bytes, f64)>,
     counts: Counts,
     latency: Duration,
 }
@@ -138,7 +141,7 @@ impl State {
         let answer = match operation.as_str() {
             "Query" => self.query(&asked),
             "GetItem" => {
-                let item = self.items.get(&sort_key(object(&asked["Key"])));
+                let item = self.items.get(&key_of(object(&asked["Key"])));
                 json!({ "Item": item }).to_string().into()
             }
             "TransactWriteItems" => {
@@ -160,15 +163,15 @@ impl State {
         let start = asked["ExclusiveStartKey"]["item"]["S"]
             .as_str()
             .unwrap_or_default();
+        let start = (partition(asked), start.to_owned());
         let items = &self.items;
-        let (page, units) = self.pages.entry(start.to_owned()).or_insert_with(|| {
+        let (page, units) = self.pages.entry(start.clone()).or_insert_with(|| {
             let mut bytes = 0;
             let mut page = Vec::new();
             let mut last = None;
-            for (key, item) in items.range::<String, _>((
-                std::ops::Bound::Excluded(start.to_owned()),
-                std::ops::Bound::Unbounded,
-            )) {
+            let after = (Bound::Excluded(&start), Bound::Unbounded);
+            let rest = items.range::<Key, _>(after);
+            for ((_, key), item) in rest.take_while(|((partition, _), _)| *partition == start.0) {
                 if bytes > PAGE_BYTES {
                     last = page
                         .last()
@@ -194,7 +197,7 @@ impl State {
     /// One write; `price` is what one unit of it costs.
     fn write(&mut self, operation: &str, asked: &Value, price: u64) {
         let key = object(asked.get("Key").unwrap_or(&asked["Item"]));
-        let name = sort_key(key);
+        let name = key_of(key);
         let before = self.items.get(&name).map_or(0, item_bytes);
         match operation {
             "Put" => {
@@ -271,8 +274,18 @@ fn object(value: &Value) -> &Item {
     value.as_object().unwrap()
 }
 
-fn sort_key(item: &Item) -> String {
-    item["item"]["S"].as_str().unwrap().to_owned()
+fn key_of(item: &Item) -> Key {
+    let text = |name: &str| item[name]["S"].as_str().unwrap().to_owned();
+    (text("watch"), text("item"))
+}
+
+/// Of a Query: its condition begins with `watch = :value`.
+fn partition(asked: &Value) -> String {
+    let condition = asked["KeyConditionExpression"].as_str().unwrap();
+    let value = condition.split('=').nth(1).unwrap().trim();
+    let value = value.split_whitespace().next().unwrap();
+    let value = &asked["ExpressionAttributeValues"][value];
+    value["S"].as_str().unwrap().to_owned()
 }
 
 fn item_bytes(item: &Item) -> usize {

@@ -1,5 +1,6 @@
 //! Whole runs on ports in memory: what they do with too little time, with answers that are missing or refused, with
-//! many notices and with topics that take none, and what they say of themselves. And one invocation of each sort.
+//! many notices and with topics that take none, and what they say of themselves. And one invocation of each sort, of one
+//! source and of two.
 
 mod delivery;
 mod detectors;
@@ -7,6 +8,7 @@ mod invocation;
 mod observing;
 mod outcome;
 mod recording;
+mod sources;
 mod throttling;
 
 use std::cell::{Cell, RefCell};
@@ -24,11 +26,14 @@ use fraud_job_watch::ports::{
 use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, RunInput, Subscribers, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{
-    Change, DetectorRecord, Item, JobId, Key, ListedJob, Record, Source, TopicArn,
+    Change, DetectorRecord, Item, JobId, Key, ListedJob, Record, SourceKind, TopicArn,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance, sleep};
+
+use crate::lab;
+pub(crate) use sources::Both;
 
 /// A world whose store and topics take their time. Clones share it.
 #[derive(Clone)]
@@ -110,6 +115,8 @@ struct Kept {
     /// The only job whose messages it does not take; without it, it takes none.
     only_of: Cell<Option<&'static str>>,
     subscribers: Option<u64>,
+    /// How often it was asked for them.
+    asked: Cell<usize>,
     /// It never answers who subscribes.
     hides_subscribers: bool,
 }
@@ -137,6 +144,7 @@ impl Kept {
             mood: Cell::new(Mood::Takes),
             only_of: Cell::default(),
             subscribers: None,
+            asked: Cell::default(),
             hides_subscribers: false,
         }
     }
@@ -293,31 +301,33 @@ impl World {
         time_given: Option<Duration>,
         act: impl AsyncFnOnce(Ports<Self, Self, Slow, Clock>, &RunInput<'_>) -> T,
     ) -> T {
-        let source: Source = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction"
-            .parse()
-            .unwrap();
-        let settings = WatchSettings {
+        let input = RunInput {
+            source: &lab::source(),
+            settings: &self.settings(),
+            run_id: name,
+            time_given,
+        };
+        act(self.ports(), &input).await
+    }
+
+    fn settings(&self) -> WatchSettings {
+        WatchSettings {
             digest_above: self.digest_above,
             ..WatchSettings::read(|name| (name == "EXPECT").then(|| self.expect.to_owned()))
                 .unwrap()
-        };
+        }
+    }
+
+    fn ports(&self) -> Ports<Self, Self, Slow, Clock> {
         let world = self.clone();
-        let clock: Clock = Box::new(move || world.now());
-        let ports = Ports {
+        Ports {
             listing: self.clone(),
             store: self.clone(),
             topic: Slow(self.clone(), Rc::clone(&self.topic)),
             urgent: self.urgent.clone().map(|topic| Slow(self.clone(), topic)),
             alarms: self.alarms.clone().map(|topic| Slow(self.clone(), topic)),
-            clock,
-        };
-        let input = RunInput {
-            source: &source,
-            settings: &settings,
-            run_id: name,
-            time_given,
-        };
-        act(ports, &input).await
+            clock: Box::new(move || world.now()),
+        }
     }
 
     /// Notice ids, with how often each was published.
@@ -515,6 +525,7 @@ impl Topic for Slow {
     }
 
     async fn subscribers(&self) -> Option<u64> {
+        self.1.asked.set(self.1.asked.get() + 1);
         if self.1.hides_subscribers {
             return std::future::pending().await;
         }

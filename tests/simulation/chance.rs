@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::lateness::Lateness;
 use super::plan::{
-    EFFECTS, Effect, Event, Fault, IDS, Invocation, Plan, Step, Tokens, Trigger, policy,
+    EFFECTS, Effect, Event, Fault, IDS, Invocation, Plan, Step, Tokens, Trigger, policy, source,
 };
 
 impl Plan {
@@ -54,6 +54,7 @@ impl Plan {
         Self {
             seed,
             command: "simulate",
+            source: source(seed),
             is_urgent,
             policy,
             steps,

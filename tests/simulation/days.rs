@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
-use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
+use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy, SourceKind};
 use jiff::SignedDuration;
 
 use super::lateness::Lateness;
 use super::life::{Heartbeat, Start, Style, Work};
-use super::plan::{Effect, Event, Fault, Invocation, Plan, Step, Tokens, Trigger};
+use super::plan::{Effect, Event, Fault, Invocation, Plan, Step, Tokens, Trigger, source};
 
 const IDS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
@@ -27,7 +27,8 @@ pub(crate) fn plan(seed: u64) -> Plan {
     late.settle(&mut policy);
     let history = late.history(schedule.stall_after as u32 / 2);
     let mut happenings: Vec<_> = history.into_iter().map(|step| (0, step)).collect();
-    happenings.extend(Queue::new(&mut rng, &schedule).happenings());
+    let one_at_a_time = source(seed) == SourceKind::BatchPredictions;
+    happenings.extend(Queue::new(&mut rng, &schedule, one_at_a_time).happenings());
     for (_, step) in &mut happenings {
         if let Step::Job(_, Event::Arrives(style)) = step {
             style.work = late.work();
@@ -56,6 +57,7 @@ pub(crate) fn plan(seed: u64) -> Plan {
     Plan {
         seed,
         command: "days",
+        source: source(seed),
         is_urgent,
         policy,
         steps,
@@ -191,6 +193,8 @@ fn style(rng: &mut Rng) -> Style {
 struct Queue<'a> {
     rng: &'a mut Rng,
     schedule: &'a Schedule,
+    /// Mostly; the service promises nothing.
+    one_at_a_time: bool,
     happenings: Vec<(u64, Step)>,
     /// When each id is free again, and whether its job is still there.
     ids: Vec<(u64, bool)>,
@@ -199,10 +203,11 @@ struct Queue<'a> {
 }
 
 impl<'a> Queue<'a> {
-    fn new(rng: &'a mut Rng, schedule: &'a Schedule) -> Self {
+    fn new(rng: &'a mut Rng, schedule: &'a Schedule, one_at_a_time: bool) -> Self {
         Self {
             rng,
             schedule,
+            one_at_a_time,
             happenings: Vec::new(),
             ids: vec![(0, false); IDS.len()],
             styles: vec![None; IDS.len()],
@@ -273,7 +278,12 @@ impl<'a> Queue<'a> {
                 1 => self.while_(),
                 _ => self.rng.u64(0..self.schedule.stall_after / 2),
             };
-            now = self.runs(now.max(arrived) + delay, job);
+            let begins = now.max(arrived) + delay;
+            let ended = self.runs(begins, job);
+            now = match self.one_at_a_time {
+                true => ended,
+                false => begins + self.while_() / 4,
+            };
         }
         self.happenings
     }

@@ -205,7 +205,12 @@ impl Life {
     }
 
     /// As the service shows it in a view of this seed.
-    pub(crate) fn view(&self, moment: Timestamp, seed: Option<u64>) -> Option<ListedJob> {
+    pub(crate) fn view(
+        &self,
+        moment: Timestamp,
+        seed: Option<u64>,
+        is_import: bool,
+    ) -> Option<ListedJob> {
         let (from, version) = self.versions.iter().rev().find(|(at, _)| *at <= moment)?;
         if !version.is_shown || version.is_deleted {
             return None;
@@ -262,6 +267,8 @@ impl Life {
             last_heartbeat_time: heartbeat.filter(|_| is_there(2)),
             completion_time: completed.and_then(text),
             processed_records_count: count.filter(|_| is_there(3)),
+            // Some of those of an import; nobody tells of them before it has completed.
+            failed_records_count: count.filter(|_| is_import).map(|count| count % 3),
             total_records_count: self.style.work.total.map(i64::from).filter(|_| is_there(4)),
             detector_name: self.style.work.detector.map(str::to_owned),
             event_type_name: self.style.work.event_type.map(str::to_owned),

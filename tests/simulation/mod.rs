@@ -34,6 +34,7 @@ use std::time::Duration;
 use fraud_job_watch::ports::{Ports, Store as _};
 use fraud_job_watch::run::{RunInput, run};
 use fraud_job_watch::settings::WatchSettings;
+use fraud_job_watch::watch::{Expectations, OverdueAfter, Policy};
 use tokio::task::{JoinHandle, LocalSet};
 
 use defects::{Defect, Flawed};
@@ -76,6 +77,7 @@ const CALM: Duration = Duration::from_secs(600);
 
 async fn perform(plan: &Plan, defect: Option<Defect>, is_traced: bool) -> Ending {
     let world = World::new(plan, is_traced);
+    world.trace(|| format!("{} are watched", plan.source));
     let mut runs = Vec::new();
     for step in &plan.steps {
         world.trace(|| step.to_string());
@@ -151,7 +153,7 @@ fn start(
         let mut ledger = world.ledger.borrow_mut();
         ledger.runs.push(RunLog {
             number: invocation.number,
-            policy: policy.clone(),
+            policy: concerning(world, &policy),
             view: invocation.view,
             started: world.now(),
             time_given: invocation.time_given,
@@ -167,7 +169,7 @@ fn start(
         ledger.runs.len() - 1
     };
     let process = Process::new(Rc::clone(world), place, invocation.clone(), plan.seed);
-    let (world, is_urgent) = (Rc::clone(world), plan.is_urgent);
+    let (world, is_urgent, kind) = (Rc::clone(world), plan.is_urgent, plan.source);
     let (time_given, number) = (invocation.time_given, invocation.number);
     tokio::task::spawn_local(async move {
         let to = |topic| {
@@ -187,12 +189,13 @@ fn start(
             Some(Defect::NamesAllRunsAlike) => "run".to_owned(),
             Some(_) | None => format!("run-{number}"),
         };
-        let source = source();
+        let source = source().with_kind(kind);
         let settings = WatchSettings {
             name: None,
             policy,
             digest_above: 1_000,
         };
+        let settings = settings.of_source(kind);
         let input = RunInput {
             source: &source,
             settings: &settings,
@@ -231,6 +234,21 @@ fn start(
         oracle::runs::on_end(&world, place);
         process.counts()
     })
+}
+
+/// What of the settings is about the jobs of this world: EXPECT and a duration by hand are about predictions.
+fn concerning(world: &World, policy: &Policy) -> Policy {
+    if !world.are_imports {
+        return policy.clone();
+    }
+    Policy {
+        overdue_after: match policy.overdue_after {
+            OverdueAfter::Off => OverdueAfter::Off,
+            OverdueAfter::Auto | OverdueAfter::After(_) => OverdueAfter::Auto,
+        },
+        expect: Expectations::default(),
+        ..policy.clone()
+    }
 }
 
 async fn ended(world: &World, run: Running) -> BTreeMap<Effect, u32> {

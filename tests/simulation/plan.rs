@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy};
+use fraud_job_watch::watch::{Expectations, Kind, OverdueAfter, Policy, SourceKind};
 use jiff::SignedDuration;
 
 use super::life::{Style, Work};
@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// Which command plays a plan like this: simulate or days.
     pub(crate) command: &'static str,
+    /// What is watched.
+    pub(crate) source: SourceKind,
     /// Whether errors go to a topic of their own.
     pub(crate) is_urgent: bool,
     /// What runs are told at first.
@@ -213,6 +215,14 @@ impl Invocation {
             faults: vec![(Trigger::Nth(effect, nth), fault)],
             ..self
         }
+    }
+}
+
+/// What the plan of a seed is of: of each four seeds, one makes imports.
+pub(crate) fn source(seed: u64) -> SourceKind {
+    match seed % 4 {
+        2 => SourceKind::BatchImports,
+        _ => SourceKind::BatchPredictions,
     }
 }
 

@@ -15,7 +15,7 @@ LIFE, QUEUE = "src/watch/life.rs", "src/watch/queue.rs"
 JUDGE, ABSENCE, ACTIVE, END = [f"src/watch/judge{it}.rs" for it in ("", "/absence", "/active", "/end")]
 NOTICES, MERGE, SILENCE = [f"src/watch/judge/{it}.rs" for it in ("notices", "merge", "silence")]
 OVERDUE, DEADLINES, HISTORY = "src/watch/judge/overdue.rs", "src/watch/judge/detector.rs", "src/watch/history.rs"
-JOB, TOPIC, OBSERVED, OBSERVE = "src/watch/job.rs", "src/watch/topic.rs", "src/watch/observed.rs", "src/run/observe.rs"
+SOURCE, JOB, TOPIC, OBSERVED, OBSERVE = "src/watch/source.rs", "src/watch/job.rs", "src/watch/topic.rs", "src/watch/observed.rs", "src/run/observe.rs"
 
 # How many stories a defect may hide in, and for how long.
 SEEDS, SECONDS = 4_000, 120
@@ -392,7 +392,38 @@ MISSING = {
     "a weekend": [("src/watch/expect/entry.rs", "if !self.days.has(day.weekday()) {", "if false && !self.days.has(day.weekday()) {")],
 }
 
-DEFECTS = SIGNS | ALLOWED | WAITING | SAME | ENDS | GONE | CLOSING | REMINDERS | LATE | MISSING | BEFORE
+IMPORTS = {
+    "an import that counts nothing is not stalled": [
+        (SILENCE, "if lasted <= allowed || !is_asked_for || may_wait() || shows_nothing() {",
+         "let _ = shows_nothing;\n    if lasted <= allowed || !is_asked_for || may_wait() {"),
+    ],
+    "one that counted is, once it stands still": [
+        (SILENCE, "let has_counted = has_processed(&record.job) || has_processed(job);", "let has_counted = false;"),
+    ],
+    "no import waits for another": [
+        (SOURCE, "    runs_one_at_a_time: false,", "    runs_one_at_a_time: true,"),
+    ],
+    "nor is it counted who does": [
+        (SILENCE, "            .filter(|_| context.source.kind().runs_one_at_a_time())\n", ""),
+    ],
+    "its time counts from its start": [
+        (OBSERVED, "latest_end: one_at_a_time.then(latest_end).flatten(),", "latest_end: latest_end(),"),
+    ],
+    "also in the times that are usual for it": [
+        (HISTORY, "if !self.source.runs_one_at_a_time() {", "if !self.source.runs_one_at_a_time() && false {"),
+    ],
+    "imports are alike by their event type": [
+        (SOURCE, "    has_detectors: false,", "    has_detectors: true,"),
+    ],
+    "EXPECT is not about imports": [
+        (JUDGE, "            expect: Expectations::default(),\n            ..self.clone()", "            ..self.clone()"),
+    ],
+    "nor is a duration by hand": [
+        (JUDGE, "OverdueAfter::Auto | OverdueAfter::After(_) => OverdueAfter::Auto,", "after @ (OverdueAfter::Auto | OverdueAfter::After(_)) => after,"),
+    ],
+}
+
+DEFECTS = SIGNS | ALLOWED | WAITING | SAME | ENDS | GONE | CLOSING | REMINDERS | LATE | MISSING | IMPORTS | BEFORE
 
 
 def plant(tree, edits):

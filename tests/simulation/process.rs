@@ -207,7 +207,7 @@ impl Process {
                 Some(_) if !life.is_visible(as_of) => world.now(),
                 Some(_) | None => as_of,
             };
-            let listed = life.view(as_of, gaps)?;
+            let listed = life.view(as_of, gaps, world.are_imports)?;
             let look = Look::new(place, &listed, at, as_of);
             Some((listed, look))
         });

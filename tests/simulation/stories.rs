@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fraud_job_watch::watch::{OverdueAfter, Policy};
+use fraud_job_watch::watch::{OverdueAfter, Policy, SourceKind};
 
 use super::calendar;
 use super::life::{Heartbeat, Start, Style, Work};
@@ -267,7 +267,7 @@ fn an_incomplete_listing_shows_what_is_late() -> Vec<Step> {
 
 /// Two come after the deadline between two runs: the first of them closes what was missing, the other one counts for the
 /// next deadline.
-fn two_come_late() -> Vec<Step> {
+fn two_come_late(in_the_same_second: bool) -> Vec<Step> {
     let policy = Policy {
         expect: calendar::expect("payments by 06:00"),
         ..policy()
@@ -283,45 +283,115 @@ fn two_come_late() -> Vec<Step> {
     let mut steps = vec![Step::Settings(policy), run(1), pass(365), run(2)];
     for id in ["a", "b"] {
         steps.extend([job(id, Event::Arrives(style)), begins(id, 600), pass(20)]);
-        steps.push(job(id, Event::Ends("COMPLETE")));
+        if !in_the_same_second {
+            steps.push(job(id, Event::Ends("COMPLETE")));
+        }
     }
+    let ends = ["a", "b"].map(|id| job(id, Event::Ends("COMPLETE")));
+    steps.extend(ends.into_iter().filter(|_| in_the_same_second));
     steps.extend([pass(20), run(3), pass(24 * 60 - 50), run(4)]);
     steps
 }
 
+/// It is validated for hours, and begins, without a count; and then it counts and stands still.
+fn an_import_that_counts_late() -> Vec<Step> {
+    let mut steps = vec![arrives("a"), run(1)];
+    steps.extend(runs(2, 30, 300));
+    steps.push(begins("a", 0));
+    steps.extend(runs(100, 30, 300));
+    steps.extend([job("a", Event::Moves), pass(5), run(200)]);
+    steps.extend(runs(300, 30, 420));
+    steps.push(job("a", Event::Moves));
+    steps.extend(runs(400, 30, 60));
+    steps
+}
+
+/// Six like it had completed. One import runs for hours, another has not begun, and a third ends again and again.
+fn imports_side_by_side() -> Vec<Step> {
+    let policy = Policy {
+        overdue_after: OverdueAfter::Auto,
+        ..policy()
+    };
+    let work = Work {
+        detector: None,
+        event_type: Some("transfer"),
+        total: Some(1_000),
+    };
+    let before = (1..7).zip(["h0", "h1", "h2", "h3", "h4", "h5"]);
+    let before = before.map(|(hours, id)| {
+        let (ago, took) = (hours * 3_600, 600);
+        job(id, Event::WasThere { work, ago, took })
+    });
+    let mut steps: Vec<_> = before.collect();
+    let style = Style {
+        work,
+        ..Style::PLAIN
+    };
+    steps.push(Step::Settings(policy));
+    for id in ["a", "b"] {
+        steps.push(job(id, Event::Arrives(style)));
+    }
+    steps.extend([begins("a", 60), run(1)]);
+    for (round, id) in (1..).zip(["c", "d", "e"]) {
+        steps.extend([arrives(id), begins(id, 600), pass(30), run(10 * round)]);
+        steps.extend([
+            job(id, Event::Ends("COMPLETE")),
+            pass(10),
+            run(10 * round + 1),
+        ]);
+    }
+    steps
+}
+
 pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
-    let stories = [
-        ("an older view", an_older_view_after_another_took_the_id()),
-        ("a wrong start", a_start_that_was_told_wrong_at_first()),
-        (
-            "a job is gone",
-            the_next_is_given_time_when_a_job_is_gone(false),
-        ),
-        (
-            "an id is taken",
-            the_next_is_given_time_when_a_job_is_gone(true),
-        ),
-        ("an older view of a stall", an_older_view_of_a_stalled_job()),
-        ("the runner is missed", the_job_that_runs_is_missed_once()),
-        ("overtaken", an_overtaken_job_holds_nobody_up()),
-        (
-            "within a minute",
-            the_next_of_its_id_starts_within_a_minute(),
-        ),
-        ("gone and back", a_stalled_job_vanishes_and_is_back()),
-        ("an end before the start", an_end_before_the_start()),
-        ("hangs often", a_job_that_recovers_often()),
-        ("nothing to compare with", nothing_to_compare_with()),
-        ("two come late", two_come_late()),
-        (
-            "late in an incomplete listing",
-            an_incomplete_listing_shows_what_is_late(),
-        ),
-    ];
+    let mut all = of(
+        SourceKind::BatchPredictions,
+        vec![
+            ("an older view", an_older_view_after_another_took_the_id()),
+            ("a wrong start", a_start_that_was_told_wrong_at_first()),
+            (
+                "a job is gone",
+                the_next_is_given_time_when_a_job_is_gone(false),
+            ),
+            (
+                "an id is taken",
+                the_next_is_given_time_when_a_job_is_gone(true),
+            ),
+            ("an older view of a stall", an_older_view_of_a_stalled_job()),
+            ("the runner is missed", the_job_that_runs_is_missed_once()),
+            ("overtaken", an_overtaken_job_holds_nobody_up()),
+            (
+                "within a minute",
+                the_next_of_its_id_starts_within_a_minute(),
+            ),
+            ("gone and back", a_stalled_job_vanishes_and_is_back()),
+            ("an end before the start", an_end_before_the_start()),
+            ("hangs often", a_job_that_recovers_often()),
+            ("nothing to compare with", nothing_to_compare_with()),
+            ("two come late", two_come_late(false)),
+            ("two come late at once", two_come_late(true)),
+            (
+                "late in an incomplete listing",
+                an_incomplete_listing_shows_what_is_late(),
+            ),
+        ],
+    );
+    all.extend(of(
+        SourceKind::BatchImports,
+        vec![
+            ("an import counts late", an_import_that_counts_late()),
+            ("imports side by side", imports_side_by_side()),
+        ],
+    ));
+    all
+}
+
+fn of(source: SourceKind, stories: Vec<(&'static str, Vec<Step>)>) -> Vec<(&'static str, Plan)> {
     let plan = |(name, steps)| {
         let plan = Plan {
             seed: 0,
             command: "simulate",
+            source,
             is_urgent: true,
             policy: policy(),
             steps,

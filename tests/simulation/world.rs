@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use fraud_job_watch::local::state::Memory;
 use fraud_job_watch::ports::{Pending, State, Store};
-use fraud_job_watch::watch::{Kind, NoticeId, Policy, TopicArn};
+use fraud_job_watch::watch::{Kind, NoticeId, Policy, SourceKind, TopicArn};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
-use super::life::{Life, Stage, Style, Version, Work};
+use super::life::{Heartbeat, Life, Stage, Style, Version, Work};
 use super::oracle::{self, Violation};
 use super::plan::{Event, Plan, Step};
 
@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) ledger: RefCell<Ledger>,
     pub(crate) is_traced: bool,
     pub(crate) is_urgent: bool,
+    /// Jobs are imports: they have no heartbeat and no detector, and any number runs at once.
+    pub(crate) are_imports: bool,
     /// What the table was; only if a run is to load an old state.
     past: RefCell<VecDeque<(Timestamp, State)>>,
     keeps_past: bool,
@@ -43,6 +45,7 @@ impl World {
             ledger: RefCell::default(),
             is_traced,
             is_urgent: plan.is_urgent,
+            are_imports: plan.source == SourceKind::BatchImports,
             past: RefCell::default(),
             keeps_past: plan.steps.iter().any(is_stale),
         })
@@ -124,12 +127,24 @@ impl World {
             is_shown: true,
             is_deleted: false,
         };
-        lives.push(Life {
+        lives.push(self.life(Life {
             id,
             start: second,
             style,
             versions: vec![(now, version)],
-        });
+        }));
+    }
+
+    /// A job as it is in this world.
+    fn life(&self, mut life: Life) -> Life {
+        if self.are_imports {
+            life.style.heartbeat = Heartbeat::Missing;
+            life.style.work.detector = None;
+            for (_, version) in &mut life.versions {
+                (version.heartbeat, version.pulse) = (life.start, None);
+            }
+        }
+        life
     }
 
     /// A job that had completed before anybody looked.
@@ -155,7 +170,7 @@ impl World {
             completed: Some(ended),
             ..runs
         };
-        self.lives.borrow_mut().push(Life {
+        let life = Life {
             id,
             start,
             style: Style {
@@ -163,7 +178,8 @@ impl World {
                 ..Style::PLAIN
             },
             versions: vec![(start, runs), (ended, has_ended)],
-        });
+        };
+        self.lives.borrow_mut().push(self.life(life));
     }
 
     fn was_seen_to_end(&self, place: usize) -> bool {
@@ -177,7 +193,7 @@ impl World {
         let (now, second) = (self.now(), self.second());
         let mut lives = self.lives.borrow_mut();
         let runs = |life: &Life| !life.now().is_deleted && life.now().stage().runs();
-        let is_busy = lives.iter().any(|life| life.id != id && runs(life));
+        let is_busy = !self.are_imports && lives.iter().any(|life| life.id != id && runs(life));
         let its_own = |life: &&mut Life| life.id == id && !life.now().is_deleted;
         let Some(life) = lives.iter_mut().rev().find(its_own) else {
             return;
@@ -191,6 +207,7 @@ impl World {
         if let Event::IsFor(work) = event {
             if life.versions.iter().all(|(at, _)| *at == now) {
                 life.style.work = work;
+                *life = self.life(life.clone());
             }
             return;
         }
@@ -240,6 +257,9 @@ impl World {
             Event::Hides => version.is_shown = false,
             Event::Returns => version.is_shown = true,
             _ => return,
+        }
+        if self.are_imports {
+            (version.heartbeat, version.pulse) = (life.start, None);
         }
         if version != was {
             life.versions.push((now, version));

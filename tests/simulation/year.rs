@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fastrand::Rng;
-use fraud_job_watch::watch::{Kind, OverdueAfter, Policy};
+use fraud_job_watch::watch::{Kind, OverdueAfter, Policy, SourceKind};
 use jiff::{SignedDuration, Timestamp};
 
 use super::calendar::{self, CHARGEBACKS, Due, PAYMENTS, RETURNS};
@@ -116,6 +116,7 @@ pub(crate) fn part(seed: u64) -> Part {
     }
     Part {
         plan: Plan {
+            source: SourceKind::BatchPredictions,
             seed,
             command: "year",
             is_urgent,

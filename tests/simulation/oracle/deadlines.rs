@@ -43,6 +43,13 @@ struct Arrival<'a> {
 /// Judges all deadlines, and counts what came about.
 pub(super) fn judge(case: &Case<'_>, found: &mut Vec<Violation>) -> BTreeMap<&'static str, u64> {
     let said = read(case.ledger, found);
+    if case.are_imports {
+        let told = said.iter().map(|it| {
+            let what = format!("{:?} of {}: no import is expected", it.kind, it.name);
+            broken(Rule::FalseMissing, what)
+        });
+        found.extend(told);
+    }
     let mut counts = BTreeMap::new();
     let mut names = BTreeSet::new();
     let mut before = None;

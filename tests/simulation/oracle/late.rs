@@ -60,14 +60,23 @@ struct Past {
     like: Option<(&'static str, &'static str)>,
 }
 
+/// What it is to be like another. An import has no detector.
+fn likeness(case: &Case<'_>, life: usize) -> Option<(&'static str, &'static str)> {
+    let work = case.lives[life].style.work;
+    let detector = match case.are_imports {
+        true => Some(""),
+        false => work.detector,
+    };
+    detector.zip(work.event_type)
+}
+
 /// Those of a run, by their ends.
 fn past(case: &Case<'_>, run: &RunLog) -> BTreeSet<Past> {
     let one = |look: &Look| {
         let Stage::Ended(kind) = look.stage else {
             return None;
         };
-        let work = case.lives[look.life].style.work;
-        let like = work.detector.zip(work.event_type);
+        let like = likeness(case, look.life);
         Some(Past {
             ended: end_shown(look)?.as_second(),
             start: look.start.map(Timestamp::as_second),
@@ -109,8 +118,7 @@ fn limit(case: &Case<'_>, run: &RunLog, look: &Look) -> Limit {
 
 /// How long jobs like it took, by the median of the last twenty.
 fn usual(case: &Case<'_>, look: &Look, past: &BTreeSet<Past>) -> Option<i64> {
-    let work = case.lives[look.life].style.work;
-    let like = Some(work.detector.zip(work.event_type)?);
+    let like = Some(likeness(case, look.life)?);
     let alike: Vec<&Past> = past
         .iter()
         .rev()
@@ -123,6 +131,7 @@ fn usual(case: &Case<'_>, look: &Look, past: &BTreeSet<Past>) -> Option<i64> {
     let taken = |it: &Past| {
         let ends = past.iter().map(|other| other.ended);
         let before = ends.filter(|end| *end < it.ended).max();
+        let before = before.filter(|_| !case.are_imports);
         (it.ended - before.max(it.start).unwrap_or(it.ended)).max(0)
     };
     let wanted = look.total.or(look.count).unwrap_or(0);
@@ -179,6 +188,9 @@ fn could_begin(case: &Case<'_>, life: usize, run: &RunLog, moment: Timestamp) ->
     let starts = looks.iter().filter(|(_, look)| look.at <= moment);
     let start = starts.filter_map(|(_, look)| look.start).min();
     let start = start.or(looks.first().map(|(_, look)| look.at))?;
+    if case.are_imports {
+        return Some(start);
+    }
     let shown = run.looks.iter().filter_map(end_shown).max();
     let others = (0..case.lives.len()).filter(|other| *other != life);
     let ends = others.filter_map(|other| {
@@ -315,6 +327,9 @@ fn must_have_begun(case: &Case<'_>, life: usize, run: &RunLog, look: &Look) -> T
     // Without a start, its time counts from the first sight.
     let start = known.filter_map(|(_, seen)| seen.start).max();
     since = since.max(start.unwrap_or(look.at));
+    if case.are_imports {
+        return since;
+    }
     for (other, it) in case.lives.iter().enumerate() {
         let versions = it.versions.iter();
         let ends = versions.filter_map(|(_, version)| version.completed);

@@ -176,6 +176,7 @@ pub(crate) fn at_the_end(world: &World) -> (Vec<Violation>, BTreeMap<Cause, u64>
         lives: &lives,
         told: &told,
         is_urgent: world.is_urgent,
+        are_imports: world.are_imports,
         looks: told::looks_at(&ledger, &lives),
     };
     found.extend(facts::judge(&case));

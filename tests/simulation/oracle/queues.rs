@@ -10,6 +10,9 @@ use super::told::{Case, Told};
 
 /// Whom a job that had not begun waited for, as the run could see, when this was told of it.
 pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
+    if case.are_imports {
+        return None;
+    }
     let run = case.run(told);
     // A run that failed may have written down that it runs.
     let mut looks = case.looks(told.life).into_iter();
@@ -146,6 +149,9 @@ pub(super) fn blamed_since(
     run: &RunLog,
     moment: Timestamp,
 ) -> Option<Timestamp> {
+    if case.are_imports {
+        return Some(case.lives[life].start);
+    }
     let stall_after = run.policy.stall_after;
     let first_seen = |life: usize| case.looks(life).first().map(|(_, look)| look.at);
     let key = |life: usize| Some(case.lives[life].start).max(first_seen(life));
@@ -210,7 +216,7 @@ pub(super) fn blamed_since(
 /// How many truly wait for the job, if that is beyond doubt: it runs, no other does, and all were shown.
 pub(super) fn waiting_for(case: &Case<'_>, told: &Told) -> Option<u64> {
     let run = case.run(told);
-    if !run.saw_the_end || !case.last_known(told.life, run, told.at)?.runs() {
+    if case.are_imports || !run.saw_the_end || !case.last_known(told.life, run, told.at)?.runs() {
         return None;
     }
     let sign = visible_sign(case, told.life, run, told.at)?;

@@ -36,6 +36,10 @@ pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
             found.push(broken(Rule::Untrue, what));
         }
         let counted = told.silence.as_ref().and_then(|silence| silence.waiting);
+        if let Some(count) = counted.filter(|_| case.are_imports) {
+            let what = format!("{}: {count} wait, but none waits", case.name(told));
+            found.push(broken(Rule::Miscounted, what));
+        }
         if let Some(count) = waiting_for(case, told).filter(|count| Some(*count) != counted) {
             let what = format!("{}: {counted:?} wait, not {count}", case.name(told));
             found.push(broken(Rule::Miscounted, what));
@@ -61,6 +65,12 @@ fn alive(case: &Case<'_>, told: &Told) -> Option<String> {
     };
     if !look.shows_activity() {
         return Some("it had ended".to_owned());
+    }
+    let has_counted = |(by, look): (&RunLog, &Look)| {
+        (look.at <= told.at || by.number == run.number) && look.count > Some(0)
+    };
+    if case.are_imports && !case.looks(told.life).into_iter().any(has_counted) {
+        return Some("it may be validating its input: it has counted nothing".to_owned());
     }
     let allowed = allowed(case, told);
     // By the world's clock, whatever that of the run says.
@@ -228,6 +238,7 @@ pub(super) fn is_overdue(case: &Case<'_>, life: usize, run: &RunLog, look: &Look
         || !run.policy.notify_on.contains(&Kind::Stalled)
         || !look.stage.is_known()
         || !counts(look)
+        || case.are_imports && look.count.is_none_or(|count| count == 0)
     {
         return false;
     }

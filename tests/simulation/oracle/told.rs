@@ -52,6 +52,8 @@ pub(super) struct Case<'a> {
     /// In the order in which they were recorded.
     pub(super) told: &'a [Told],
     pub(super) is_urgent: bool,
+    /// Whose only sign of life is a count, or that they begin, and of which none waits.
+    pub(super) are_imports: bool,
     /// Every look at each job, in order, with its run.
     pub(super) looks: Vec<Vec<(&'a RunLog, &'a Look)>>,
 }
