@@ -61,8 +61,7 @@ fn first_that_counts<'a>(
     opens_at: Timestamp,
 ) -> Option<&'a Completion> {
     let late_arrival = record.late_arrival.as_ref();
-    let is_later =
-        |it: &Completion| late_arrival.is_none_or(|late| it.at > late.at && !late.is_same(it));
+    let is_later = |it: &Completion| late_arrival.is_none_or(|late| it > late && !late.is_same(it));
     let mut completed = jobs.completed().rev();
     completed.find(|it| it.at > opens_at && is_later(it))
 }
