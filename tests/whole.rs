@@ -261,13 +261,12 @@ async fn one_function_watches_predictions_and_imports() {
         &first["sources"]["batch-imports"],
         json!({"jobs": 62, "pages": 2}),
     );
-    let asked: Vec<_> = stage
-        .jobs
-        .requests()
-        .iter()
-        .map(|it| it.operation)
-        .collect();
-    assert_eq!(asked, [PREDICTIONS, IMPORTS, IMPORTS], "predictions first");
+    let requests = stage.jobs.requests();
+    let mut asked: Vec<_> = requests.iter().map(|it| it.operation).collect();
+    // One of predictions was for the connection.
+    assert_eq!(asked.len(), 1 + 1 + 2);
+    asked.dedup();
+    assert_eq!(asked, [PREDICTIONS, IMPORTS], "predictions first");
     let partitions = async || {
         let mut partitions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for item in stage.table().await {
@@ -340,12 +339,11 @@ async fn one_function_watches_predictions_and_imports() {
             "failed next-loads",
         ),
     ] {
-        stage
-            .jobs
-            .update(|jobs| jobs.push(job("next-scores", "FAILED")));
-        stage
-            .jobs
-            .update_imports(|jobs| jobs.push(self::import("next-loads", "FAILED")));
+        let ended = json!({"completionTime": ago(Duration::ZERO)});
+        let scores = with(job("next-scores", "FAILED"), ended.clone());
+        let loads = with(self::import("next-loads", "FAILED"), ended);
+        stage.jobs.update(|jobs| jobs.push(scores));
+        stage.jobs.update_imports(|jobs| jobs.push(loads));
         stage.jobs.script(|script| {
             script.fault_when = Some(Box::new(move |request| match request.operation == denied {
                 true => Fault::AccessDenied,

@@ -15,6 +15,8 @@ use crate::watch::{Notice, SourceKind};
 
 /// The most characters in a title, and in a description.
 const TITLE: usize = 250;
+/// The most of a title after the watch's name.
+const AFTER_NAME: usize = 180;
 const DESCRIPTION: usize = 8_000;
 /// Of a description, this many are kept for what follows the list of a digest.
 const AFTER_LIST: usize = 500;
@@ -153,11 +155,17 @@ fn document(parts: Parts<'_>) -> Value {
     })
 }
 
-/// The name takes at most 60 characters, and what follows no more than 180: a label and an id, or a digest's counts.
+/// The name takes at most 60 characters, and what follows no more than 180: a label and an id, or a digest's counts, of
+/// which the worst come first.
 fn title(name: Option<&WatchName>, what: &str) -> String {
+    let keep = |c, line: &mut String| line.push(c);
+    let what = match fit(what, AFTER_NAME, keep) {
+        (whole, true) => whole,
+        (_, false) => format!("{}…", fit(what, AFTER_NAME - 1, keep).0),
+    };
     match name {
         // The operator's own text: an emoji is welcome, a mention is not.
         Some(name) => format!("[{}] {what}", fit(&name.to_string(), 60, write_markdown).0),
-        None => what.to_owned(),
+        None => what,
     }
 }

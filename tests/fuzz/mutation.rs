@@ -40,9 +40,9 @@ fn made(surface: Surface) -> Vec<Vec<u8>> {
             include_str!("../../events/rule.json"),
         ]),
         Surface::Settings => texts(&[
-            "arn:aws:sns:eu-west-1:123456789012:jobs\narn:aws:sns:us-east-2:123456789012:urgent\nstate\nbatch-predictions,batch-imports\nname\n1h\n4h\n6h\na by 07:00; * by 08:00\ncompleted,failed\n7\non",
-            "arn:aws:sns:eu-west-1:123456789012:jobs\n\nstate\n\n\n\n\n\n\n\n\n",
-            "arn:aws-cn:sns:cn-north-1:123456789012:a_b-c\nnone\na.b-c_d\n batch-imports \nnone\n30d\noff\noff\nnone\nfailed, stalled\n1000\noff",
+            "arn:aws:sns:eu-west-1:123456789012:jobs\narn:aws:sns:us-east-2:123456789012:urgent\narn:aws:sns:eu-west-1:123456789012:alarms\nstate\nbatch-predictions,batch-imports\nname\n1h\n4h\n6h\na by 07:00; * by 08:00\ncompleted,failed\n7\non",
+            "arn:aws:sns:eu-west-1:123456789012:jobs\n\n\nstate\n\n\n\n\n\n\n\n\n",
+            "arn:aws-cn:sns:cn-north-1:123456789012:a_b-c\nnone\nnone\na.b-c_d\n batch-imports \nnone\n30d\noff\noff\nnone\nfailed, stalled\n1000\noff",
         ]),
         Surface::Expect => texts(&[
             "payments_detector from 22:00 by 07:00 MON-FRI Europe/Dublin; chargebacks_detector by 12:00 SUN; * by 09:00",

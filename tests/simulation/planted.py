@@ -383,6 +383,9 @@ MISSING = {
     "of two that completed one may count for another deadline": [
         ("src/watch/detector.rs", "self.completed.truncate(2);", "self.completed.truncate(1);"),
     ],
+    "also of two that completed in the same second": [
+        (DEADLINES, "|late| it > late && !late.is_same(it)", "|late| it.at > late.at && !late.is_same(it)"),
+    ],
     "where clocks change": [
         ("src/watch/expect/entry.rs", "let by = self.zone.to_ambiguous_timestamp(day.to_datetime(self.by));",
          "let january = self.zone.to_offset(\"2026-01-15T00:00:00Z\".parse().unwrap_or_default());\n"

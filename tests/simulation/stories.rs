@@ -265,9 +265,8 @@ fn an_incomplete_listing_shows_what_is_late() -> Vec<Step> {
     steps
 }
 
-/// Two come after the deadline between two runs: the first of them closes what was missing, the other one counts for the
-/// next deadline.
-fn two_come_late(in_the_same_second: bool) -> Vec<Step> {
+/// What is expected, how the jobs are made that come for it, and the first of two deadlines that nothing comes for.
+fn nothing_comes() -> (Style, Vec<Step>) {
     let policy = Policy {
         expect: calendar::expect("payments by 06:00"),
         ..policy()
@@ -280,16 +279,31 @@ fn two_come_late(in_the_same_second: bool) -> Vec<Step> {
         work,
         ..Style::PLAIN
     };
-    let mut steps = vec![Step::Settings(policy), run(1), pass(365), run(2)];
+    let steps = vec![Step::Settings(policy), run(1), pass(365), run(2)];
+    (style, steps)
+}
+
+/// Two come after the deadline between two runs: the first of them closes what was missing, the other one counts for the
+/// next deadline.
+fn two_come_late() -> Vec<Step> {
+    let (style, mut steps) = nothing_comes();
     for id in ["a", "b"] {
         steps.extend([job(id, Event::Arrives(style)), begins(id, 600), pass(20)]);
-        if !in_the_same_second {
-            steps.push(job(id, Event::Ends("COMPLETE")));
-        }
+        steps.push(job(id, Event::Ends("COMPLETE")));
     }
-    let ends = ["a", "b"].map(|id| job(id, Event::Ends("COMPLETE")));
-    steps.extend(ends.into_iter().filter(|_| in_the_same_second));
     steps.extend([pass(20), run(3), pass(24 * 60 - 50), run(4)]);
+    steps
+}
+
+/// Two come in the same second, after the second deadline: each counts for one.
+fn two_come_at_once() -> Vec<Step> {
+    let (style, mut steps) = nothing_comes();
+    steps.push(pass(24 * 60));
+    for id in ["a", "b"] {
+        steps.extend([job(id, Event::Arrives(style)), begins(id, 600), pass(20)]);
+    }
+    steps.extend(["a", "b"].map(|id| job(id, Event::Ends("COMPLETE"))));
+    steps.extend([pass(20), run(3)]);
     steps
 }
 
@@ -368,8 +382,8 @@ pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
             ("an end before the start", an_end_before_the_start()),
             ("hangs often", a_job_that_recovers_often()),
             ("nothing to compare with", nothing_to_compare_with()),
-            ("two come late", two_come_late(false)),
-            ("two come late at once", two_come_late(true)),
+            ("two come late", two_come_late()),
+            ("two come at once", two_come_at_once()),
             (
                 "late in an incomplete listing",
                 an_incomplete_listing_shows_what_is_late(),
