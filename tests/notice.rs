@@ -1,7 +1,7 @@
 //! What a notice is known by: whose jobs, its id, and its kind.
 
 use fraud_job_watch::settings::VARIABLES;
-use fraud_job_watch::watch::{Kind, NoticeId, Severity, Source};
+use fraud_job_watch::watch::{Kind, NoticeId, Severity, Source, SourceKind};
 
 const SOURCE: &str = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
 
@@ -31,6 +31,28 @@ fn a_source_is_read_of_any_arn_of_its_region_and_account() {
         "urn:aws:lambda:eu-west-1:123456789012:function:watch",
     ] {
         assert!(Source::of_arn(arn).is_err(), "{arn:?}");
+    }
+}
+
+#[test]
+fn a_source_is_of_imports_only_if_its_arn_says_so() {
+    let imports = SOURCE.replace("prediction", "import");
+    for arn in [imports.clone(), format!("{imports}/j")] {
+        let source = Source::of_arn(&arn).unwrap();
+        assert_eq!(source.kind(), SourceKind::BatchImports);
+        assert_eq!(source.to_string(), imports);
+        assert_eq!(
+            source.with_kind(SourceKind::BatchPredictions).to_string(),
+            SOURCE
+        );
+    }
+    for arn in [
+        SOURCE,
+        "arn:aws:lambda:eu-west-1:123456789012:batch-import",
+        "arn:aws:frauddetector:eu-west-1:123456789012:batch-imports",
+    ] {
+        let source = Source::of_arn(arn).unwrap();
+        assert_eq!(source.kind(), SourceKind::BatchPredictions, "{arn}");
     }
 }
 

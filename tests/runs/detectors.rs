@@ -49,6 +49,16 @@ async fn what_is_missing_and_arrives_is_told_to_the_urgent_topic_alone() {
     }
     let states: Vec<_> = events.iter().map(|it| &it["data"]["incident"]).collect();
     assert_eq!(states, ["open", "resolved"]);
+    let detector = |message: &Message| {
+        let attributes = message.attributes.iter();
+        let mut detectors = attributes.filter(|(name, _)| *name == "detector");
+        detectors.next().map(|(_, value)| value.clone())
+    };
+    let detectors: Vec<_> = published.iter().filter_map(detector).collect();
+    assert_eq!(detectors, ["payments", "payments"], "as EXPECT names it");
+    let completed = world.topic.published.borrow();
+    let detectors: Vec<_> = completed.iter().filter_map(detector).collect();
+    assert_eq!(detectors, ["refunds", "payments"], "that of its job");
 }
 
 /// A page that was asked for before a deadline does not know what completed until then.
