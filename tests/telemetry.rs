@@ -8,7 +8,8 @@ use fraud_job_watch::telemetry::{self, Metrics, level_that_passes};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::runs::{Both, two_jobs};
+use crate::runs::sources::Both;
+use crate::runs::two_jobs;
 
 fn noon() -> Timestamp {
     "2026-03-02T12:00:00Z".parse().unwrap()

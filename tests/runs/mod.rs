@@ -8,7 +8,7 @@ mod invocation;
 mod observing;
 mod outcome;
 mod recording;
-mod sources;
+pub(crate) mod sources;
 mod throttling;
 
 use std::cell::{Cell, RefCell};
@@ -26,14 +26,11 @@ use fraud_job_watch::ports::{
 use fraud_job_watch::run::{Answer, Failure, Gauges, Outcome, RunInput, Subscribers, run};
 use fraud_job_watch::settings::WatchSettings;
 use fraud_job_watch::watch::{
-    Change, DetectorRecord, Item, JobId, Key, ListedJob, Record, SourceKind, TopicArn,
+    Change, DetectorRecord, Item, JobId, Key, ListedJob, Record, Source, SourceKind, TopicArn,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance, sleep};
-
-use crate::lab;
-pub(crate) use sources::Both;
 
 /// A world whose store and topics take their time. Clones share it.
 #[derive(Clone)]
@@ -156,6 +153,11 @@ impl Kept {
             Some(_) | None => self.mood.get(),
         }
     }
+}
+
+fn source() -> Source {
+    let arn = "arn:aws:frauddetector:eu-west-1:123456789012:batch-prediction";
+    arn.parse().unwrap()
 }
 
 /// A write that fails, as far as the run knows.
@@ -302,7 +304,7 @@ impl World {
         act: impl AsyncFnOnce(Ports<Self, Self, Slow, Clock>, &RunInput<'_>) -> T,
     ) -> T {
         let input = RunInput {
-            source: &lab::source(),
+            source: &source(),
             settings: &self.settings(),
             run_id: name,
             time_given,

@@ -54,9 +54,9 @@ impl Both {
         time_given: Option<Duration>,
         measure: impl FnOnce(&Outcome),
     ) -> Result<Answer, Failed> {
-        let imports = lab::source().with_kind(SourceKind::BatchImports);
+        let imports = source().with_kind(SourceKind::BatchImports);
         let watched = [
-            (lab::source(), self.predictions.ports()),
+            (source(), self.predictions.ports()),
             (imports, self.imports.ports()),
         ];
         let invocation = Invocation {
