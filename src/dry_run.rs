@@ -21,7 +21,9 @@ pub(crate) async fn dry_run<W: World>(world: &W, input: &RunInput<'_>) -> Outcom
         store: ReadOnly(world.store()),
         topic: Collected::new(topics.main),
         urgent: topics.urgent.map(Collected::new),
-        alarms: None,
+        alarms: world
+            .alarms()
+            .map(|topic| Collected::new(topic.arn().clone())),
         clock: || world.now(),
     };
     let settings = WatchSettings {

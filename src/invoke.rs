@@ -4,6 +4,7 @@
 //! `{"test_notice": true}` publishes one sample, marked as a test, and does nothing else. With both, dry run
 //! wins. Whatever else it holds is ignored.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::iter;
@@ -81,6 +82,7 @@ pub async fn invoke<W: World>(
         Task::Run | Task::DryRun => watched,
     };
     let mut outcomes = Vec::new();
+    let counted = Cell::new(Counted::default());
     let mut left = u32::try_from(watched.len()).unwrap_or(u32::MAX);
     for (source, world) in watched {
         let settings = invocation.settings.of_source(source.kind());
@@ -95,10 +97,15 @@ pub async fn invoke<W: World>(
         let span = info_span!("run", request_id, run, source = named);
         let is_first = outcomes.is_empty();
         let subscribers = async {
-            let counted = bounded(limits.subscribers_until(), count_subscribers(world));
-            match is_first {
-                true => counted.await.unwrap_or_default(),
-                false => Counted::default(),
+            if is_first {
+                counted.set(count_subscribers(world).await);
+                return counted.get();
+            }
+            // The first opens what there is to say of the alarms. Another closes what it opened when it was the first.
+            let of_alarms = counted.get().of_alarms.filter(|count| *count > 0);
+            Counted {
+                of_topics: None,
+                of_alarms,
             }
         };
         let outcome = perform(task, world, &input, subscribers)

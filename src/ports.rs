@@ -22,7 +22,7 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// The batch prediction jobs of one account and region.
+/// The jobs of one source.
 pub trait Listing {
     /// The first page, or the one that `token` stands for.
     fn page(&self, token: Option<&str>) -> impl Future<Output = Result<Page, ListingError>>;

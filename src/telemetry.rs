@@ -162,7 +162,8 @@ fn details(outcome: &Outcome) -> Vec<Metric<u64>> {
     let known: u64 = metrics.iter().map(|(_, _, jobs)| jobs).sum();
     let all: u64 = answer.by_status.values().sum();
     metrics.push(("JobsOther".to_owned(), "Count", all.saturating_sub(known)));
-    let kinds = Kind::ALL.iter().filter(|kind| **kind != Kind::Test);
+    let is_of_a_job = |kind: &&Kind| !matches!(kind, Kind::Test | Kind::Unheard | Kind::Heard);
+    let kinds = Kind::ALL.iter().filter(is_of_a_job);
     metrics.extend(kinds.map(|kind| {
         let (first, rest) = kind.as_str().split_at_checked(1).unwrap_or_default();
         let name = format!("Notices{}{rest}", first.to_ascii_uppercase());

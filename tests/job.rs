@@ -205,6 +205,7 @@ fn what_a_view_lacks_is_taken_from_the_one_before_but_for_how_it_ended() {
             heartbeat_at: Some(at(moment)),
             completed_at: Some(at(moment)),
             processed_records: Some(count),
+            failed_records: Some(count),
             total_records: Some(count),
             failure_reason: text(),
             detector: text(),

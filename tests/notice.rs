@@ -81,6 +81,8 @@ fn what_somebody_should_look_at_is_an_error() {
         .iter()
         .filter(|kind| kind.severity() == Severity::Error);
     let errors: Vec<_> = errors.map(|kind| kind.as_str()).collect();
+    let names = [Severity::Error, Severity::Warning, Severity::Info].map(Severity::as_str);
+    assert_eq!(names, ["error", "warning", "info"]);
     assert_eq!(
         errors,
         [

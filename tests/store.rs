@@ -3,14 +3,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use fraud_job_watch::aws::Table;
 use fraud_job_watch::ports::{Claimed, Recorded, Store, StoreError, UnreadableItem};
-use fraud_job_watch::watch::judge::{first_baseline, judge};
+use fraud_job_watch::watch::judge::{first_baseline, judge, judge_alarm_topic};
 use fraud_job_watch::watch::{Change, Item, Job, Key, ListedJob};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::Story;
 use crate::lab::emulators::World;
-use crate::lab::source;
+use crate::lab::{source, topic};
 
 fn now() -> Timestamp {
     "2026-03-02T12:00:00Z".parse().unwrap()
@@ -93,6 +93,32 @@ async fn eight_writers_race_for_one_transition_and_one_wins() {
         200,
         "each transition is pending once"
     );
+}
+
+/// Else it would be reported again, run after run, that somebody hears the alarms after all.
+#[tokio::test]
+async fn what_is_over_is_gone_from_the_watchs_item() {
+    let world = World::new().await;
+    let table = table(&world);
+    let first = first_baseline(now(), "first");
+    table.record(&first, now()).await.unwrap();
+    let mut story = Story::new();
+    let mut item = first.item;
+    for (subscribers, is_unheard) in [(0, true), (1, false)] {
+        let Item::Watch(baseline) = item else {
+            unreachable!("it is the watch's")
+        };
+        story.baseline = baseline;
+        let change =
+            judge_alarm_topic(Some(&topic()), Some(subscribers), &story.context(now())).unwrap();
+        assert_eq!(table.record(&change, now()).await.unwrap(), Recorded::Done);
+        item = table.read(&Key::Watch, now()).await.unwrap().unwrap();
+        assert_eq!(item, change.item);
+        let Item::Watch(baseline) = &item else {
+            unreachable!("it is the watch's")
+        };
+        assert_eq!(baseline.unheard.is_some(), is_unheard);
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{Clients, FraudDetector, SnsTopic, Table};
 use crate::ports::{State, Store as _, Topic as _};
@@ -24,20 +24,17 @@ pub(super) struct EarlyState(Rc<RefCell<Option<Read>>>);
 #[derive(Debug)]
 struct Read {
     watch: String,
-    at: Instant,
+    /// By the clock, which goes on while a sandbox is frozen.
+    at: Timestamp,
     state: State,
 }
 
 impl EarlyState {
-    /// The state of this watch, if it was read less than a second ago.
+    /// The state of this watch, if it was asked for less than a second ago.
     pub(super) fn take(&self, watch: &str) -> Option<State> {
         let read = self.0.take()?;
-        (read.watch == watch && read.at.elapsed() <= AT_MOST).then_some(read.state)
-    }
-
-    fn put(&self, watch: String, state: State) {
-        let at = Instant::now();
-        *self.0.borrow_mut() = Some(Read { watch, at, state });
+        let age = Timestamp::now().duration_since(read.at).unsigned_abs();
+        (read.watch == watch && age <= AT_MOST).then_some(read.state)
     }
 }
 
@@ -51,8 +48,9 @@ impl Clients {
         let source = self.topic.arn().source().with_kind(*first);
         let state = async {
             let table = Table::new(self.dynamodb.clone(), self.table.clone(), &source);
-            if let Ok(state) = table.load(Timestamp::now()).await {
-                self.early.put(source.to_string(), state);
+            let (watch, at) = (source.to_string(), Timestamp::now());
+            if let Ok(state) = table.load(at).await {
+                *self.early.0.borrow_mut() = Some(Read { watch, at, state });
             }
         };
         let listing = FraudDetector::new(self.frauddetector.clone(), *first);

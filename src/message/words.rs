@@ -282,9 +282,9 @@ fn unheard(notice: &Notice) -> Words {
 fn heard() -> Words {
     Words::new(
         Text::ours(
-            "Somebody has subscribed to the topic of this watch's alarms. This resolves the earlier report that nobody had.",
+            "Somebody has subscribed to the topic of this watch's alarms, or they go to another topic now. This resolves the earlier report that nobody had subscribed.",
         ),
-        Text::ours("somebody has subscribed to the topic of the alarms"),
+        Text::ours("somebody has subscribed, or they go to another topic"),
         &["Nothing to do."],
     )
 }

@@ -1,5 +1,5 @@
 //! What is stored of the watch: loaded when a run starts, and kept up to date with what it records. Its own item is
-//! written twice: by the first run, and once a listing was complete.
+//! written by the first run, once a listing was complete, and when it changes whether anybody hears the alarms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use tracing::debug;
 use super::commit::{CommitOutcome, commit};
 use super::time_limits::bounded;
 use super::{Failure, Run, RunInput};
-use crate::ports::{Pending, Store, StoreError, UnreadableItem, World};
+use crate::ports::{Pending, Store, StoreError, Topic, UnreadableItem, World};
 use crate::watch::judge::{RunContext, began, first_baseline, judge_alarm_topic};
 use crate::watch::{Baseline, Change, DetectorRecord, Item, JobId, Key, Record};
 
@@ -92,25 +92,32 @@ impl<W: World> Run<'_, W> {
             return;
         }
         let (jobs, statuses) = (self.outcome.answer.jobs, &self.observed.statuses);
-        let change = |now| began(&self.context.at(now), jobs, statuses);
+        let context = self.context;
+        let change = |baseline: &Baseline, now| {
+            let context = RunContext {
+                baseline,
+                ..context.at(now)
+            };
+            began(&context, jobs, statuses)
+        };
         let rebase = |item: Option<&Item>, now| match item {
-            Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(now)),
+            Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(baseline, now)),
             Some(_) | None => None,
         };
-        let first = change(self.world.now());
+        let first = change(self.context.baseline, self.world.now());
         let written = commit(self.world, self.limits.work_until(), first, rebase).await;
         self.outcome.answer.began = self.watch_written(written);
     }
 
     /// Records whether the alarms are heard, if that has changed.
     pub(super) async fn judge_alarm_topic(&mut self, subscribers: Option<u64>) {
-        let context = self.context;
+        let (context, topic) = (self.context, self.world.alarms().map(Topic::arn));
         let judge = |baseline: &Baseline, now| {
             let context = RunContext {
                 baseline,
                 ..context.at(now)
             };
-            judge_alarm_topic(subscribers, &context)
+            judge_alarm_topic(topic, subscribers, &context)
         };
         let rebase = |item: Option<&Item>, now| match item {
             Some(Item::Watch(baseline)) => judge(baseline, now),
@@ -125,7 +132,11 @@ impl<W: World> Run<'_, W> {
     /// Takes in what became of a write of the watch's item; whether this run made it.
     fn watch_written(&mut self, written: CommitOutcome) -> bool {
         match written {
-            CommitOutcome::Recorded { change, .. } => {
+            CommitOutcome::Recorded { change, is_rebased } => {
+                // What another run recorded of it is to go out before.
+                self.known
+                    .overtaken
+                    .extend(is_rebased.then_some(Key::Watch));
                 self.apply(change);
                 return true;
             }

@@ -65,14 +65,15 @@ pub async fn run<W: World>(world: &W, input: &RunInput<'_>) -> Outcome {
     run_counting(world, input, ready(Counted::default())).await
 }
 
-/// Runs once while the subscribers are counted, which needs no time of its own: they are needed at the end only.
+/// Runs once while the subscribers are counted. If there is a topic of alarms, delivery waits for that.
 pub(crate) async fn run_counting<W: World>(
     world: &W,
     input: &RunInput<'_>,
     subscribers: impl Future<Output = Counted>,
 ) -> Outcome {
-    let subscribers = subscribers.shared();
     let limits = TimeLimits::start(input.time_given);
+    let subscribers = bounded(limits.subscribers_until(), subscribers);
+    let subscribers = subscribers.map(Option::unwrap_or_default).shared();
     let (pace, topics) = (Pace::default(), world.topics());
     let (sender, pages) = mpsc::channel(PAGES_AHEAD);
     let listing = list_for(sender, world, &pace, limits.list_until());
@@ -107,7 +108,11 @@ pub(crate) async fn run_counting<W: World>(
         run.judge_active_jobs().await;
         run.judge_detectors().await;
         run.begin().await;
-        let counted = subscribers.clone().await;
+        // Whoever has no alarms waits for no count.
+        let counted = match run.world.alarms() {
+            Some(_) => subscribers.clone().await,
+            None => Counted::default(),
+        };
         run.judge_alarm_topic(counted.of_alarms).await;
         run.deliver().await;
         run.finish()

@@ -66,7 +66,7 @@ impl Answer {
 /// What a run saw of how things stand when it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// How long the oldest notice has been pending; zero if none is, `None` if the state could not be read.
+    /// How long the oldest notice has been pending; zero if none is, `None` if no state could be read.
     pub oldest_pending: Option<SignedDuration>,
     /// How long ago the active job that has been silent longest showed a sign of life.
     pub oldest_sign_of_life: Option<SignedDuration>,

@@ -64,10 +64,10 @@ impl TimeLimits {
         Some(self.started + given.saturating_sub(ANSWER_MARGIN))
     }
 
-    /// Of the question for the number of subscribers, for which nothing waits longer.
-    pub(crate) fn subscribers_until(&self) -> Option<Instant> {
+    /// Of the question for the number of subscribers: delivery may wait for it.
+    pub(super) fn subscribers_until(&self) -> Option<Instant> {
         let until = self.started + SUBSCRIBERS_TIMEOUT;
-        self.work_until().into_iter().chain([until]).min()
+        self.list_until().into_iter().chain([until]).min()
     }
 
     /// Of what is published now: before its claim ends, and early enough to be settled in time. `None` if too little

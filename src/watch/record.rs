@@ -34,13 +34,15 @@ pub struct Baseline {
     /// When the first listing was complete, if one was.
     pub began_at: Option<Timestamp>,
     /// That nobody hears the alarms, while that is so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unheard: Option<Unheard>,
+    #[serde(default)]
+    pub unheard: Option<Box<Unheard>>,
 }
 
 /// Nobody has subscribed to the topic of the alarms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unheard {
+    /// That topic.
+    pub topic: TopicArn,
     /// When that was first seen.
     pub since: Timestamp,
     /// The topics that were told.

@@ -238,5 +238,16 @@ async fn that_nobody_hears_the_alarms_is_told_after_an_hour_and_again_when_someb
         told.extend(threads);
     }
     assert_eq!((told[0] == told[1], told[1] == told[2]), (true, false));
+
+    // Alarms that go elsewhere are not unheard.
+    let dry = world.invoke(json!({"dry_run": true}), None).await.unwrap();
+    assert_eq!(dry.would_publish, Some(Vec::new()));
+    world.alarms = None;
+    world.topic.published.borrow_mut().clear();
+    world.invoke(json!({}), None).await.unwrap();
+    assert_eq!(World::kinds(&world.topic), ["heard"]);
+    let writes = world.store.writes.get();
+    world.invoke(json!({}), None).await.unwrap();
+    assert_eq!(world.store.writes.get(), writes);
     assert!(urgent.published.borrow().is_empty(), "it is nobody's night");
 }

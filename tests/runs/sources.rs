@@ -22,6 +22,7 @@ impl Both {
         let imports = World {
             topic: Rc::clone(&predictions.topic),
             urgent: predictions.urgent.clone(),
+            alarms: predictions.alarms.clone(),
             digest_above: predictions.digest_above,
             ..World::new(predictions.latency)
         };
@@ -224,6 +225,52 @@ async fn who_subscribes_is_asked_once() {
     assert_eq!(
         (subscribers, topic.asked.get()),
         (Some(Subscribers { fewest: 3, all: 3 }), 1)
+    );
+}
+
+/// The source that is looked at first speaks of the alarms; one that was once the first closes what it opened.
+#[tokio::test(start_paused = true)]
+async fn what_imports_opened_of_the_alarms_is_closed_when_predictions_are_watched_too() {
+    let alarms = |subscribers| {
+        Some(Rc::new(Kept {
+            subscribers,
+            ..Kept::named("alarms")
+        }))
+    };
+    let mut both = Both::of(World {
+        alarms: alarms(Some(0)),
+        ..World::new(Duration::ZERO)
+    });
+    let settings = both.predictions.settings();
+    for minutes in [0, 60] {
+        advance(Duration::from_secs(60 * minutes)).await;
+        let watched = [(
+            source().with_kind(SourceKind::BatchImports),
+            both.imports.ports(),
+        )];
+        let invocation = Invocation {
+            settings: &settings,
+            request_id: "request",
+            run_id: "of imports",
+            time_given: None,
+        };
+        invoke(&watched, &invocation, &json!({}), |_| ())
+            .await
+            .unwrap();
+    }
+    both.invoke(json!({}), None).await.unwrap();
+    for world in [&mut both.predictions, &mut both.imports] {
+        world.alarms = alarms(Some(1));
+    }
+    both.invoke(json!({}), None).await.unwrap();
+    assert_eq!(
+        types(&both.told()),
+        [
+            "fraud-job-watch.batch-import.began.v1",
+            "fraud-job-watch.batch-import.unheard.v1",
+            "fraud-job-watch.batch-prediction.began.v1",
+            "fraud-job-watch.batch-import.heard.v1",
+        ]
     );
 }
 

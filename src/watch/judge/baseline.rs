@@ -9,6 +9,7 @@ use crate::watch::kind::Kind;
 use crate::watch::notice::{Found, IncidentState, Notice, NoticeId, thread_of_alarms};
 use crate::watch::record::{Baseline, Item, Unheard};
 use crate::watch::status_counts::StatusCounts;
+use crate::watch::topic::TopicArn;
 
 /// Whoever is asked to confirm a subscription has this long before it is missed.
 const UNHEARD_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -55,60 +56,69 @@ pub fn began(context: &RunContext<'_>, jobs: u64, statuses: &StatusCounts) -> Ch
 }
 
 /// Whether anybody hears the alarms. An alarm cannot say that itself, so the main topic is told, once it has been so for
-/// as long as confirming takes; and again when somebody does.
-pub fn judge_alarm_topic(subscribers: Option<u64>, context: &RunContext<'_>) -> Option<Change> {
-    let (before, now) = (&context.baseline.unheard, context.now);
-    let told = |kind, unheard: &Unheard| {
-        let incident = match kind {
-            Kind::Unheard => IncidentState::Open,
-            _ => IncidentState::Resolved,
-        };
-        let thread = thread_of_alarms(context.source, unheard.since);
-        Notice {
-            incident: Some(incident),
-            topics: context
-                .topics
-                .closing(kind.severity(), &unheard.notified_topics),
-            happened_at: if kind == Kind::Unheard {
-                unheard.since
-            } else {
-                now
-            },
-            thread: Some(thread),
-            ..of_watch(kind, &unheard.since.to_string(), context)
-        }
-    };
-    let (unheard, notice) = match (subscribers?, before) {
-        (0, None) => {
-            let unheard = Unheard {
-                since: now,
-                notified_topics: BTreeSet::new(),
-            };
-            (Some(unheard), None)
-        }
-        (0, Some(before)) => {
+/// as long as confirming takes; and again when it is over, because somebody does or because alarms go elsewhere.
+pub fn judge_alarm_topic(
+    topic: Option<&TopicArn>,
+    subscribers: Option<u64>,
+    context: &RunContext<'_>,
+) -> Option<Change> {
+    let now = context.now;
+    let before = context.baseline.unheard.as_deref();
+    let is_elsewhere = |before: &Unheard| Some(&before.topic) != topic;
+    let (unheard, notice) = match (before, subscribers) {
+        (Some(before), _) if is_elsewhere(before) => (None, heard(before, context)),
+        (Some(before), Some(1..)) => (None, heard(before, context)),
+        (Some(before), Some(0)) => {
             let is_due = now.duration_since(before.since) >= UNHEARD_AFTER;
             if !before.notified_topics.is_empty() || !is_due {
                 return None;
             }
-            let notice = told(Kind::Unheard, before);
+            let notice = Notice {
+                happened_at: before.since,
+                ..of_alarms(Kind::Unheard, IncidentState::Open, before, context)
+            };
             let unheard = Unheard {
                 notified_topics: notice.topics.clone(),
                 ..before.clone()
             };
             (Some(unheard), Some(notice))
         }
-        (_, None) => return None,
-        (_, Some(before)) => {
-            let was_told = !before.notified_topics.is_empty();
-            (None, was_told.then(|| told(Kind::Heard, before)))
+        (None, Some(0)) => {
+            let unheard = Unheard {
+                topic: topic?.clone(),
+                since: now,
+                notified_topics: BTreeSet::new(),
+            };
+            (Some(unheard), None)
         }
+        (Some(_), None) | (None, Some(1..) | None) => return None,
     };
     let next = Baseline {
-        unheard,
+        unheard: unheard.map(Box::new),
         ..context.baseline.clone()
     };
     Some(change(next, notice.into_iter().collect(), context))
+}
+
+/// For whoever was told that they are not.
+fn heard(before: &Unheard, context: &RunContext<'_>) -> Option<Notice> {
+    let was_told = !before.notified_topics.is_empty();
+    was_told.then(|| of_alarms(Kind::Heard, IncidentState::Resolved, before, context))
+}
+
+fn of_alarms(
+    kind: Kind,
+    incident: IncidentState,
+    unheard: &Unheard,
+    context: &RunContext<'_>,
+) -> Notice {
+    let (severity, notified) = (kind.severity(), &unheard.notified_topics);
+    Notice {
+        incident: Some(incident),
+        topics: context.topics.closing(severity, notified),
+        thread: Some(thread_of_alarms(context.source, unheard.since)),
+        ..of_watch(kind, &unheard.since.to_string(), context)
+    }
 }
 
 /// The write that replaces the watch's item.
