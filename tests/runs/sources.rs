@@ -228,6 +228,43 @@ async fn who_subscribes_is_asked_once() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_completed_import_is_as_bad_as_the_records_that_failed_in_it() {
+    let both = Both::new();
+    both.invoke(json!({}), None).await.unwrap();
+    both.imports.topic.published.borrow_mut().clear();
+    for (id, status, failed) in [
+        ("all", "COMPLETE", Some(0)),
+        ("most", "COMPLETE", Some(1)),
+        ("unknown", "COMPLETE", None),
+        ("none", "FAILED", Some(9)),
+    ] {
+        both.imports.start(id, "IN_PROGRESS");
+        both.imports.end(id, status);
+        both.imports
+            .change(id, |job| job.failed_records_count = failed);
+    }
+    both.invoke(json!({}), None).await.unwrap();
+    let published = both.imports.topic.published.borrow();
+    let severities: BTreeMap<_, _> = published
+        .iter()
+        .flat_map(events)
+        .map(|event| {
+            let data = &event["data"];
+            (event["subject"].clone(), data["severity"].clone())
+        })
+        .map(|(subject, severity)| (subject.to_string(), severity.to_string()))
+        .collect();
+    let right = [
+        ("all", "info"),
+        ("most", "warning"),
+        ("none", "error"),
+        ("unknown", "info"),
+    ];
+    let quoted = |(id, severity)| (json!(id).to_string(), json!(severity).to_string());
+    assert_eq!(severities, right.map(quoted).into());
+}
+
 /// The source that is looked at first speaks of the alarms; one that was once the first closes what it opened.
 #[tokio::test(start_paused = true)]
 async fn what_imports_opened_of_the_alarms_is_closed_when_predictions_are_watched_too() {
