@@ -114,7 +114,7 @@ WAITING = {
     "who vanished ended then": [
         (QUEUE, "Phase::Vanished => self.any = self.any.max(Some(record.recorded_at)),", "Phase::Vanished => {}"),
     ],
-    "whose id was taken ended then": [(QUEUE, "if let Some(predecessor) = &record.predecessor {", "if let Some(predecessor) = record.predecessor.filter(|_| false) {")],
+    "whose id was taken ended then": [(QUEUE, "if let Some(predecessor) = &record.predecessor {", "if let Some(predecessor) = record.predecessor.as_ref().filter(|_| false) {")],
     "who waits is counted": [(QUEUE, "true => others as u64,", "true => others as u64 / 2,")],
 }
 
