@@ -21,6 +21,7 @@ fn what_is_left_out_and_other_notations_mean_the_same() {
             "d by 07:00 MON-SUN Europe/Dublin",
         ),
         ("d by 07:00 FRI-MON", "d by 07:00 MON,FRI,SAT,SUN"),
+        ("d by 07:00 TUE-FRI", "d by 07:00 THU,WED,FRI,TUE"),
         ("d by 07:00 tue-tue", "d by 07:00 TUE"),
         ("d by 07:00 MON,MON-TUE", "d by 07:00 mon-Tue"),
         (
