@@ -58,7 +58,6 @@ impl Answer {
         self.pending += other.pending;
         self.unreadable += other.unreadable;
         self.began |= other.began;
-        self.dry_run |= other.dry_run;
         self.took_ms += other.took_ms;
     }
 }

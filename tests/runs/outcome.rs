@@ -193,6 +193,30 @@ async fn a_state_and_a_listing_that_both_fail_are_both_said() {
     assert!(!outcome.answer.complete);
 }
 
+/// The watch's item has two that write it: that it began is recorded on top of what another run left there.
+#[tokio::test(start_paused = true)]
+async fn a_watch_begins_though_another_run_recorded_that_nobody_hears_its_alarms() {
+    let world = World {
+        alarms: Some(Rc::new(Kept {
+            subscribers: Some(0),
+            ..Kept::named("alarms")
+        })),
+        ..World::new(Duration::ZERO)
+    };
+    world.service.broken_page.set(Some(0));
+    world.invoke(json!({}), None).await.unwrap_err();
+    world.service.broken_page.set(None);
+    let mut before = world.stored().await;
+    let baseline = before.baseline.as_mut().unwrap();
+    assert!(baseline.unheard.take().is_some());
+    baseline.rev -= 1;
+    world.store.stale.replace(Some(before));
+    let answer = world.invoke(json!({}), None).await.unwrap();
+    assert!(answer.began);
+    let stored = world.stored().await.baseline.unwrap();
+    assert!(stored.unheard.is_some() && stored.began_at.is_some());
+}
+
 /// An alarm could not say it.
 #[tokio::test(start_paused = true)]
 async fn that_nobody_hears_the_alarms_is_told_after_an_hour_and_again_when_somebody_does() {

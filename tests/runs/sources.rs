@@ -117,6 +117,39 @@ async fn predictions_come_first_and_each_says_what_it_did() {
     assert_eq!((next.published, next.began), (0, false), "each once");
 }
 
+/// Predictions begin, and then imports; and what is pending, and how long it took, is that of both.
+#[tokio::test(start_paused = true)]
+async fn what_only_one_source_did_is_in_the_answer() {
+    let both = Both::of(World {
+        latency: Duration::from_millis(20),
+        ..two_jobs()
+    });
+    both.imports.service.broken_page.set(Some(0));
+    both.invoke(json!({}), None).await.unwrap_err();
+    both.imports.service.broken_page.set(None);
+    let began = both.invoke(json!({}), None).await.unwrap();
+    assert!(began.began && !began.sources[OF_PREDICTIONS].began);
+
+    advance(Duration::from_secs(60)).await;
+    for (world, ids) in [
+        (&both.predictions, &["a"][..]),
+        (&both.imports, &["b", "c", "d"]),
+    ] {
+        for id in ids {
+            world.start(id, "IN_PROGRESS");
+            world.end(id, "FAILED");
+        }
+    }
+    both.predictions.topic.mood.set(Mood::Fails);
+    let mut answer = Answer::default();
+    let measure = |outcome: &Outcome| answer = outcome.answer.clone();
+    both.measured(json!({}), None, measure).await.unwrap_err();
+    assert_eq!(answer.pending, 1 + 3);
+    let took = SourceKind::ALL.map(|kind| answer.sources[kind.as_str()].took_ms);
+    assert!(took.iter().all(|ms| *ms > 2), "{took:?}");
+    assert_eq!(answer.took_ms, took.iter().sum::<u64>());
+}
+
 #[tokio::test(start_paused = true)]
 async fn with_one_source_there_is_no_word_of_sources() {
     let alone = two_jobs().invoke(json!({}), None).await.unwrap();
