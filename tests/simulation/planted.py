@@ -310,7 +310,7 @@ LATE = {
         (OBSERVED, "history: observed.is_complete.then(|| Rc::clone(&observed.history)),", "history: Some(Rc::clone(&observed.history)),"),
     ],
     "a duration by hand does not need it": [
-        (OVERDUE, "OverdueAfter::After(limit) => Some(limit),", "OverdueAfter::After(limit) => usual.map(|_| limit),"),
+        (OVERDUE, "OverdueAfter::After(limit) => Some(limit),", "OverdueAfter::After(limit) => usual().map(|_| limit),"),
     ],
     "a recovery leaves open what is overdue": [
         (NOTICES, "match record.overdue && occurrence.kind == Kind::Recovered {", "match record.overdue && false {"),
