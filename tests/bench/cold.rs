@@ -202,13 +202,10 @@ async fn measure(function: &Path, before: Option<&Path>) -> String {
     let functions = functions.into_iter().chain(before);
     let functions: Vec<_> = functions.chain([("boto3", contenders::boto3())]).collect();
     for (name, env, memory) in cases {
-        let share = match memory.map(process::Share::of_memory).transpose() {
-            Ok(share) => share,
-            Err(error) => {
-                eprintln!("no share of a processor can be given: {error}");
-                break;
-            }
-        };
+        if let Some(Err(error)) = memory.map(process::Share::of_memory) {
+            eprintln!("no share of a processor can be given: {error}");
+            break;
+        }
         table.clear();
         let mut figures = vec![Vec::new(); functions.len()];
         for round in 0..=10 {
@@ -216,7 +213,7 @@ async fn measure(function: &Path, before: Option<&Path>) -> String {
             for ((_, command), figures) in functions.iter().zip(&mut figures) {
                 let mut again = Command::new(command.get_program());
                 again.args(command.get_args());
-                let figure = cold_and_warm(&api, again, env, share.as_ref()).await;
+                let figure = cold_and_warm(&api, again, env, memory).await;
                 // The first of all writes the first items, and compiled Python.
                 if round > 0 {
                     figures.push(figure);
@@ -251,12 +248,13 @@ async fn cold_and_warm(
     api: &RuntimeApi,
     command: Command,
     env: &[(String, String)],
-    share: Option<&process::Share>,
+    memory: Option<u32>,
 ) -> Figure {
+    let share = memory.map(|mb| process::Share::of_memory(mb).unwrap());
     let env = env.iter().cloned().chain(contenders::boto3_env());
     let function = Function::run(api, command, env);
     lab::eventually(|| function.start_to_ready().is_some()).await;
-    if let Some(share) = share {
+    if let Some(share) = &share {
         share.take_in(function.id()).unwrap();
     }
     let run = async || {

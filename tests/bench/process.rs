@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_getcpuclockid};
@@ -42,7 +43,10 @@ impl Share {
     /// If the kernel's control groups cannot be written to, as without root.
     pub(crate) fn of_memory(mb: u32) -> std::io::Result<Self> {
         let quota = (PERIOD_US * f64::from(mb) / WHOLE).round();
-        let name = format!("fraud-job-watch-bench-{}-{mb}", std::process::id());
+        // Each is a group of its own: one that ends slowly would take its share from the next.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("fraud-job-watch-bench-{}-{mb}-{number}", std::process::id());
         // Version 2 has one tree, version 1 one for each resource.
         if fs::exists("/sys/fs/cgroup/cgroup.subtree_control")? {
             fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu")?;
