@@ -18,9 +18,8 @@ const REGIONS: [&str; 6] = [
 ];
 
 impl FraudDetector {
-    /// The service's listing of `source`, and the region that was found. The error says what to set.
+    /// The service's listing of batch predictions, and the region that was found. The error says what to set.
     pub async fn connect(
-        source: SourceKind,
         profile: Option<&str>,
         region: Option<&str>,
     ) -> Result<(Self, String), String> {
@@ -59,6 +58,6 @@ impl FraudDetector {
             return Err(format!("{missing} ({})", causes(&error)));
         }
         let client = aws_sdk_frauddetector::Client::new(&config);
-        Ok((Self::new(client, source), region))
+        Ok((Self::new(client, SourceKind::default()), region))
     }
 }

@@ -1,10 +1,9 @@
-//! The listings, 50 jobs a page, every page. What is of one kind of job only stands in a file of its own.
+//! The listings, 50 jobs a page, every page. What is of one kind of job only is a row in `operations`.
 //!
 //! Pages are asked for one by one here and not by the SDK's paginator, which ends without an error when the
 //! same token comes twice: a cut listing would look complete.
 
-mod imports;
-mod predictions;
+mod operations;
 mod reading;
 
 use aws_sdk_frauddetector::Client;
@@ -26,12 +25,12 @@ pub struct FraudDetector {
     source: SourceKind,
 }
 
-/// What is asked for: a page, or one job.
-enum Question<'a> {
-    /// A page of one job, which nobody reads: it makes the connection.
-    Connect,
-    Page(Option<&'a str>),
-    Job(&'a JobId),
+/// What is asked for: with an id that job, or else a page.
+#[derive(Default)]
+struct Question {
+    job_id: Option<String>,
+    max_results: Option<i32>,
+    token: Option<String>,
 }
 
 impl FraudDetector {
@@ -40,59 +39,47 @@ impl FraudDetector {
         Self { client, source }
     }
 
-    /// Connects to the service, if it can.
+    /// The same service's listing of another kind of job.
+    pub fn listing(&self, source: SourceKind) -> Self {
+        Self::new(self.client.clone(), source)
+    }
+
+    /// Connects to the service, if it can, by a page of one job, which nobody reads.
     pub(super) async fn open_connection(&self) {
-        let _ = self.send(Question::Connect).await;
+        let question = Question {
+            max_results: Some(1),
+            ..Question::default()
+        };
+        let _ = self.send(question).await;
     }
 
     /// The page, or that with the job; `None` if the service says that there is no such thing.
-    async fn send(&self, question: Question<'_>) -> Result<Option<Page>, ListingError> {
+    async fn send(&self, question: Question) -> Result<Option<Page>, ListingError> {
         match self.source {
-            SourceKind::BatchPredictions => {
-                let sent = predictions::send(&self.client, &question).await;
-                answer("GetBatchPredictionJobs", &question, sent)
-            }
-            SourceKind::BatchImports => {
-                let sent = imports::send(&self.client, &question).await;
-                answer("GetBatchImportJobs", &question, sent)
-            }
-        }
-    }
-}
-
-impl Question<'_> {
-    fn job_id(&self) -> Option<String> {
-        match self {
-            Self::Connect | Self::Page(_) => None,
-            Self::Job(id) => Some(id.to_string()),
-        }
-    }
-
-    fn max_results(&self) -> Option<i32> {
-        match self {
-            Self::Connect => Some(1),
-            Self::Page(_) => Some(PAGE_SIZE),
-            Self::Job(_) => None,
-        }
-    }
-
-    fn token(&self) -> Option<String> {
-        match self {
-            Self::Page(token) => token.map(str::to_owned),
-            Self::Connect | Self::Job(_) => None,
+            SourceKind::BatchPredictions => operations::predictions(&self.client, question).await,
+            SourceKind::BatchImports => operations::imports(&self.client, question).await,
         }
     }
 }
 
 impl Listing for FraudDetector {
     async fn page(&self, token: Option<&str>) -> Result<Page, ListingError> {
-        let page = self.send(Question::Page(token)).await?;
+        let question = Question {
+            max_results: Some(PAGE_SIZE),
+            token: token.map(str::to_owned),
+            ..Question::default()
+        };
+        let page = self.send(question).await?;
         let nothing = || ListingError::Failed(format!("the service knows of no {}", self.source));
         page.ok_or_else(nothing)
     }
 
     async fn ask(&self, id: &JobId) -> Result<Option<ListedJob>, ListingError> {
-        let page = self.send(Question::Job(id)).await?;
+        let question = Question {
+            job_id: Some(id.to_string()),
+            ..Question::default()
+        };
+        let page = self.send(question).await?;
         let jobs = page.map(|page| page.jobs).unwrap_or_default();
         let is_it = |job: &ListedJob| job.job_id.as_deref() == Some(id.as_str());
         // An answer about another job does not say that this one is gone.
@@ -103,22 +90,26 @@ impl Listing for FraudDetector {
 
 fn answer<E>(
     operation: &str,
-    question: &Question<'_>,
-    sent: Result<Page, SdkError<E, HttpResponse>>,
+    job_id: Option<&str>,
+    sent: Result<Option<Page>, SdkError<E, HttpResponse>>,
 ) -> Result<Option<Page>, ListingError>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     SdkError<E, HttpResponse>: RequestId,
 {
     let error = match sent {
-        Ok(page) => return Ok(Some(page)),
+        Ok(Some(page)) => return Ok(Some(page)),
+        Ok(None) => {
+            let why = format!("{operation}: the SDK read the answer itself");
+            return Err(ListingError::Failed(why));
+        }
         // Whether a job that is gone is an error or an empty list is documented nowhere.
         Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),
         Err(error) => error,
     };
-    let doing = match question {
-        Question::Connect | Question::Page(_) => operation.to_owned(),
-        Question::Job(id) => format!("{operation} of {:?}", id.as_str()),
+    let doing = match job_id {
+        Some(id) => format!("{operation} of {id:?}"),
+        None => operation.to_owned(),
     };
     let mut why = explain(&doing, &error);
     if error

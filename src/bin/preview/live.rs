@@ -48,17 +48,14 @@ pub(crate) async fn live(args: &Live) -> anyhow::Result<ExitCode> {
         }
     };
     let (profile, region) = (args.profile.as_deref(), args.region.as_deref());
-    let mut services = Vec::new();
-    for source in &sources {
-        let connected = FraudDetector::connect(*source, profile, region).await;
-        services.push((*source, connected.map_err(|why| BadInput(vec![why]))?));
-    }
+    let connected = FraudDetector::connect(profile, region).await;
+    let (service, region) = connected.map_err(|why| BadInput(vec![why]))?;
     // Only now, so that what is refused leaves no lock behind.
     let state = args.watch.open_state()?;
     let mut views = Vec::new();
-    for (source, (service, region)) in services {
-        let clock = now();
-        let listing = list(&service, source).await?;
+    for source in &sources {
+        let (clock, service) = (now(), service.listing(*source));
+        let listing = list(&service, *source).await?;
         let name = match sources.len() {
             1 => format!("live, {region}"),
             _ => format!("live, {region}, {source}"),
@@ -67,7 +64,7 @@ pub(crate) async fn live(args: &Live) -> anyhow::Result<ExitCode> {
             name,
             listing,
             service: Some(service),
-            region: Some(region),
+            region: Some(region.clone()),
             clock,
             clock_from: ClockFrom::Live,
         });
