@@ -143,11 +143,10 @@ async fn perform<W: World>(
 
 /// The first failure of all, and how many more there are.
 fn failed(outcomes: &[(SourceKind, Outcome)]) -> Option<Failed> {
-    let failures = outcomes.iter().flat_map(|(source, outcome)| {
+    let mut failures = outcomes.iter().flat_map(|(source, outcome)| {
         let failures = outcome.failures.iter();
         failures.map(move |failure| (source, failure))
     });
-    let mut failures = failures;
     let (source, first) = failures.next()?;
     let of = match outcomes.len() {
         1 => String::new(),
@@ -165,25 +164,22 @@ fn failed(outcomes: &[(SourceKind, Outcome)]) -> Option<Failed> {
 
 /// How many have confirmed. All sources have the same topics, so the first asks for all.
 async fn count_subscribers<W: World>(world: &W) -> Counted {
-    let topics = iter::once(world.topic()).chain(world.urgent());
-    let of_topics = join_all(topics.map(Topic::subscribers));
-    let of_alarms = async {
-        match world.alarms() {
-            Some(topic) => Some(topic.subscribers().await),
-            None => None,
-        }
-    };
-    let (of_topics, of_alarms) = tokio::join!(of_topics, of_alarms);
+    let topics = iter::once(world.topic())
+        .chain(world.urgent())
+        .chain(world.alarms());
+    let each = join_all(topics.map(Topic::subscribers)).await;
+    let of_alarms = world.alarms().and(each.last().copied().flatten());
     // If one of them does not say, a sum would seem to have fallen.
-    let each: Option<Vec<_>> = of_topics.into_iter().chain(of_alarms).collect();
+    let each: Option<Vec<u64>> = each.into_iter().collect();
+    let of_topics = each.and_then(|each| {
+        Some(Subscribers {
+            fewest: each.iter().copied().min()?,
+            all: each.iter().sum(),
+        })
+    });
     Counted {
-        of_topics: each.and_then(|each| {
-            Some(Subscribers {
-                fewest: each.iter().copied().min()?,
-                all: each.iter().sum(),
-            })
-        }),
-        of_alarms: of_alarms.flatten(),
+        of_topics,
+        of_alarms,
     }
 }
 

@@ -10,7 +10,7 @@ use super::commit::{CommitOutcome, commit};
 use super::time_limits::bounded;
 use super::{Failure, Run, RunInput};
 use crate::ports::{Pending, Store, StoreError, Topic, UnreadableItem, World};
-use crate::watch::judge::{RunContext, began, first_baseline, judge_alarm_topic};
+use crate::watch::judge::{began, first_baseline, judge_alarm_topic};
 use crate::watch::{Baseline, Change, DetectorRecord, Item, JobId, Key, Record};
 
 pub(super) struct Known {
@@ -93,31 +93,23 @@ impl<W: World> Run<'_, W> {
         }
         let (jobs, statuses) = (self.outcome.answer.jobs, &self.observed.statuses);
         let context = self.context;
-        let change = |baseline: &Baseline, now| {
-            let context = RunContext {
-                baseline,
-                ..context.at(now)
-            };
-            began(&context, jobs, statuses)
-        };
+        let change =
+            |baseline: &Baseline, now| began(&context.at(now).knowing(baseline), jobs, statuses);
         let rebase = |item: Option<&Item>, now| match item {
             Some(Item::Watch(baseline)) if !has_begun(baseline) => Some(change(baseline, now)),
             Some(_) | None => None,
         };
         let first = change(self.context.baseline, self.world.now());
         let written = commit(self.world, self.limits.work_until(), first, rebase).await;
-        self.outcome.answer.began = self.watch_written(written);
+        self.written(Key::Watch, written);
+        self.outcome.answer.began = has_begun(&self.known.baseline);
     }
 
     /// Records whether the alarms are heard, if that has changed.
     pub(super) async fn judge_alarm_topic(&mut self, subscribers: Option<u64>) {
         let (context, topic) = (self.context, self.world.alarms().map(Topic::arn));
         let judge = |baseline: &Baseline, now| {
-            let context = RunContext {
-                baseline,
-                ..context.at(now)
-            };
-            judge_alarm_topic(topic, subscribers, &context)
+            judge_alarm_topic(topic, subscribers, &context.at(now).knowing(baseline))
         };
         let rebase = |item: Option<&Item>, now| match item {
             Some(Item::Watch(baseline)) => judge(baseline, now),
@@ -125,28 +117,8 @@ impl<W: World> Run<'_, W> {
         };
         if let Some(first) = judge(&self.known.baseline, self.world.now()) {
             let written = commit(self.world, self.limits.work_until(), first, rebase).await;
-            self.watch_written(written);
+            self.written(Key::Watch, written);
         }
-    }
-
-    /// Takes in what became of a write of the watch's item; whether this run made it.
-    fn watch_written(&mut self, written: CommitOutcome) -> bool {
-        match written {
-            CommitOutcome::Recorded { change, is_rebased } => {
-                // What another run recorded of it is to go out before.
-                self.known
-                    .overtaken
-                    .extend(is_rebased.then_some(Key::Watch));
-                self.apply(change);
-                return true;
-            }
-            CommitOutcome::Superseded(_) => {}
-            CommitOutcome::TimedOut => self.has_timed_out = true,
-            CommitOutcome::Failed(error) => self
-                .outcome
-                .fail(Failure::RecordFailed(format!("the watch: {error}"))),
-        }
-        false
     }
 
     /// Takes in a change that this run recorded.

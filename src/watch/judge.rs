@@ -110,6 +110,11 @@ impl RunContext<'_> {
     pub fn at(&self, now: Timestamp) -> Self {
         Self { now, ..*self }
     }
+
+    /// The same, if the watch remembers this.
+    pub fn knowing<'b>(&'b self, baseline: &'b Baseline) -> RunContext<'b> {
+        RunContext { baseline, ..*self }
+    }
 }
 
 /// What the table must hold for a change to be made.
