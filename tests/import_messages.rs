@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::messages::{
     CUSTOM_NOTIFICATION, assert_harmless, assert_valid, at, beside_events, chat, closing, digest,
-    first_lines, forms, late, message, notice, smallest, validator,
+    first_lines, forms, in_short, late, message, notice, smallest, validator,
 };
 
 const ID: &str = "card_payments_2026_03_02";
@@ -154,21 +154,9 @@ fn every_kind_in_every_form() {
     insta::assert_snapshot!("completed_with_failures", forms(&one_failed));
 }
 
-/// Up to the facts, which are those of the kind.
 #[test]
 fn what_a_kind_can_also_be() {
-    let mut seen = String::new();
-    for (name, notice) in variants() {
-        let message = message(&notice);
-        let (first, chat) = (first_lines(&message), chat(&message));
-        let subject = message.subject.as_ref().unwrap();
-        let title = chat["content"]["title"].as_str().unwrap();
-        let sms = message.form("sms");
-        seen.push_str(&format!(
-            "== {name}\n{subject}\n{title}\n{sms}\n\n{first}\n\n"
-        ));
-    }
-    insta::assert_snapshot!("variants", seen);
+    insta::assert_snapshot!("variants", in_short(variants()));
 }
 
 #[test]

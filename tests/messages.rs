@@ -349,11 +349,15 @@ fn every_kind_in_every_form() {
     }
 }
 
-/// Up to the facts, which are those of the kind.
 #[test]
 fn what_a_kind_can_also_be() {
+    insta::assert_snapshot!("variants", in_short(variants()));
+}
+
+/// Each up to the facts, which are those of its kind.
+pub(crate) fn in_short(variants: Vec<(&str, Notice)>) -> String {
     let mut seen = String::new();
-    for (name, notice) in variants() {
+    for (name, notice) in variants {
         let message = message(&notice);
         let (first, chat) = (first_lines(&message), chat(&message));
         let subject = message.subject.as_ref().unwrap();
@@ -363,7 +367,7 @@ fn what_a_kind_can_also_be() {
             "== {name}\n{subject}\n{title}\n{sms}\n\n{first}\n\n"
         ));
     }
-    insta::assert_snapshot!("variants", seen);
+    seen
 }
 
 /// In the email, the text message and chat; the event says the same whenever it goes out.

@@ -26,22 +26,12 @@ impl Server {
         H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Option<Response<Full<Bytes>>>> + Send,
     {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
-                tokio::select! {
-                    _ = stopped => {}
-                    () = accept(listener, handler) => {}
-                }
-            });
+        let (address, thread) = listen(async |listener| {
+            tokio::select! {
+                _ = stopped => {}
+                () = accept(listener, handler) => {}
+            }
         });
         Self {
             address,
@@ -62,6 +52,25 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
+}
+
+/// Listens on a port of its own, and serves on a thread and runtime of its own.
+pub(crate) fn listen(
+    serve: impl AsyncFnOnce(TcpListener) + Send + 'static,
+) -> (SocketAddr, JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            serve(TcpListener::from_std(listener).unwrap()).await;
+        });
+    });
+    (address, thread)
 }
 
 async fn accept<H, F>(listener: TcpListener, handler: H)

@@ -1,14 +1,16 @@
 //! TLS in front of the services, with a certificate of the lab's own.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use super::http;
 
 /// Where the system keeps its roots.
 const SYSTEM: [&str; 2] = [
@@ -73,23 +75,13 @@ impl Tls {
     }
 
     fn serve(&self, address: String) -> SocketAddr {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let door = listener.local_addr().unwrap();
         let tls = self.clone();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
-                loop {
-                    let (stream, _) = listener.accept().await.unwrap();
-                    stream.set_nodelay(true).unwrap();
-                    tokio::spawn(tls.clone().pass_on(stream, address.clone()));
-                }
-            });
+        let (door, _) = http::listen(async move |listener| {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(tls.clone().pass_on(stream, address.clone()));
+            }
         });
         door
     }

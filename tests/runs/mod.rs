@@ -131,6 +131,14 @@ enum Mood {
 }
 
 impl Kept {
+    /// One that so many have subscribed to, as far as it says.
+    fn heard_by(subscribers: Option<u64>, name: &str) -> Rc<Self> {
+        Rc::new(Self {
+            subscribers,
+            ..Self::named(name)
+        })
+    }
+
     fn named(name: &str) -> Self {
         Self {
             arn: format!("arn:aws:sns:eu-west-1:123456789012:{name}")
@@ -153,6 +161,27 @@ impl Kept {
             Some(_) | None => self.mood.get(),
         }
     }
+}
+
+/// An invocation that watches these, by the settings of the first of them.
+async fn invoked(
+    watched: &[(Source, &World)],
+    payload: Value,
+    time_given: Option<Duration>,
+    measure: impl FnOnce(&Outcome),
+) -> Result<Answer, Failed> {
+    let (_, first) = watched[0];
+    let invocation = Invocation {
+        settings: &first.settings(),
+        request_id: "request",
+        run_id: "invoked",
+        time_given,
+    };
+    let ports = watched
+        .iter()
+        .map(|(source, world)| (source.clone(), world.ports()));
+    let watched: Vec<_> = ports.collect();
+    invoke(&watched, &invocation, &payload, measure).await
 }
 
 fn source() -> Source {
@@ -280,17 +309,8 @@ impl World {
         time_given: Option<Duration>,
         measure: impl FnOnce(&Outcome),
     ) -> Result<Answer, Failed> {
-        self.with_input("invoked", time_given, async |ports, input| {
-            let invocation = Invocation {
-                settings: input.settings,
-                request_id: "request",
-                run_id: input.run_id,
-                time_given: input.time_given,
-            };
-            let watched = [(input.source.clone(), ports)];
-            invoke(&watched, &invocation, &payload, measure).await
-        })
-        .await
+        let watched = [(source(), self)];
+        invoked(&watched, payload, time_given, measure).await
     }
 
     async fn stored(&self) -> State {

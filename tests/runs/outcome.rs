@@ -29,10 +29,7 @@ async fn gauges_of_an_invocation(world: &World) -> Gauges {
 #[tokio::test(start_paused = true)]
 async fn subscribers_are_counted_only_if_each_topic_says() {
     let world = World {
-        topic: Rc::new(Kept {
-            subscribers: Some(3),
-            ..Kept::named("jobs")
-        }),
+        topic: Kept::heard_by(Some(3), "jobs"),
         alarms: Some(Rc::new(Kept::named("alarms"))),
         ..World::new(Duration::ZERO)
     };
@@ -43,18 +40,9 @@ async fn subscribers_are_counted_only_if_each_topic_says() {
 #[tokio::test(start_paused = true)]
 async fn a_run_says_how_things_stand() {
     let world = World {
-        topic: Rc::new(Kept {
-            subscribers: Some(3),
-            ..Kept::named("jobs")
-        }),
-        urgent: Some(Rc::new(Kept {
-            subscribers: Some(2),
-            ..Kept::named("urgent")
-        })),
-        alarms: Some(Rc::new(Kept {
-            subscribers: Some(1),
-            ..Kept::named("alarms")
-        })),
+        topic: Kept::heard_by(Some(3), "jobs"),
+        urgent: Some(Kept::heard_by(Some(2), "urgent")),
+        alarms: Some(Kept::heard_by(Some(1), "alarms")),
         ..World::new(Duration::ZERO)
     };
     world.start("a", "IN_PROGRESS");
@@ -197,10 +185,7 @@ async fn a_state_and_a_listing_that_both_fail_are_both_said() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_begins_though_another_run_recorded_that_nobody_hears_its_alarms() {
     let world = World {
-        alarms: Some(Rc::new(Kept {
-            subscribers: Some(0),
-            ..Kept::named("alarms")
-        })),
+        alarms: Some(Kept::heard_by(Some(0), "alarms")),
         ..World::new(Duration::ZERO)
     };
     world.service.broken_page.set(Some(0));
@@ -220,12 +205,7 @@ async fn a_watch_begins_though_another_run_recorded_that_nobody_hears_its_alarms
 /// An alarm could not say it.
 #[tokio::test(start_paused = true)]
 async fn that_nobody_hears_the_alarms_is_told_after_an_hour_and_again_when_somebody_does() {
-    let alarms = |subscribers| {
-        Some(Rc::new(Kept {
-            subscribers,
-            ..Kept::named("alarms")
-        }))
-    };
+    let alarms = |subscribers| Some(Kept::heard_by(subscribers, "alarms"));
     let (mut world, urgent) = World::with_urgent();
     let minute = Duration::from_secs(60);
     let mut told = Vec::new();

@@ -56,17 +56,8 @@ impl Both {
         measure: impl FnOnce(&Outcome),
     ) -> Result<Answer, Failed> {
         let imports = source().with_kind(SourceKind::BatchImports);
-        let watched = [
-            (source(), self.predictions.ports()),
-            (imports, self.imports.ports()),
-        ];
-        let invocation = Invocation {
-            settings: &self.predictions.settings(),
-            request_id: "request",
-            run_id: "invoked",
-            time_given,
-        };
-        invoke(&watched, &invocation, &payload, measure).await
+        let watched = [(source(), &self.predictions), (imports, &self.imports)];
+        invoked(&watched, payload, time_given, measure).await
     }
 
     /// The type and the subject of each event that was published, in order.
@@ -244,10 +235,7 @@ async fn one_that_fails_does_not_stop_the_next_and_is_named() {
 
 #[tokio::test(start_paused = true)]
 async fn who_subscribes_is_asked_once() {
-    let topic = Rc::new(Kept {
-        subscribers: Some(3),
-        ..Kept::named("jobs")
-    });
+    let topic = Kept::heard_by(Some(3), "jobs");
     let both = Both::of(World {
         topic: Rc::clone(&topic),
         ..World::new(Duration::ZERO)
@@ -301,32 +289,16 @@ async fn a_completed_import_is_as_bad_as_the_records_that_failed_in_it() {
 /// The source that is looked at first speaks of the alarms; one that was once the first closes what it opened.
 #[tokio::test(start_paused = true)]
 async fn what_imports_opened_of_the_alarms_is_closed_when_predictions_are_watched_too() {
-    let alarms = |subscribers| {
-        Some(Rc::new(Kept {
-            subscribers,
-            ..Kept::named("alarms")
-        }))
-    };
+    let alarms = |subscribers| Some(Kept::heard_by(subscribers, "alarms"));
     let mut both = Both::of(World {
         alarms: alarms(Some(0)),
         ..World::new(Duration::ZERO)
     });
-    let settings = both.predictions.settings();
     for minutes in [0, 60] {
         advance(Duration::from_secs(60 * minutes)).await;
-        let watched = [(
-            source().with_kind(SourceKind::BatchImports),
-            both.imports.ports(),
-        )];
-        let invocation = Invocation {
-            settings: &settings,
-            request_id: "request",
-            run_id: "of imports",
-            time_given: None,
-        };
-        invoke(&watched, &invocation, &json!({}), |_| ())
-            .await
-            .unwrap();
+        let imports = source().with_kind(SourceKind::BatchImports);
+        let watched = [(imports, &both.imports)];
+        invoked(&watched, json!({}), None, |_| ()).await.unwrap();
     }
     both.invoke(json!({}), None).await.unwrap();
     for world in [&mut both.predictions, &mut both.imports] {

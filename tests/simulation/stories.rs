@@ -206,6 +206,16 @@ fn a_job_that_recovers_often() -> Vec<Step> {
     steps
 }
 
+/// So many jobs that took ten minutes each, an hour between them.
+fn completed_before(count: usize, work: Work) -> Vec<Step> {
+    let ids = ["h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7"];
+    let before = (1..).zip(&ids[..count]).map(|(hours, id)| {
+        let (ago, took) = (hours * 3_600, 600);
+        job(id, Event::WasThere { work, ago, took })
+    });
+    before.collect()
+}
+
 /// Five like it had completed, of which none had any records.
 fn nothing_to_compare_with() -> Vec<Step> {
     let work = |total| Work {
@@ -213,16 +223,11 @@ fn nothing_to_compare_with() -> Vec<Step> {
         event_type: Some("transfer"),
         total: Some(total),
     };
-    let before = (1..6).zip(["h0", "h1", "h2", "h3", "h4"]);
-    let before = before.map(|(hours, id)| {
-        let (work, ago, took) = (work(0), hours * 3_600, 600);
-        job(id, Event::WasThere { work, ago, took })
-    });
     let style = Style {
         work: work(1_000),
         ..Style::PLAIN
     };
-    let mut steps: Vec<_> = before.collect();
+    let mut steps = completed_before(5, work(0));
     steps.extend([job("a", Event::Arrives(style)), begins("a", 600), run(1)]);
     steps
 }
@@ -238,13 +243,7 @@ fn an_incomplete_listing_shows_what_is_late() -> Vec<Step> {
         event_type: Some("transfer"),
         total: Some(1_000),
     };
-    let before = (1..9).zip(["h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7"]);
-    let mut steps: Vec<_> = before
-        .map(|(hours, id)| {
-            let (ago, took) = (hours * 3_600, 600);
-            job(id, Event::WasThere { work, ago, took })
-        })
-        .collect();
+    let mut steps = completed_before(8, work);
     let style = Style {
         work,
         ..Style::PLAIN
@@ -331,12 +330,7 @@ fn imports_side_by_side() -> Vec<Step> {
         event_type: Some("transfer"),
         total: Some(1_000),
     };
-    let before = (1..7).zip(["h0", "h1", "h2", "h3", "h4", "h5"]);
-    let before = before.map(|(hours, id)| {
-        let (ago, took) = (hours * 3_600, 600);
-        job(id, Event::WasThere { work, ago, took })
-    });
-    let mut steps: Vec<_> = before.collect();
+    let mut steps = completed_before(6, work);
     let style = Style {
         work,
         ..Style::PLAIN
