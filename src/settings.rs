@@ -113,7 +113,7 @@ const EXPECT: Variable = Variable {
 };
 const NOTIFY_ON: Variable = Variable {
     name: "NOTIFY_ON",
-    meaning: "what is reported; what closes an earlier report always is",
+    meaning: "what is reported; what closes an earlier report always is, recovered included",
     rule: "some of completed, failed, stalled, recovered, canceled, ended, vanished and overdue, with commas",
     default: Some("completed,failed,stalled,recovered,ended,vanished,overdue"),
     example: "failed,stalled",

@@ -104,15 +104,11 @@ impl Watch {
 
 /// What a message tells, as "kind job": of one event, or of those of a digest.
 fn told(message: &Message) -> Vec<String> {
-    let events = match message.event.pointer("/data/events") {
-        Some(Value::Array(events)) => events.as_slice(),
-        Some(_) | None => std::slice::from_ref(&message.event),
-    };
     let of = |event: &Value| {
         let kind = event["data"]["kind"].as_str().unwrap();
         (kind != "began").then(|| format!("{kind} {}", event["subject"].as_str().unwrap()))
     };
-    events.iter().filter_map(of).collect()
+    message.events().iter().filter_map(of).collect()
 }
 
 /// Plays one case up to the first look at which something else is told than should be.

@@ -273,7 +273,7 @@ fn a_whole_story_as_it_is_told_and_kept() {
         "Active, sign 08:04, 1 episodes, 0 recoveries, 1 reminders until 10:05, heard by urgent",
         "reminder 12:05 to urgent, open, silent since 08:04 for 241 of 60, 0 wait, no. 2",
         "Active, sign 08:04, 1 episodes, 0 recoveries, 2 reminders until 12:05, heard by urgent",
-        "recovered 12:09 to main and urgent, resolved, silent since 08:04 for 245 of 60",
+        "recovered 12:09 to main and urgent, resolved, silent since 08:04 for 245 of 120",
         "Active, sign 12:09, 1 episodes, 1 recoveries",
         "stalled 14:09 to urgent, open, silent since 12:09 for 121 of 120, 0 wait",
         "Active, sign 12:09, 2 episodes, 1 recoveries, 0 reminders until 14:10, heard by urgent",

@@ -19,7 +19,7 @@ const DAY: [&str; 7] = [
     "events/day/03-failed.json",
     "events/day/04-stalled.json",
     "events/day/05-recovered.json",
-    "events/day/06-missing.json",
+    "events/day/06-completed.json",
     "events/day/07-vanished.json",
 ];
 

@@ -624,7 +624,7 @@ async fn odd_input_is_told_as_far_as_it_can_be() {
 
 /// The loop in events/README.md, word for word, with the AWS command line and our Fraud Detector.
 #[tokio::test]
-async fn the_loop_that_is_documented_saves_every_page() {
+async fn the_loop_that_is_documented_saves_every_page_or_nothing() {
     let detector = FraudDetector::start();
     let mut jobs = history(170);
     // What a shell's `echo` may take for a line break.
@@ -639,22 +639,31 @@ async fn the_loop_that_is_documented_saves_every_page() {
     let folder = tempfile::tempdir().unwrap();
     let bin = python_boto3().parent().unwrap().display().to_string();
     let (name, url) = detector.env();
-    let saved = std::process::Command::new("sh")
-        .args(["-eu", "-c", script])
-        .current_dir(&folder)
-        .env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()))
-        .env(name, url)
-        .envs([
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_DEFAULT_REGION", "us-east-1"),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-            ("AWS_PAGER", ""),
-        ])
-        .output()
-        .unwrap();
+    let save = |url: &str| {
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-u", "-c", script])
+            .current_dir(&folder)
+            .env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()))
+            .env(&name, url)
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_REGION", "us-east-1"),
+                ("AWS_DEFAULT_REGION", "us-east-1"),
+                ("AWS_CONFIG_FILE", "/dev/null"),
+                ("AWS_MAX_ATTEMPTS", "1"),
+                ("AWS_PAGER", ""),
+            ]);
+        shell.output().unwrap()
+    };
+    let saved = save(&url);
     assert!(saved.status.success(), "{saved:?}");
+    let before = std::fs::read(folder.path().join("jobs.json")).unwrap();
+    let failed = save("http://127.0.0.1:9");
+    assert!(!failed.status.success(), "{failed:?}");
+    let after = std::fs::read(folder.path().join("jobs.json")).unwrap();
+    assert!(before == after, "what was saved before is left as it was");
     let shown = std::process::Command::new(env!("CARGO_BIN_EXE_preview"))
         .args(["replay", "jobs.json"])
         .current_dir(&folder)

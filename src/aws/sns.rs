@@ -11,7 +11,7 @@ use aws_sdk_sns::operation::publish::PublishError as SnsError;
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::error::{explain, is_throttled};
 use crate::message::{Body, Message};
@@ -87,17 +87,28 @@ impl Topic for SnsTopic {
             let value = value.map_err(|error| PublishError::Refused(error.to_string()))?;
             request = request.message_attributes(*name, value);
         }
-        let Err(error) = request.send().await else {
-            return Ok(());
-        };
-        let why = explain("Publish", &error);
-        Err(if is_throttled(&error) {
-            PublishError::Throttled(why)
-        } else if is_about_the_message(&error) {
-            PublishError::Refused(why)
-        } else {
-            PublishError::Failed(why)
-        })
+        let published = request.send().await.map_err(|error| {
+            let why = explain("Publish", &error);
+            if is_throttled(&error) {
+                PublishError::Throttled(why)
+            } else if is_about_the_message(&error) {
+                PublishError::Refused(why)
+            } else {
+                PublishError::Failed(why)
+            }
+        })?;
+        log_events(message, &self.topic, published.message_id());
+        Ok(())
+    }
+}
+
+/// A line for each notice that is out. SNS's own delivery log knows it by the message id.
+fn log_events(message: &Message, topic: &TopicArn, message_id: Option<&str>) {
+    let topic = topic.as_str();
+    for event in message.events() {
+        let text = |pointer| event.pointer(pointer).and_then(Value::as_str);
+        let (kind, subject, event_id) = (text("/data/kind"), text("/subject"), text("/id"));
+        info!(kind, subject, event_id, topic, message_id, "published");
     }
 }
 

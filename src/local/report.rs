@@ -102,7 +102,7 @@ pub fn seen(
     messages: &[Message],
 ) -> Vec<Seen> {
     let mut reported: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for event in messages.iter().flat_map(events) {
+    for event in messages.iter().flat_map(Message::events) {
         if let Some(id) = event.pointer("/data/job/id").and_then(Value::as_str) {
             reported.entry(id).or_default().push(event);
         }
@@ -158,14 +158,6 @@ impl Seen {
     }
 }
 
-/// What a message tells of: one event, or those of a digest.
-pub(super) fn events(message: &Message) -> &[Value] {
-    match message.event.pointer("/data/events") {
-        Some(Value::Array(events)) => events,
-        Some(_) | None => std::slice::from_ref(&message.event),
-    }
-}
-
 fn all_events<S: Serializer>(messages: &[Message], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(messages.iter().flat_map(events))
+    serializer.collect_seq(messages.iter().flat_map(Message::events))
 }

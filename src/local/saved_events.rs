@@ -11,14 +11,15 @@ use super::bad_file::BadFile;
 use super::documents::documents;
 use crate::message::Message;
 
-const EXPECTED: &str = "expected saved events, like {\"specversion\": \"1.0\", ...}";
+/// What a file of them looks like.
+pub const EXPECTED: &str = "saved events, like {\"specversion\": \"1.0\", ...}";
 
 /// The messages of a text from `file`, each as it was when its notice was recorded; `None` if the first document is
 /// neither an event nor a carrier, so that the file may be of another sort.
 pub fn messages(text: &str, file: &Path) -> Result<Option<Vec<Message>>, BadFile> {
     let mut messages = None;
     for (line, document) in documents(text) {
-        let bad = |what| BadFile::new(file, Some(line), format!("{what}; {EXPECTED}"));
+        let bad = |what| BadFile::new(file, Some(line), format!("{what}; expected {EXPECTED}"));
         let events = match document.map(events) {
             Err(_) | Ok(Ok(None)) if messages.is_none() => return Ok(None),
             Err(what) => return Err(bad(what)),
@@ -36,7 +37,7 @@ pub fn messages(text: &str, file: &Path) -> Result<Option<Vec<Message>>, BadFile
 
 /// What is wrong with a text in which [`messages`] finds nothing.
 pub fn nothing(file: &Path) -> BadFile {
-    BadFile::new(file, None, format!("no event in it; {EXPECTED}"))
+    BadFile::new(file, None, format!("no event in it; expected {EXPECTED}"))
 }
 
 /// The events in a document, however deep; `None` if it is neither one nor a carrier.

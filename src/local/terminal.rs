@@ -11,8 +11,8 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::report::{Report, Seen, events};
-use crate::message::{counted, in_words, noun, one_line};
+use super::report::{Report, Seen};
+use crate::message::{Message, counted, in_words, noun, one_line};
 
 /// As many jobs that ended, and of which nothing is reported, are shown.
 const ENDED_ROWS: usize = 10;
@@ -78,7 +78,7 @@ impl Report {
             lines.extend(self.table(screen));
         }
         lines.push(String::new());
-        let notices = self.messages.iter().flat_map(events).count();
+        let notices = self.messages.iter().flat_map(Message::events).count();
         lines.push(match (notices, self.messages.len()) {
             (0, _) => "No notice would go out.".to_owned(),
             (1, _) => "1 notice would go out:".to_owned(),

@@ -24,6 +24,8 @@ mod text;
 mod update;
 mod words;
 
+use std::slice;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -229,6 +231,12 @@ impl Message {
             Self::of_batch(&batch, &context)
         });
         Ok(messages.flatten().collect())
+    }
+
+    /// The events of its notices: its own, or those in a digest.
+    pub fn events(&self) -> &[Value] {
+        let events = self.event.pointer("/data/events").and_then(Value::as_array);
+        events.map_or(slice::from_ref(&self.event), Vec::as_slice)
     }
 
     /// The form for `protocol`.

@@ -200,13 +200,14 @@ fn recovered(notice: &Notice, job: &Job, silence: &Silence) -> Words {
     let still = still_overdue(notice);
     let (so_far, lasted) = (so_far(job), seconds_in_words(silence.lasted_s));
     let (since, one) = (at(silence.since), Nouns::of(notice).one);
+    let allowed = seconds_in_words(silence.allowed_s);
     Words::new(
         job_phrase(notice, job).and(format!(
             " shows signs of life again{so_far}. It had been silent for {lasted}, since {since}. This resolves the earlier report that it had stalled.{still}"
         )),
         list([Some(format!("was silent for {lasted}")), facts::count(job)]),
         &[&format!(
-            "Nothing to do. Each recovery doubles the time that this {one} may be silent before it counts as stalled, up to four times STALL_AFTER."
+            "Nothing to do. From now on this {one} counts as stalled after {allowed} of silence: each recovery doubles its stall threshold, up to four times STALL_AFTER."
         )],
     )
 }
@@ -318,7 +319,7 @@ fn so_far(job: &Job) -> String {
 fn resolves(notice: &Notice) -> &'static str {
     match notice.incident {
         Some(IncidentState::Resolved) => {
-            " This resolves the earlier report that it had stalled, vanished or was overdue."
+            " This resolves the earlier report about it."
         }
         Some(IncidentState::Open) | None => "",
     }

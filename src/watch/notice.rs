@@ -114,7 +114,7 @@ pub struct Silence {
     pub since: Timestamp,
     /// How long it has lasted, in seconds; of a recovery, how long it lasted.
     pub lasted_s: i64,
-    /// How long a silence of this job may be, in seconds.
+    /// How long a silence of this job may be, in seconds; of a recovery, how long it may be from now on.
     pub allowed_s: i64,
     /// How many jobs wait for this one; absent if the listing was incomplete.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -300,12 +300,8 @@ impl Told {
 
 /// The ids of the notices that a message carries.
 fn ids(message: &Message) -> Vec<String> {
-    let events = match message.event.pointer("/data/events") {
-        Some(Value::Array(events)) => events.as_slice(),
-        Some(_) | None => std::slice::from_ref(&message.event),
-    };
     let id = |event: &Value| Some(event.get("id")?.as_str()?.to_owned());
-    events.iter().filter_map(id).collect()
+    message.events().iter().filter_map(id).collect()
 }
 
 /// Two jobs, of which the seeds' state knows the first: it beats, and the other ended.

@@ -200,7 +200,7 @@ async fn a_topic_that_hangs_costs_the_other_nothing() {
 
 fn ids(topic: &Kept, kind: &str) -> Vec<String> {
     let published = topic.published.borrow();
-    let events = published.iter().flat_map(events);
+    let events = published.iter().flat_map(Message::events);
     let of_kind = events.filter(|event| event["data"]["kind"] == kind);
     of_kind
         .map(|event| event["id"].as_str().unwrap().to_owned())

@@ -40,7 +40,7 @@ async fn what_is_missing_and_arrives_is_told_to_the_urgent_topic_alone() {
     assert_eq!(World::kinds(&urgent), ["missing", "arrived"]);
     assert_eq!(World::kinds(&world.topic), ["completed", "completed"]);
     let published = urgent.published.borrow();
-    let events: Vec<_> = published.iter().flat_map(events).collect();
+    let events: Vec<_> = published.iter().flat_map(Message::events).collect();
     for event in &events {
         assert_eq!(event["subject"], "payments");
         assert_eq!(event["data"]["expected"]["by"], "2026-03-02T01:00:00Z");

@@ -155,7 +155,7 @@ impl Kept {
     }
 
     fn mood_for(&self, message: &Message) -> Mood {
-        let is_of = |job: &str| events(message).iter().any(|event| event["subject"] == job);
+        let is_of = |job: &str| message.events().iter().any(|event| event["subject"] == job);
         match self.only_of.get() {
             Some(job) if !is_of(job) => Mood::Takes,
             Some(_) | None => self.mood.get(),
@@ -356,7 +356,7 @@ impl World {
     fn told(topic: &Kept) -> BTreeMap<String, usize> {
         let mut told = BTreeMap::new();
         for message in topic.published.borrow().iter() {
-            for event in events(message) {
+            for event in message.events() {
                 *told
                     .entry(event["id"].as_str().unwrap().to_owned())
                     .or_default() += 1;
@@ -367,17 +367,10 @@ impl World {
 
     fn kinds(topic: &Kept) -> Vec<String> {
         let published = topic.published.borrow();
-        let events = published.iter().flat_map(events);
+        let events = published.iter().flat_map(Message::events);
         events
             .map(|event| event["data"]["kind"].as_str().unwrap().to_owned())
             .collect()
-    }
-}
-
-fn events(message: &Message) -> Vec<Value> {
-    match message.event.pointer("/data/events") {
-        Some(events) => events.as_array().unwrap().clone(),
-        None => vec![message.event.clone()],
     }
 }
 

@@ -228,7 +228,7 @@ async fn that_nobody_hears_the_alarms_is_told_after_an_hour_and_again_when_someb
         world.topic.published.borrow_mut().clear();
         world.invoke(json!({}), None).await.unwrap();
         let published = world.topic.published.borrow();
-        let events = published.iter().flat_map(events);
+        let events = published.iter().flat_map(Message::events);
         let events = events.filter(|event| event["data"]["kind"] != "began");
         let (now, threads): (Vec<_>, Vec<_>) = events
             .map(|event| {
@@ -254,4 +254,25 @@ async fn that_nobody_hears_the_alarms_is_told_after_an_hour_and_again_when_someb
     world.invoke(json!({}), None).await.unwrap();
     assert_eq!(world.store.writes.get(), writes);
     assert!(urgent.published.borrow().is_empty(), "it is nobody's night");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_told_that_nobody_hears_the_alarms_is_told_how_it_ends_though_topics_change() {
+    let mut world = World {
+        alarms: Some(Kept::heard_by(Some(0), "alarms")),
+        ..World::new(Duration::ZERO)
+    };
+    let since = world.time().unwrap();
+    world.invoke(json!({}), None).await.unwrap();
+    advance(Duration::from_secs(61 * 60)).await;
+    world.invoke(json!({}), None).await.unwrap();
+    let was_told = std::mem::replace(&mut world.topic, Kept::heard_by(None, "later"));
+    let unheard = was_told.published.take().remove(1);
+    assert_eq!(unheard.event["time"], since.as_str());
+    world.urgent = Some(Rc::clone(&was_told));
+    world.alarms = Some(Kept::heard_by(Some(1), "alarms"));
+    world.invoke(json!({}), None).await.unwrap();
+    for topic in [&was_told, &world.topic] {
+        assert_eq!(World::kinds(topic), ["heard"]);
+    }
 }

@@ -63,8 +63,8 @@ impl Both {
     /// The type and the subject of each event that was published, in order.
     fn told(&self) -> Vec<(String, String)> {
         let published = self.predictions.topic.published.borrow();
-        let events = published.iter().flat_map(events);
-        events.map(|event| told(&event)).collect()
+        let events = published.iter().flat_map(Message::events);
+        events.map(told).collect()
     }
 }
 
@@ -269,7 +269,7 @@ async fn a_completed_import_is_as_bad_as_the_records_that_failed_in_it() {
     let published = both.imports.topic.published.borrow();
     let severities: BTreeMap<_, _> = published
         .iter()
-        .flat_map(events)
+        .flat_map(Message::events)
         .map(|event| {
             let data = &event["data"];
             (event["subject"].clone(), data["severity"].clone())

@@ -227,14 +227,8 @@ impl Store for Port {
 /// The notices that a message tells: their ids, and their events.
 pub(crate) fn carried(message: &Message) -> Vec<(NoticeId, serde_json::Value)> {
     let id = |event: &serde_json::Value| serde_json::from_value(event["id"].clone()).unwrap();
-    let events = match message.event.pointer("/data/events") {
-        Some(events) => events.as_array().unwrap().clone(),
-        None => vec![message.event.clone()],
-    };
-    events
-        .into_iter()
-        .map(|event| (id(&event), event))
-        .collect()
+    let events = message.events().iter();
+    events.map(|event| (id(event), event.clone())).collect()
 }
 
 impl Topic for Port {

@@ -24,8 +24,8 @@ That command prints 50 jobs at most. If its answer ends with a nextToken, append
 --next-token TOKEN to the same file, and so on; without that the listing counts as incomplete, and
 nothing is concluded of jobs it does not show.
 
-Listings of batch imports are what get-batch-import-jobs prints. A file holds one kind; give files of
-both, and each kind is watched by itself.
+Listings of batch imports are what get-batch-import-jobs prints. A file holds one kind; give
+files of both, and each kind is watched by itself.
 
 Exit status: 0 all went well, 1 a run failed, 2 an argument or a file is bad (then nothing was done).";
 

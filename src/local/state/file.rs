@@ -17,6 +17,9 @@ use crate::watch::{Source, SourceKind};
 /// The format version that this one writes, and the newest that it reads.
 const FORMAT: u64 = 1;
 
+const NO_DIRECTORY: &str =
+    "its directory does not exist: make it, or name a file in one that does, like watch.json";
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Contents {
     /// The oldest format version that can read it.
@@ -54,11 +57,11 @@ impl StateFile {
             Err(error) => return Err(failed("found", error)),
         };
         let lock_file = beside(&target, ".lock");
-        let lock = File::options()
-            .create(true)
-            .append(true)
-            .open(&lock_file)
-            .map_err(|error| failed("locked", error))?;
+        let lock = File::options().create(true).append(true).open(&lock_file);
+        let lock = lock.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => BadFile::new(file, None, NO_DIRECTORY),
+            _ => failed("locked", error),
+        })?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -148,7 +151,7 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 fn parse(file: &Path, text: &str) -> Result<Contents, BadFile> {
     let broken = |error: serde_json::Error| {
         let what = format!(
-            "not a state file, or a broken one: {}; it is left untouched: mend it, or delete it to begin anew",
+            "not a state file, or a broken one: {}; it is left untouched: name another file, or mend it, or if it is an old state, delete it to begin anew",
             without_place(&error)
         );
         BadFile::new(file, Some(error.line()), what)

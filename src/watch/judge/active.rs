@@ -100,10 +100,16 @@ pub(super) fn still_open(record: &Record) -> BTreeSet<TopicArn> {
 
 /// A job whose stall was reported shows a sign of life.
 fn recovered(record: &Record, job: &Job, sign: Timestamp, context: &RunContext<'_>) -> Change {
+    let next = Record {
+        recoveries: record.recoveries.saturating_add(1),
+        stall: None,
+        notified_topics: still_open(record),
+        ..rewrite(record, job, context)
+    };
     let silence = Silence {
         since: record.last_sign_at,
         lasted_s: sign.duration_since(record.last_sign_at).as_secs(),
-        allowed_s: record.stall_threshold(context.policy.stall_after).as_secs(),
+        allowed_s: next.stall_threshold(context.policy.stall_after).as_secs(),
         waiting: None,
         reminder: None,
     };
@@ -120,12 +126,6 @@ fn recovered(record: &Record, job: &Job, sign: Timestamp, context: &RunContext<'
             merged_view(record, job, context.now),
             context,
         )
-    };
-    let next = Record {
-        recoveries: record.recoveries.saturating_add(1),
-        stall: None,
-        notified_topics: still_open(record),
-        ..rewrite(record, job, context)
     };
     change(record, next, vec![recovered])
 }

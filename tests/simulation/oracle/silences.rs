@@ -17,15 +17,6 @@ const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     for told in case.told {
-        if !matches!(told.kind, Kind::Stalled | Kind::Reminder) {
-            continue;
-        }
-        if let Some(why) = alive(case, told).or_else(|| waited(case, told)) {
-            found.push(broken(
-                Rule::FalseStall,
-                format!("{}: {why}", case.name(told)),
-            ));
-        }
         let allowed = allowed(case, told).as_secs();
         if told
             .silence
@@ -34,6 +25,15 @@ pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
         {
             let what = format!("{}: it is allowed {allowed} s", case.name(told));
             found.push(broken(Rule::Untrue, what));
+        }
+        if !matches!(told.kind, Kind::Stalled | Kind::Reminder) {
+            continue;
+        }
+        if let Some(why) = alive(case, told).or_else(|| waited(case, told)) {
+            found.push(broken(
+                Rule::FalseStall,
+                format!("{}: {why}", case.name(told)),
+            ));
         }
         let counted = told.silence.as_ref().and_then(|silence| silence.waiting);
         if let Some(count) = counted.filter(|_| case.are_imports) {
@@ -51,9 +51,10 @@ pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
     found
 }
 
-/// How long the job might be silent: twice as long after each stall that it recovered from, four times at the most.
+/// How long the job might be silent, or from its recovery on may be: twice as long after each stall that it recovered from, four times at the most.
 fn allowed(case: &Case<'_>, told: &Told) -> SignedDuration {
-    let recoveries = recoveries(case, told.life, told);
+    let recovers = u32::from(told.kind == Kind::Recovered);
+    let recoveries = recoveries(case, told.life, told) + recovers;
     case.run(told).policy.stall_after * (1 << recoveries.min(2))
 }
 
