@@ -97,6 +97,7 @@ fn whole() -> Record {
         key: at("2026-03-02T08:00:00Z"),
         last_sign_at: at("2026-03-02T08:40:00Z"),
         skewed_heartbeat_at: Some(at("2026-03-03T08:00:00Z")),
+        has_begun: true,
         recoveries: 1,
         episode: 2,
         stall: Some(Stall {
@@ -127,6 +128,7 @@ fn active() -> Record {
         key: at("2026-03-02T08:00:01Z"),
         last_sign_at: at("2026-03-02T08:00:01Z"),
         skewed_heartbeat_at: None,
+        has_begun: false,
         recoveries: 0,
         episode: 0,
         stall: None,

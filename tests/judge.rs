@@ -337,6 +337,29 @@ fn ids_and_thread_hold_when_the_start_is_told_late_or_put_right() {
 }
 
 #[test]
+fn ids_differ_also_when_a_start_that_was_put_right_is_shown_as_before() {
+    let mut story = Story::begun();
+    let earlier = |job| but(job, |job| job.started_at = Some(at("07:30")));
+    let mut told = Vec::new();
+    for (time, job) in [
+        ("09:05", runs("08:04", 1)),
+        ("10:10", earlier(runs("10:09", 1))),
+        ("10:15", runs("10:14", 1)),
+        ("11:20", runs("10:14", 1)),
+        ("11:25", ended("FAILED", "11:24")),
+    ] {
+        told.extend(story.sees(time, &job));
+    }
+    let kinds: Vec<_> = told.iter().map(|notice| notice.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["stalled", "recovered", "vanished", "stalled", "failed"]
+    );
+    let ids: BTreeSet<_> = told.iter().map(|notice| &notice.id).collect();
+    assert_eq!(ids.len(), told.len());
+}
+
+#[test]
 fn what_closes_goes_to_each_topic_that_heard_and_is_still_configured() {
     let mut story = Story::begun();
     let goes_to = |story: &mut Story, now, beat| names(&story.sees(now, &runs(beat, 1))[0].topics);
@@ -373,7 +396,7 @@ fn only_what_opens_or_closes_has_an_incident() {
     );
     assert_eq!(
         stands(story.record()),
-        "Active, sign 09:14, 0 episodes, 0 recoveries"
+        "Active, sign 09:14, 2 episodes, 0 recoveries"
     );
     for (status, right) in [
         ("COMPLETE", "completed 08:20 to main"),
@@ -389,6 +412,14 @@ fn only_what_opens_or_closes_has_an_incident() {
 }
 
 #[test]
+fn which_end_it_was_goes_also_to_those_who_were_told_of_an_unknown_one() {
+    let mut story = Story::begun();
+    story.sees("08:30", &ended("EXPIRED", "08:20"));
+    let canceled = story.sees("08:40", &ended("CANCELED", "08:20"));
+    assert_eq!(told(&canceled), "canceled 08:20 to main and urgent");
+}
+
+#[test]
 fn an_end_leaves_nothing_open_in_the_record() {
     let mut story = Story::begun();
     story.sees(
@@ -399,8 +430,13 @@ fn an_end_leaves_nothing_open_in_the_record() {
     let open = "0 reminders until 09:05, absent since 09:10, heard by urgent, ahead to 18:00";
     assert!(stands(story.record()).ends_with(open));
     story.sees("09:15", &ended("EXPIRED", "09:12"));
-    let over = "Ended, sign 08:04, 1 episodes, 0 recoveries, kept for 60 days from 09:12";
-    assert_eq!(stands(story.record()), over);
+    let over =
+        "Ended, sign 08:04, 1 episodes, 0 recoveries, heard by urgent, kept for 60 days from 09:12";
+    assert_eq!(
+        stands(story.record()),
+        over,
+        "which end it was is to be told"
+    );
     story.sees("09:20", &runs("08:04", 0));
     assert_eq!(
         stands(story.record()),

@@ -80,7 +80,11 @@ pub(crate) fn notice(kind: Kind) -> Notice {
         silence: silent.then(|| Silence {
             since: at("2026-03-02T09:30:00Z"),
             lasted_s: 9_000,
-            allowed_s: if kind == Kind::Recovered { 7_200 } else { 3_600 },
+            allowed_s: if kind == Kind::Recovered {
+                7_200
+            } else {
+                3_600
+            },
             waiting: (kind != Kind::Recovered).then_some(2),
             reminder: (kind == Kind::Reminder).then_some(2),
         }),

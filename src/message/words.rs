@@ -318,9 +318,7 @@ fn so_far(job: &Job) -> String {
 
 fn resolves(notice: &Notice) -> &'static str {
     match notice.incident {
-        Some(IncidentState::Resolved) => {
-            " This resolves the earlier report about it."
-        }
+        Some(IncidentState::Resolved) => " This resolves the earlier report about it.",
         Some(IncidentState::Open) | None => "",
     }
 }

@@ -9,10 +9,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::life::is_ahead;
+use super::life::{has_processed, is_ahead};
 use super::listed::ListedJob;
 use super::source::SourceKind;
-use super::status::Status;
+use super::status::{Stage, Status};
 
 /// The longest id that the state table can hold as a key, in bytes.
 pub const ID_BYTES: usize = 1_000;
@@ -223,6 +223,12 @@ impl Job {
             Status::Other(text) if text.is_empty() => None,
             Status::Other(_) => self.completed_at.map(|_| End::Unknown),
         }
+    }
+
+    /// How far it has come. One whose status is not known here runs, if it has processed records.
+    pub fn stage(&self) -> Option<Stage> {
+        let runs = has_processed(self).then_some(Stage::Running);
+        self.status.stage().or(runs)
     }
 
     /// Whether it has a completion time and no status, so that nothing can be concluded.

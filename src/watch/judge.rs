@@ -174,12 +174,12 @@ enum Incarnation {
     Another,
 }
 
-/// A missing start matches any.
+/// A missing start matches any, but no job starts after its end.
 fn incarnation(record: &Record, job: &Job, now: Timestamp) -> Incarnation {
-    let (Some(recorded), Some(seen)) = (record.job.started_at, job.started_at) else {
+    let Some(seen) = job.started_at else {
         return Incarnation::Same;
     };
-    let later = seen.duration_since(recorded);
+    let later = seen.duration_since(record.job.started_at.unwrap_or(seen));
     let has_ended_before =
         record.phase == Phase::Ended && record.job.completed_at.is_some_and(|end| seen > end);
     if later >= SAME_START || has_ended_before {

@@ -82,18 +82,27 @@ pub fn sign_of_life(record: &Record, job: &Job, now: Timestamp) -> Timestamp {
 /// it last did something, and silence counts from now.
 pub fn first_sign(job: &Job, now: Timestamp) -> Timestamp {
     let heartbeat = job.heartbeat_at.filter(|at| !is_ahead(*at, now));
-    let never_moved = match (heartbeat, job.started_at) {
-        (None, _) => true,
-        (Some(heartbeat), Some(start)) => {
-            heartbeat.duration_since(start) < SignedDuration::from_mins(1)
-        }
-        (Some(_), None) => false,
-    };
-    if has_processed(job) && never_moved {
+    if has_processed(job) && !has_moved(heartbeat, job.started_at) {
         return now;
     }
     let latest = heartbeat.max(job.started_at);
     latest.map_or(now, |latest| latest.min(now))
+}
+
+/// Whether a heartbeat is not just the one that comes with the start.
+fn has_moved(heartbeat: Option<Timestamp>, started_at: Option<Timestamp>) -> bool {
+    match (heartbeat, started_at) {
+        (None, _) => false,
+        (Some(heartbeat), Some(start)) => {
+            heartbeat.duration_since(start) >= SignedDuration::from_mins(1)
+        }
+        (Some(_), None) => true,
+    }
+}
+
+/// Whether a job shows that it did something, whatever its status.
+pub fn shows_work(job: &Job) -> bool {
+    has_processed(job) || job.started_at.is_some() && has_moved(job.heartbeat_at, job.started_at)
 }
 
 /// Whether the job has processed records.

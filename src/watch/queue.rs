@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::job::{End, Job, JobId};
 use super::judge::goes_on;
-use super::life::sign_of_life;
+use super::life::{shows_work, sign_of_life};
 use super::record::{Phase, Record};
 use super::status::Stage;
 
@@ -62,17 +62,19 @@ impl<'a> Active<'a> {
         Self {
             job,
             record,
-            stage: record.map_or(job.status.stage(), |record| record.stage(job)),
+            stage: record.map_or(job.stage(), |record| record.stage(job)),
             last_sign_at: record.map_or(now, |record| sign_of_life(record, job, now)),
         }
     }
 
-    fn recorded(record: &'a Record) -> Self {
+    /// One that is missing may have beaten until now: heartbeats that come in time are not written down.
+    fn recorded(record: &'a Record, now: Timestamp) -> Self {
+        let is_missing = record.absent_since.is_some();
         Self {
             job: &record.job,
             record: Some(record),
-            stage: record.job.status.stage(),
-            last_sign_at: record.last_sign_at,
+            stage: record.stage(&record.job),
+            last_sign_at: if is_missing { now } else { record.last_sign_at },
         }
     }
 
@@ -86,6 +88,15 @@ impl<'a> Active<'a> {
     fn stall_threshold(&self, stall_after: SignedDuration) -> SignedDuration {
         let threshold = |record: &Record| record.stall_threshold(stall_after);
         self.record.map_or(stall_after, threshold)
+    }
+}
+
+/// Whether the job that is seen so has begun. That it is being canceled does not say so.
+pub fn has_begun(record: &Record, job: &Job) -> bool {
+    match record.stage(job) {
+        Some(Stage::Waiting) => false,
+        Some(Stage::Canceling) => record.has_begun || shows_work(job),
+        Some(Stage::Running) | None => true,
     }
 }
 
@@ -104,6 +115,8 @@ struct Running {
     id: JobId,
     /// Whether others wait for it. They don't for a silent one, once another has completed after its last sign of life.
     holds: bool,
+    /// Whether it was not canceled while it waited.
+    has_begun: bool,
 }
 
 impl Queue {
@@ -123,7 +136,7 @@ impl Queue {
             .map(|(job, record)| Active::seen(job, record, now))
             .collect();
         let unseen = unseen.filter(|record| record.phase == Phase::Active);
-        active.extend(unseen.map(Active::recorded));
+        active.extend(unseen.map(|record| Active::recorded(record, now)));
         let (mut running, mut waiting) = (Vec::new(), Vec::new());
         for it in active {
             match it.stage {
@@ -137,6 +150,7 @@ impl Queue {
                     running.push(Running {
                         id: it.job.id.clone(),
                         holds: !(is_silent && is_overtaken),
+                        has_begun: it.record.is_none_or(|record| has_begun(record, it.job)),
                     });
                 }
                 None => {}
@@ -153,9 +167,13 @@ impl Queue {
 
     /// Whether the job, which has not begun, waits for another.
     pub fn waits(&self, id: &JobId) -> bool {
-        let other_runs = |other: &Running| other.holds && other.id != *id;
+        let (itself, others): (Vec<_>, Vec<_>) = self.running.iter().partition(|it| it.id == *id);
+        if !itself.is_empty() {
+            // It is being canceled, and so may others be that have not begun either: they don't wait for one another.
+            return others.iter().any(|it| it.holds && it.has_begun) || self.is_moving;
+        }
         let is_head = self.waiting.first().is_none_or(|(_, head)| head == id);
-        self.running.iter().any(other_runs) || self.is_moving || !is_head
+        others.iter().any(|it| it.holds) || self.is_moving || !is_head
     }
 
     /// How many wait for the job to end.

@@ -109,10 +109,13 @@ pub struct Record {
     /// A heartbeat that was ahead of its time when it was seen. It is no sign of life, also when its time comes.
     #[serde(rename = "ahead_at")]
     pub skewed_heartbeat_at: Option<Timestamp>,
+    /// Whether it was seen to have begun. The status of one that is being canceled does not say so.
+    #[serde(default, rename = "begun")]
+    pub has_begun: bool,
     /// From how many stalls it has recovered.
     #[serde(default)]
     pub recoveries: u32,
-    /// How many stalls and vanishings of it there were: the last one's number.
+    /// How many stalls and vanishings there were under its id: the last one's number.
     #[serde(default)]
     pub episode: u32,
     /// The reported stall that is still going on.
@@ -122,7 +125,8 @@ pub struct Record {
     pub overdue: bool,
     /// When the listing and a lookup by id first missed it, if it has not been seen since.
     pub absent_since: Option<Timestamp>,
-    /// The topics that were told of a stall, a vanishing or a delay that is not yet closed.
+    /// The topics that were told of a stall, a vanishing or a delay that is not yet closed, or of an end that is not known
+    /// here.
     #[serde(default, rename = "heard")]
     pub notified_topics: BTreeSet<TopicArn>,
     /// The job that had its id before.
@@ -137,10 +141,10 @@ impl Record {
         stall_threshold(stall_after, self.recoveries)
     }
 
-    /// How far the job has come that is seen so now. It does not go back, and a status that is not known here says
-    /// nothing of it.
+    /// How far the job has come that is seen so now. It does not go back.
     pub fn stage(&self, seen: &Job) -> Option<Stage> {
-        self.job.status.stage().max(seen.status.stage())
+        let begun = self.has_begun.then_some(Stage::Running);
+        self.job.stage().max(seen.stage()).max(begun)
     }
 
     /// Whether the record counts as absent.

@@ -65,7 +65,7 @@ SIGNS = {
         (LIFE, "!can_compare && record.stall.is_none()", "!can_compare && record.stall.is_none() && false"),
     ],
     "before the first sight nothing is known": [
-        (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
+        (LIFE, "    if has_processed(job) && !has_moved(", "    if has_processed(job) && false && !has_moved("),
     ],
 }
 
@@ -90,7 +90,7 @@ ALLOWED = {
 
 WAITING = {
     "it waits while another runs": [
-        (QUEUE, "self.running.iter().any(other_runs) ||", "self.running.iter().any(other_runs) && self.is_moving ||"),
+        (QUEUE, "others.iter().any(|it| it.holds) ||", "others.iter().any(|it| it.holds) && self.is_moving ||"),
     ],
     "it waits after an end": [(QUEUE, "|| self.is_moving ||", "||")],
     "it waits behind the head": [(QUEUE, "|| !is_head\n", "|| !is_head && is_head\n")],
@@ -103,10 +103,15 @@ WAITING = {
         (QUEUE, "unseen.filter(|record| record.phase == Phase::Active);", "unseen.filter(|record| record.phase == Phase::Active && false);"),
     ],
     "who shows no known status keeps it too": [
-        (QUEUE, "record.map_or(job.status.stage(), |record| record.stage(job)),", "job.status.stage(),"),
+        (QUEUE, "record.map_or(job.stage(), |record| record.stage(job)),", "job.status.stage(),"),
     ],
     "also in its own silence": [
-        (SILENCE, "let has_not_begun = record.stage(job) ==", "let has_not_begun = job.status.stage() =="),
+        (SILENCE, "let has_not_begun = !has_begun(record, job);",
+         "let has_not_begun = !has_begun(record, job) && job.status.stage() == Some(crate::watch::status::Stage::Waiting);"),
+    ],
+    "also while it is being canceled": [
+        (SILENCE, "let has_not_begun = !has_begun(record, job);",
+         "let has_not_begun = !has_begun(record, job) && record.stage(job) == Some(crate::watch::status::Stage::Waiting);"),
     ],
     "an incomplete listing says nothing of who waits": [
         (OBSERVED, "true => observed.is_complete.then(queue),", "true => Some(queue()),"),
@@ -132,6 +137,11 @@ SAME = {
     ],
     "who was active is told as vanished": [
         (END, "let is_reported = closes || was_active && ", "let is_reported = closes || was_active && false && "),
+    ],
+    "also if the start of the one that ended is not known": [
+        (JUDGE, "    let later = seen.duration_since(record.job.started_at.unwrap_or(seen));",
+         "    if record.job.started_at.is_none() {\n        return Incarnation::Same;\n    }\n"
+         "    let later = seen.duration_since(record.job.started_at.unwrap_or(seen));"),
     ],
     "an earlier start is an older view": [
         (JUDGE, "const OLDER_VIEWS_LAST: SignedDuration = SignedDuration::from_hours(1);",
@@ -199,6 +209,10 @@ CLOSING = {
     "an end closes whatever NOTIFY_ON says": [
         (END, "let is_reported = closes || context.policy", "let is_reported = context.policy"),
     ],
+    "who heard of an unknown end hears which it was": [
+        (END, "let heard = notice.as_ref().filter(|_| end == End::Unknown);",
+         "let heard = notice.as_ref().filter(|_| end == End::Unknown && false);"),
+    ],
     "a recovery does": [
         (ACTIVE, "    change(record, next, vec![recovered])\n",
          "    let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
@@ -252,12 +266,12 @@ BEFORE = {
          "                (record.recoveries..20).find(longer).unwrap_or(20)\n            },"),
         (ACTIVE, "now.duration_since(*sign) <= allowed;", "now.duration_since(*sign) <= allowed * 1_000;"),
         # One look is enough, to call it stalled or gone.
-        (LIFE, "    if has_processed(job) && never_moved {", "    if has_processed(job) && never_moved && false {"),
+        (LIFE, "    if has_processed(job) && !has_moved(", "    if has_processed(job) && false && !has_moved("),
         (SILENCE, "!(has_processed(job) && is_first)", "!(has_processed(job) && is_first && false)"),
         (ABSENCE, "    match record.absent_since {", "    match record.absent_since.or(Some(jiff::Timestamp::UNIX_EPOCH)) {"),
         # It has not begun while its heartbeat is its start, and waits for those that started before it and are alive.
-        (SILENCE, "let has_not_begun = record.stage(job) == Some(Stage::Waiting);",
-         "let has_not_begun = record.stage(job) == Some(Stage::Waiting) && job.heartbeat_at == job.started_at;"),
+        (SILENCE, "let has_not_begun = !has_begun(record, job);",
+         "let has_not_begun = !has_begun(record, job) && job.heartbeat_at == job.started_at;"),
         (QUEUE, "holds: !(is_silent && is_overtaken),", "holds: !is_silent || is_overtaken && false,"),
         # A start is compared exactly.
         (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",

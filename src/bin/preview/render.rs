@@ -97,7 +97,11 @@ async fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     }
     let views = views(&listings, None).map_err(|faults| {
         let faults = faults.into_iter();
-        BadInput(faults.map(|fault| format!("{fault}; or {}", saved_events::EXPECTED)).collect())
+        BadInput(
+            faults
+                .map(|fault| format!("{fault}; or {}", saved_events::EXPECTED))
+                .collect(),
+        )
     })?;
     let mut state = StateFile::default();
     let code = run_on_each(views, &mut state, &settings, |report, _| {

@@ -16,6 +16,7 @@ use crate::watch::kind::Kind;
 use crate::watch::life::{Signs, first_sign, is_ahead, stall_threshold};
 use crate::watch::notice::{Notice, Silence};
 use crate::watch::record::{Phase, Record};
+use crate::watch::status::Stage;
 use crate::watch::topic::TopicArn;
 
 /// A job that has no record.
@@ -54,6 +55,7 @@ pub(super) fn new_record(job: &Job, now: Timestamp) -> Record {
         recorded_at: now,
         last_sign_at: first_sign(job, now),
         skewed_heartbeat_at,
+        has_begun: job.stage() >= Some(Stage::Running),
         recoveries: 0,
         episode: 0,
         stall: None,
@@ -83,6 +85,7 @@ pub(super) fn still_active(record: &Record, job: &Job, context: &RunContext<'_>)
         sign.is_some() && is_old(record.last_sign_at) && signs.heartbeat.is_none_or(is_old);
     let has_changed = heartbeat(record, job, now).is_some() != record.job.heartbeat_at.is_some()
         || *last_known_status(record, job) != record.job.status
+        || !record.has_begun && job.stage() == Some(Stage::Running)
         || start(record, job) != record.job.started_at
         || skewed_heartbeat(record, job, now) != record.skewed_heartbeat_at
         || record.absent_since.is_some();

@@ -17,12 +17,14 @@ use crate::watch::record::{Phase, Predecessor, Record};
 pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> Change {
     let now = context.now;
     let was_active = record.phase == Phase::Active;
-    let closes = !record.notified_topics.is_empty();
+    // It goes on counting: a start that was put right may be shown as it was before, and with it comes the key of before.
+    let episode = record.episode.saturating_add(1);
+    let closes = record.phase != Phase::Ended && !record.notified_topics.is_empty();
     let is_reported = closes || was_active && context.policy.notify_on.contains(&Kind::Vanished);
     let vanished = is_reported.then(|| {
         let occurrence = Occurrence {
             kind: Kind::Vanished,
-            which: record.episode.saturating_add(1).to_string(),
+            which: episode.to_string(),
             happened_at: now,
         };
         Notice {
@@ -32,6 +34,7 @@ pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> 
     });
     let first = Record {
         rev: record.rev,
+        episode,
         predecessor: Some(predecessor(record, now)),
         ..new_record(job, now)
     };
@@ -81,7 +84,7 @@ pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'
     let happened_at = last.finished_at().unwrap_or(now);
     let which = match earlier {
         Some(_) => format!("{}, {happened_at}", record.episode),
-        None => String::new(),
+        None => record.episode.to_string(),
     };
     let occurrence = Occurrence {
         kind,
@@ -89,6 +92,8 @@ pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'
         happened_at,
     };
     let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), context));
+    // Whoever hears of an end that is not known here is to hear which it was.
+    let heard = notice.as_ref().filter(|_| end == End::Unknown);
     let next = Record {
         phase: Phase::Ended,
         expires: Some(forgotten(last.completed_at.unwrap_or(now))),
@@ -97,7 +102,7 @@ pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'
         skewed_heartbeat_at: None,
         stall: None,
         absent_since: None,
-        notified_topics: BTreeSet::new(),
+        notified_topics: heard.map_or_else(BTreeSet::new, |notice| notice.topics.clone()),
         ..next_revision(record, context)
     };
     change(record, next, notice.into_iter().collect())
@@ -120,6 +125,7 @@ pub(super) fn after_an_end(
             let next = Record {
                 phase: Phase::Active,
                 last_sign_at: now,
+                notified_topics: BTreeSet::new(),
                 expires: None,
                 ..rewrite(record, job, context)
             };

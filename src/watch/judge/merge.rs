@@ -7,7 +7,7 @@ use crate::watch::job::Job;
 use crate::watch::life::{Signs, comparable_heartbeat, has_lost_heartbeat, is_ahead, sign_of_life};
 use crate::watch::notice::Notice;
 use crate::watch::record::{Item, RETENTION, Record};
-use crate::watch::status::Status;
+use crate::watch::status::{Stage, Status};
 
 /// The record with what is seen now, without letting a fact go back.
 pub(super) fn rewrite(record: &Record, job: &Job, context: &RunContext<'_>) -> Record {
@@ -19,6 +19,7 @@ pub(super) fn rewrite(record: &Record, job: &Job, context: &RunContext<'_>) -> R
             heartbeat_at: heartbeat(record, job, now),
             ..merged_view(record, job, now)
         },
+        has_begun: record.has_begun || job.stage() == Some(Stage::Running),
         last_sign_at: sign_of_life(record, job, now),
         skewed_heartbeat_at: skewed_heartbeat(record, job, now),
         recorded_at: now,

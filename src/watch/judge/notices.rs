@@ -8,7 +8,7 @@ use super::RunContext;
 use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::notice::{IncidentState, Notice, NoticeId, thread};
-use crate::watch::record::Record;
+use crate::watch::record::{Phase, Record};
 
 /// What happened to a job.
 pub(super) struct Occurrence {
@@ -25,7 +25,8 @@ pub(super) fn closing(
     job: Job,
     context: &RunContext<'_>,
 ) -> Notice {
-    let closes = !record.notified_topics.is_empty();
+    // Which end it was that is not known here closes nothing: no incident was opened by that.
+    let closes = record.phase != Phase::Ended && !record.notified_topics.is_empty();
     let state = match record.overdue && occurrence.kind == Kind::Recovered {
         // It is still overdue.
         true => IncidentState::Open,

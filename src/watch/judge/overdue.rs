@@ -100,7 +100,7 @@ fn report(record: &Record, job: &Job, overdue: Overdue, context: &RunContext<'_>
     let limit = SignedDuration::from_secs(overdue.limit_s);
     let occurrence = Occurrence {
         kind: Kind::Overdue,
-        which: String::new(),
+        which: record.episode.to_string(),
         happened_at: overdue.since.saturating_add(limit).unwrap_or(now),
     };
     let notice = Notice {

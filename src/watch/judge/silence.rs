@@ -11,9 +11,8 @@ use crate::watch::job::Job;
 use crate::watch::kind::Kind;
 use crate::watch::life::{has_processed, sign_of_life};
 use crate::watch::notice::{IncidentState, Notice, Silence};
-use crate::watch::queue::Queue;
+use crate::watch::queue::{Queue, has_begun};
 use crate::watch::record::{Phase, Record, Stall};
-use crate::watch::status::Stage;
 
 /// The longest interval between reminders, unless REMIND_AFTER is longer.
 const MAX_REMINDER_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
@@ -43,7 +42,7 @@ pub fn judge_silence(
     let allowed = record.stall_threshold(policy.stall_after);
     let lasted = now.duration_since(since);
     let may_wait = || {
-        let has_not_begun = record.stage(job) == Some(Stage::Waiting);
+        let has_not_begun = !has_begun(record, job);
         has_not_begun && queue.is_none_or(|queue| queue.waits(&job.id))
     };
     // A large input is validated first, of which nothing is seen.

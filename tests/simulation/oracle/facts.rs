@@ -213,7 +213,12 @@ fn end_not_told(case: &Case<'_>, life: usize) -> Option<Violation> {
     let mut saw = runs
         .iter()
         .filter(|it| it.started <= until && shows_end(it));
-    if !(is_news || was_active) || !saw.all(is_on) {
+    // Whoever was told of an end that is not known is told which it was.
+    let explains = kind != Kind::Ended
+        && case
+            .of(life)
+            .any(|it| it.kind == Kind::Ended && !case.was_seen_active(life, it.at, look.at));
+    if !(is_news || was_active) || !(explains || saw.all(is_on)) {
         return None;
     }
     // That it ended so once is told, if it went on and ended so again.

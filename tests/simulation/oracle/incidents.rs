@@ -31,6 +31,8 @@ struct Story {
     /// It was told to be overdue. That lasts, whatever else comes and goes.
     is_overdue: bool,
     end: Option<Kind>,
+    /// Who heard of an end that is not known, and when.
+    unknown_end: Option<(BTreeSet<TopicArn>, Timestamp)>,
     ended_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
 }
@@ -93,6 +95,16 @@ impl Story {
                 let is_later = told.kind == Kind::Ended && ended_at > self.ended_at;
                 if self.end == Some(told.kind) && !is_open && !is_later {
                     wrong(Rule::ToldTwice, "its end is told already");
+                }
+                if let Some((heard, at)) = self.unknown_end.take() {
+                    // If a run was shown that it goes on, nobody waits any longer to hear which end it was.
+                    let may_be_over = case.was_seen_active(told.life, at, told.at);
+                    if !may_be_over || heard.is_subset(&told.topics) {
+                        expected.extend(heard);
+                    }
+                }
+                if told.kind == Kind::Ended {
+                    self.unknown_end = Some((expected.clone(), told.at));
                 }
                 self.heard.clear();
                 (self.is_stalled, self.is_gone, self.end) = (false, false, Some(told.kind));

@@ -98,6 +98,14 @@ impl<'a> Case<'a> {
         of_it.last().filter(|told| told.opens())
     }
 
+    /// Whether a run was shown between these moments that the job was active.
+    pub(super) fn was_seen_active(&self, life: usize, from: Timestamp, until: Timestamp) -> bool {
+        let looks = self.looks(life).into_iter();
+        looks
+            .map(|(_, look)| look)
+            .any(|look| look.at >= from && look.at <= until && look.shows_activity())
+    }
+
     /// Where a notice of this kind goes by itself.
     pub(super) fn own_topic(&self, kind: Kind) -> TopicArn {
         match kind.severity() {
@@ -115,6 +123,10 @@ impl<'a> Case<'a> {
         };
         for (_, look) in looks.filter(is_known) {
             known = match (known, look.stage) {
+                // Whatever its status, one that has processed records runs.
+                (None | Some(Stage::Waits), Stage::Unknown) if look.count > Some(0) => {
+                    Some(Stage::Runs)
+                }
                 (_, stage @ Stage::Ended(_)) => Some(stage),
                 (Some(Stage::IsCanceled), Stage::Waits | Stage::Runs) => known,
                 (Some(Stage::Runs), Stage::Waits) => known,
