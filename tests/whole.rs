@@ -315,6 +315,12 @@ async fn one_function_watches_predictions_and_imports() {
     stage.invoke().await;
     let told = stage.told().await;
     assert_eq!(told_of(&told), set(["failed scores", "completed loads"]));
+    let lines = function.stdout();
+    for event in &told {
+        let id = event["id"].as_str().unwrap();
+        let is_its = |line: &&String| line.contains(r#""published""#) && line.contains(id);
+        assert_eq!(lines.iter().filter(is_its).count(), 1, "{lines:#?}");
+    }
     let import = told
         .iter()
         .find(|event| event["subject"] == "loads")
