@@ -315,6 +315,15 @@ fn all_notices_of_a_job_have_one_thread_and_those_of_the_next_with_its_id_anothe
     assert!(told.iter().all(|notice| notice.thread == told[0].thread));
     assert_ne!(next.thread, told[0].thread);
     assert_ne!(next.id, told[8].id);
+
+    // Of those before nothing may be left.
+    let next = |start| {
+        let next = but(ended("FAILED", "16:04"), |job| {
+            job.started_at = Some(at(start))
+        });
+        Story::new().sees("16:05", &next).remove(0)
+    };
+    assert_ne!(next("16:00").id, next("16:01").id);
 }
 
 #[test]

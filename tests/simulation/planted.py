@@ -155,9 +155,6 @@ SAME = {
         (NOTICES, "thread: Some(thread(context.source, &job.id, record.key)),",
          "thread: Some(thread(context.source, &job.id, job.started_at.unwrap_or(record.key))),"),
     ],
-    "the id is too": [
-        (NOTICES, "Some((&job.id, record.key))", "Some((&job.id, Timestamp::UNIX_EPOCH))"),
-    ],
 }
 
 ENDS = {

@@ -80,6 +80,20 @@ fn a_start_that_was_told_wrong_at_first() -> Vec<Step> {
     steps
 }
 
+/// A job whose start is never told ends, and another takes its id.
+fn the_id_of_one_without_a_start_is_taken() -> Vec<Step> {
+    let style = Style {
+        start: Start::Missing,
+        ..Style::PLAIN
+    };
+    let mut steps = vec![job("a", Event::Arrives(style)), begins("a", 600)];
+    steps.extend([pass(5), run(1), job("a", Event::Ends("COMPLETE"))]);
+    steps.extend([pass(5), run(2), job("a", Event::IsDeleted), pass(5)]);
+    steps.extend([arrives("a"), begins("a", 600), pass(5), run(3)]);
+    steps.extend([job("a", Event::Ends("FAILED")), pass(5), run(4)]);
+    steps
+}
+
 /// What waited for a job is given its time when that vanished, or when another took its id.
 fn the_next_is_given_time_when_a_job_is_gone(replaced: bool) -> Vec<Step> {
     let mut steps = beats("a");
@@ -365,6 +379,7 @@ pub(crate) fn by_hand() -> Vec<(&'static str, Plan)> {
                 "an id is taken",
                 the_next_is_given_time_when_a_job_is_gone(true),
             ),
+            ("no start", the_id_of_one_without_a_start_is_taken()),
             ("an older view of a stall", an_older_view_of_a_stalled_job()),
             ("the runner is missed", the_job_that_runs_is_missed_once()),
             ("overtaken", an_overtaken_job_holds_nobody_up()),
