@@ -22,18 +22,19 @@ fn named(name: &str, status: &str, start: &str) -> Job {
     job
 }
 
-/// The queue at 09:30 of jobs that are first seen then, of records that no listing shows, and of one end.
-fn queue(seen: &[Job], missed: &[&Record], end: Option<(End, &str)>) -> Queue {
+/// The queue at 09:30 of jobs that are first seen then, of records whose jobs were not seen to be active, and whether the
+/// listing missed them, and of one end.
+fn queue(seen: &[Job], unseen: &[(&Record, bool)], end: Option<(End, &str)>) -> Queue {
     let mut ends = LatestEnds::default();
     if let Some((end, time)) = end {
         ends.add(end, Some(at(time)));
     }
-    for record in missed {
+    for (record, _) in unseen {
         ends.add_recorded(record);
     }
     Queue::new(
         seen.iter().map(|job| (job, None)),
-        missed.iter().copied(),
+        unseen.iter().copied(),
         ends,
         at("09:30"),
         SignedDuration::from_hours(1),
@@ -71,11 +72,12 @@ fn the_next_is_not_to_blame_for_less_than_stall_after_from_an_end() {
 }
 
 #[test]
-fn a_silent_one_that_a_listing_misses_holds_up_what_waits_until_another_completes() {
-    let story = Story::begun();
-    let all = |end| {
+fn a_silent_one_holds_up_what_waits_until_another_completes_and_one_that_is_missing_may_not_be_silent()
+ {
+    let mut story = Story::begun();
+    let all = |record: &Record, is_missing, end: (End, &str)| {
         let waiting = [named("a", WAITS, "07:50"), named("b", WAITS, "07:51")];
-        let queue = queue(&waiting, &[story.record()], Some(end));
+        let queue = queue(&waiting, &[(record, is_missing)], Some(end));
         (
             place(&queue, "a"),
             place(&queue, "b"),
@@ -84,14 +86,25 @@ fn a_silent_one_that_a_listing_misses_holds_up_what_waits_until_another_complete
     };
     let (held, free) = (((true, 0), (true, 0), 2), ((false, 1), (true, 0), 0));
     assert_eq!(
-        all((End::Completed, "08:04")),
+        all(story.record(), false, (End::Completed, "08:04")),
         held,
         "not after its last sign of life"
     );
-    assert_eq!(all((End::Completed, "08:05")), free);
+    assert_eq!(all(story.record(), false, (End::Completed, "08:05")), free);
+    assert_eq!(
+        all(story.record(), true, (End::Completed, "08:05")),
+        held,
+        "it may have beaten until now"
+    );
     for end in [End::Failed, End::Canceled, End::Unknown] {
-        assert_eq!(all((end, "08:05")), held, "{end:?}");
+        assert_eq!(all(story.record(), false, (end, "08:05")), held, "{end:?}");
     }
+    story.sees("09:05", &job(RUNS, "08:04", 1));
+    assert_eq!(
+        all(story.record(), true, (End::Completed, "08:05")),
+        free,
+        "its stall was told"
+    );
 }
 
 #[test]

@@ -225,10 +225,12 @@ impl Job {
         }
     }
 
-    /// How far it has come. One whose status is not known here runs, if it has processed records.
+    /// How far an active job has come. One whose status is not known here runs, if it has processed records.
     pub fn stage(&self) -> Option<Stage> {
-        let runs = has_processed(self).then_some(Stage::Running);
-        self.status.stage().or(runs)
+        match &self.status {
+            Status::Other(_) if has_processed(self) => Some(Stage::Running),
+            status => status.stage(),
+        }
     }
 
     /// Whether it has a completion time and no status, so that nothing can be concluded.

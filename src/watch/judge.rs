@@ -156,7 +156,7 @@ pub fn judge(record: Option<&Record>, job: &Job, context: &RunContext<'_>) -> Op
         (Incarnation::Older, _, _) => None,
         (Incarnation::Another, _, _) => Some(end::replaced(record, job, context)),
         (Incarnation::Same, Phase::Active | Phase::Vanished, Some(end)) => {
-            Some(end::ended(record, job, end, context))
+            Some(end::ended(record, job, end, true, context))
         }
         (Incarnation::Same, Phase::Active, None) => active::still_active(record, job, context),
         (Incarnation::Same, Phase::Vanished, None) => absence::back(record, job, context),
@@ -180,8 +180,10 @@ fn incarnation(record: &Record, job: &Job, now: Timestamp) -> Incarnation {
         return Incarnation::Same;
     };
     let later = seen.duration_since(record.job.started_at.unwrap_or(seen));
+    // An end may be given in whole seconds, and the start with a fraction.
+    let is_after = |end: Timestamp| seen.as_second() > end.as_second();
     let has_ended_before =
-        record.phase == Phase::Ended && record.job.completed_at.is_some_and(|end| seen > end);
+        record.phase == Phase::Ended && record.job.completed_at.is_some_and(is_after);
     if later >= SAME_START || has_ended_before {
         Incarnation::Another
     } else if later <= -SAME_START && now.duration_since(record.recorded_at) < OLDER_VIEWS_LAST {

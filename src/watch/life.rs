@@ -100,9 +100,17 @@ fn has_moved(heartbeat: Option<Timestamp>, started_at: Option<Timestamp>) -> boo
     }
 }
 
-/// Whether a job shows that it did something, whatever its status.
-pub fn shows_work(job: &Job) -> bool {
-    has_processed(job) || job.started_at.is_some() && has_moved(job.heartbeat_at, job.started_at)
+/// Whether a job shows, or its record, that it did something, whatever its status.
+pub fn shows_work(record: &Record, job: &Job) -> bool {
+    let before = &record.job;
+    let is_skewed = |at: &Timestamp| record.skewed_heartbeat_at == Some(*at);
+    let heartbeat = job.heartbeat_at.filter(|at| !is_skewed(at));
+    let (heartbeat, start) = (
+        heartbeat.max(before.heartbeat_at),
+        job.started_at.or(before.started_at),
+    );
+    let has_moved = start.is_some() && has_moved(heartbeat, start);
+    has_processed(before) || has_processed(job) || has_moved
 }
 
 /// Whether the job has processed records.

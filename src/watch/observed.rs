@@ -219,7 +219,10 @@ pub fn judge_active_jobs(
         let active = observed.active.values().map(|Sighting { job, .. }| job);
         Queue::new(
             active.map(|job| (job.as_ref(), records.get(&job.id))),
-            records.values().filter(|record| !was_seen(record)),
+            records
+                .values()
+                .filter(|record| !was_seen(record))
+                .map(|record| (record, !observed.seen_ids.contains(&record.job.id))),
             ends,
             context.now,
             context.policy.stall_after,

@@ -67,15 +67,24 @@ impl<'a> Active<'a> {
         }
     }
 
-    /// One that is missing may have beaten until now: heartbeats that come in time are not written down.
-    fn recorded(record: &'a Record, now: Timestamp) -> Self {
-        let is_missing = record.absent_since.is_some();
+    /// One that is missing may have beaten until now, if its stall was not told: heartbeats that come in time are not
+    /// written down.
+    fn recorded(record: &'a Record, is_missing: bool, now: Timestamp) -> Self {
         Self {
             job: &record.job,
             record: Some(record),
             stage: record.stage(&record.job),
-            last_sign_at: if is_missing { now } else { record.last_sign_at },
+            last_sign_at: match is_missing && record.stall.is_none() {
+                true => now,
+                false => record.last_sign_at,
+            },
         }
+    }
+
+    fn has_begun(&self) -> bool {
+        let has_begun = |record| has_begun(record, self.job);
+        self.record
+            .map_or(self.stage != Some(Stage::Waiting), has_begun)
     }
 
     fn started_at(&self, now: Timestamp) -> Timestamp {
@@ -95,7 +104,7 @@ impl<'a> Active<'a> {
 pub fn has_begun(record: &Record, job: &Job) -> bool {
     match record.stage(job) {
         Some(Stage::Waiting) => false,
-        Some(Stage::Canceling) => record.has_begun || shows_work(job),
+        Some(Stage::Canceling) => record.has_begun || shows_work(record, job),
         Some(Stage::Running) | None => true,
     }
 }
@@ -115,18 +124,16 @@ struct Running {
     id: JobId,
     /// Whether others wait for it. They don't for a silent one, once another has completed after its last sign of life.
     holds: bool,
-    /// Whether it was not canceled while it waited.
-    has_begun: bool,
 }
 
 impl Queue {
     /// Looks at the active jobs that were seen, each with its record if there is one, and at the records of all others.
     ///
-    /// A job that is recorded as active and was not seen keeps its recorded status, and so does one that is seen
-    /// without a status that is known here.
+    /// A job that is recorded as active and was not seen to be, either since it is missing or since its status is, keeps
+    /// its recorded status, and so does one that is seen without a status that is known here.
     pub fn new<'a>(
         seen: impl Iterator<Item = (&'a Job, Option<&'a Record>)>,
-        unseen: impl Iterator<Item = &'a Record>,
+        unseen: impl Iterator<Item = (&'a Record, bool)>,
         ends: LatestEnds,
         now: Timestamp,
         stall_after: SignedDuration,
@@ -135,22 +142,21 @@ impl Queue {
             .filter(|(job, record)| record.is_none_or(|record| goes_on(record, job, now)))
             .map(|(job, record)| Active::seen(job, record, now))
             .collect();
-        let unseen = unseen.filter(|record| record.phase == Phase::Active);
-        active.extend(unseen.map(|record| Active::recorded(record, now)));
+        let unseen = unseen.filter(|(record, _)| record.phase == Phase::Active);
+        active.extend(unseen.map(|(record, is_missing)| Active::recorded(record, is_missing, now)));
         let (mut running, mut waiting) = (Vec::new(), Vec::new());
         for it in active {
             match it.stage {
-                Some(Stage::Waiting) => {
+                Some(Stage::Waiting | Stage::Canceling) if !it.has_begun() => {
                     waiting.push((it.started_at(now), it.job.id.clone()));
                 }
-                Some(Stage::Running | Stage::Canceling) => {
+                Some(Stage::Waiting | Stage::Running | Stage::Canceling) => {
                     let threshold = it.stall_threshold(stall_after);
                     let is_silent = now.duration_since(it.last_sign_at) > threshold;
                     let is_overtaken = ends.completed.is_some_and(|at| at > it.last_sign_at);
                     running.push(Running {
                         id: it.job.id.clone(),
                         holds: !(is_silent && is_overtaken),
-                        has_begun: it.record.is_none_or(|record| has_begun(record, it.job)),
                     });
                 }
                 None => {}
@@ -167,13 +173,9 @@ impl Queue {
 
     /// Whether the job, which has not begun, waits for another.
     pub fn waits(&self, id: &JobId) -> bool {
-        let (itself, others): (Vec<_>, Vec<_>) = self.running.iter().partition(|it| it.id == *id);
-        if !itself.is_empty() {
-            // It is being canceled, and so may others be that have not begun either: they don't wait for one another.
-            return others.iter().any(|it| it.holds && it.has_begun) || self.is_moving;
-        }
+        let other_runs = |other: &Running| other.holds && other.id != *id;
         let is_head = self.waiting.first().is_none_or(|(_, head)| head == id);
-        others.iter().any(|it| it.holds) || self.is_moving || !is_head
+        self.running.iter().any(other_runs) || self.is_moving || !is_head
     }
 
     /// How many wait for the job to end.

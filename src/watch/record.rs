@@ -115,7 +115,7 @@ pub struct Record {
     /// From how many stalls it has recovered.
     #[serde(default)]
     pub recoveries: u32,
-    /// How many stalls and vanishings there were under its id: the last one's number.
+    /// Counts the stalls and vanishings, and the jobs before it, under its id: the last one's number.
     #[serde(default)]
     pub episode: u32,
     /// The reported stall that is still going on.

@@ -90,7 +90,7 @@ ALLOWED = {
 
 WAITING = {
     "it waits while another runs": [
-        (QUEUE, "others.iter().any(|it| it.holds) ||", "others.iter().any(|it| it.holds) && self.is_moving ||"),
+        (QUEUE, "self.running.iter().any(other_runs) ||", "self.running.iter().any(other_runs) && self.is_moving ||"),
     ],
     "it waits after an end": [(QUEUE, "|| self.is_moving ||", "||")],
     "it waits behind the head": [(QUEUE, "|| !is_head\n", "|| !is_head && is_head\n")],
@@ -100,7 +100,8 @@ WAITING = {
         (QUEUE, "started_at.unwrap_or(first_seen_at)", "started_at.unwrap_or(Timestamp::UNIX_EPOCH).min(first_seen_at)"),
     ],
     "who is missed keeps its last status": [
-        (QUEUE, "unseen.filter(|record| record.phase == Phase::Active);", "unseen.filter(|record| record.phase == Phase::Active && false);"),
+        (QUEUE, "unseen.filter(|(record, _)| record.phase == Phase::Active);",
+         "unseen.filter(|(record, _)| record.phase == Phase::Active && false);"),
     ],
     "who shows no known status keeps it too": [
         (QUEUE, "record.map_or(job.stage(), |record| record.stage(job)),", "job.status.stage(),"),
@@ -159,8 +160,8 @@ SAME = {
 
 ENDS = {
     "an unknown end is told": [
-        (END, "context.policy.notify_on.contains(&kind) && !is_repeated;",
-         "context.policy.notify_on.contains(&kind) && !is_repeated && end != End::Unknown;"),
+        (END, "is_news && context.policy.notify_on.contains(&kind);",
+         "is_news && context.policy.notify_on.contains(&kind) && end != End::Unknown;"),
     ],
     "an unknown end is not final": [
         (END, "let is_final = record.job.end() != Some(End::Unknown);", "let is_final = record.job.end().is_some();"),
@@ -204,11 +205,10 @@ GONE = {
 
 CLOSING = {
     "an end closes whatever NOTIFY_ON says": [
-        (END, "let is_reported = closes || context.policy", "let is_reported = context.policy"),
+        (END, "let is_asked_for = closes || is_news", "let is_asked_for = is_news"),
     ],
     "who heard of an unknown end hears which it was": [
-        (END, "let heard = notice.as_ref().filter(|_| end == End::Unknown);",
-         "let heard = notice.as_ref().filter(|_| end == End::Unknown && false);"),
+        (END, "let heard = (end == End::Unknown && is_asked_for)", "let heard = (end == End::Unknown && is_asked_for && false)"),
     ],
     "a recovery does": [
         (ACTIVE, "    change(record, next, vec![recovered])\n",
@@ -274,8 +274,8 @@ BEFORE = {
         (JUDGE, "const SAME_START: SignedDuration = SignedDuration::from_mins(1);",
          "const SAME_START: SignedDuration = SignedDuration::from_millis(1);"),
         # An unknown end is told to nobody, and a closing only if NOTIFY_ON has its kind.
-        (END, "let is_reported = closes || context.policy.notify_on.contains(&kind) && !is_repeated;",
-         "let is_reported = context.policy.notify_on.contains(&kind) && !is_repeated && end != End::Unknown;"),
+        (END, "let is_asked_for = closes || is_news && context.policy.notify_on.contains(&kind);",
+         "let is_asked_for = is_news && context.policy.notify_on.contains(&kind) && end != End::Unknown;"),
         (ACTIVE, "    change(record, next, vec![recovered])\n",
          "    let is_on = context.policy.notify_on.contains(&Kind::Recovered);\n"
          "    change(record, next, is_on.then_some(recovered).into_iter().collect())\n"),

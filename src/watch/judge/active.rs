@@ -25,17 +25,14 @@ pub(super) fn first_sight(job: &Job, context: &RunContext<'_>) -> Option<Change>
         let record = new_record(job, context.now);
         return Some(change(&record, next_revision(&record, context), Vec::new()));
     };
-    let is_reported = match job.finished_at() {
+    let is_news = match job.finished_at() {
         // History, by far the most: nothing is made for it.
         Some(at) if is_history(at, context) => return None,
         Some(_) => true,
         None => context.baseline.began_at.is_some(),
     };
-    let mut change = ended(&new_record(job, context.now), job, end, context);
-    if !is_reported {
-        change.notices.clear();
-    }
-    Some(change)
+    let record = new_record(job, context.now);
+    Some(ended(&record, job, end, is_news, context))
 }
 
 /// The record of a job at its first sight, which is not stored yet.
@@ -55,7 +52,7 @@ pub(super) fn new_record(job: &Job, now: Timestamp) -> Record {
         recorded_at: now,
         last_sign_at: first_sign(job, now),
         skewed_heartbeat_at,
-        has_begun: job.stage() >= Some(Stage::Running),
+        has_begun: job.stage() == Some(Stage::Running),
         recoveries: 0,
         episode: 0,
         stall: None,

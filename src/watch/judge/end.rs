@@ -41,11 +41,9 @@ pub(super) fn replaced(record: &Record, job: &Job, context: &RunContext<'_>) -> 
     let mut change = match job.end() {
         None => change(&first, next_revision(&first, context), Vec::new()),
         Some(end) => {
-            let mut change = ended(&first, job, end, context);
-            if job.finished_at().is_some_and(|at| is_history(at, context)) {
-                change.notices.clear();
-            }
-            change
+            let is_history = |at| is_history(at, context);
+            let is_news = !job.finished_at().is_some_and(is_history);
+            ended(&first, job, end, is_news, context)
         }
     };
     change.notices.splice(0..0, vanished);
@@ -66,8 +64,14 @@ fn predecessor(record: &Record, now: Timestamp) -> Predecessor {
     }
 }
 
-/// A job that ended: `record` is what was known of it.
-pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'_>) -> Change {
+/// A job that ended: `record` is what was known of it. Of what is no news it tells only what closes an earlier report.
+pub(super) fn ended(
+    record: &Record,
+    job: &Job,
+    end: End,
+    is_news: bool,
+    context: &RunContext<'_>,
+) -> Change {
     let now = context.now;
     let kind = match end {
         End::Completed => Kind::Completed,
@@ -80,7 +84,8 @@ pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'
     // A job may go on after an end that is not known here, and be shown with that end again, or with a later one.
     let earlier = record.job.completed_at.filter(|_| end == End::Unknown);
     let is_repeated = earlier.is_some_and(|earlier| last.completed_at <= Some(earlier));
-    let is_reported = closes || context.policy.notify_on.contains(&kind) && !is_repeated;
+    let is_asked_for = closes || is_news && context.policy.notify_on.contains(&kind);
+    let is_reported = is_asked_for && (closes || !is_repeated);
     let happened_at = last.finished_at().unwrap_or(now);
     let which = match earlier {
         Some(_) => format!("{}, {happened_at}", record.episode),
@@ -91,9 +96,9 @@ pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'
         which,
         happened_at,
     };
-    let notice = is_reported.then(|| closing(&occurrence, record, last.clone(), context));
-    // Whoever hears of an end that is not known here is to hear which it was.
-    let heard = notice.as_ref().filter(|_| end == End::Unknown);
+    let notice = closing(&occurrence, record, last.clone(), context);
+    // Whoever is told of an end that is not known here, or was before, is to be told which it was.
+    let heard = (end == End::Unknown && is_asked_for).then(|| notice.topics.clone());
     let next = Record {
         phase: Phase::Ended,
         expires: Some(forgotten(last.completed_at.unwrap_or(now))),
@@ -102,10 +107,14 @@ pub(super) fn ended(record: &Record, job: &Job, end: End, context: &RunContext<'
         skewed_heartbeat_at: None,
         stall: None,
         absent_since: None,
-        notified_topics: heard.map_or_else(BTreeSet::new, |notice| notice.topics.clone()),
+        notified_topics: heard.unwrap_or_default(),
         ..next_revision(record, context)
     };
-    change(record, next, notice.into_iter().collect())
+    change(
+        record,
+        next,
+        is_reported.then_some(notice).into_iter().collect(),
+    )
 }
 
 /// A job that is recorded as ended. That is final, unless its status is not known here.
@@ -119,7 +128,7 @@ pub(super) fn after_an_end(
     let is_final = record.job.end() != Some(End::Unknown);
     match end {
         Some(end @ (End::Completed | End::Failed | End::Canceled)) if !is_final => {
-            Some(ended(record, job, end, context))
+            Some(ended(record, job, end, true, context))
         }
         None if !is_final && now > record.recorded_at => {
             let next = Record {

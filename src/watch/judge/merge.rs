@@ -19,7 +19,8 @@ pub(super) fn rewrite(record: &Record, job: &Job, context: &RunContext<'_>) -> R
             heartbeat_at: heartbeat(record, job, now),
             ..merged_view(record, job, now)
         },
-        has_begun: record.has_begun || job.stage() == Some(Stage::Running),
+        has_begun: record.has_begun
+            || [record.job.stage(), job.stage()].contains(&Some(Stage::Running)),
         last_sign_at: sign_of_life(record, job, now),
         skewed_heartbeat_at: skewed_heartbeat(record, job, now),
         recorded_at: now,

@@ -307,9 +307,14 @@ fn may_be_told(case: &Case<'_>, life: usize, place: usize, look: &Look) -> bool 
         other > life && case.lives[other].id == it.id && case.lives[other].start <= look.at
     };
     let tells_start = matches!(it.style.start, Start::Exact | Start::MoreOrLess);
+    let mut looks = case.looks(life).into_iter();
+    let is_canceled = looks.any(|(_, it)| it.at <= look.at && it.stage == Stage::IsCanceled);
     let begins = match case.last_known(life, run, look.at) {
         Some(Stage::Runs) => look.stage == Stage::Runs,
-        Some(Stage::Waits) => blamed_since(case, life, run, look.at).is_some_and(|at| look.at > at),
+        Some(Stage::Waits) => {
+            let blamed = blamed_since(case, life, run, look.at);
+            !is_canceled && blamed.is_some_and(|at| look.at > at)
+        }
         _ => false,
     };
     tells_start

@@ -14,29 +14,11 @@ pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
         return None;
     }
     let run = case.run(told);
-    let known = case.last_known(told.life, run, told.at);
-    // It was canceled before it began, and nothing that is shown of it says otherwise.
-    let looks = case.looks(told.life);
-    let canceled = looks
-        .iter()
-        .find(|(_, look)| look.stage == Stage::IsCanceled);
-    let was_seen_to_wait = canceled.is_some_and(|(_, canceled)| {
-        let mut before = looks
-            .iter()
-            .filter(|(by, _)| by.is_plain() && by.ended.is_some_and(|ended| ended < canceled.at));
-        before.any(|(_, look)| look.stage == Stage::Waits)
-    });
-    let is_canceled = known == Some(Stage::IsCanceled)
-        && was_seen_to_wait
-        && !is_shown_to_have_begun(case, told.life, told.at);
     // A run that failed may have written down that it runs.
     let mut looks = case.looks(told.life).into_iter();
-    let was_shown_to_run = looks.any(|(_, look)| {
-        let runs = look.stage == Stage::Runs || look.stage == Stage::IsCanceled && !is_canceled;
-        // Whatever its status, one that has processed records runs.
-        look.at <= told.at && (runs || look.count > Some(0))
-    });
-    if known != Some(Stage::Waits) && !is_canceled || was_shown_to_run {
+    let was_shown_to_run = looks
+        .any(|(_, look)| look.at <= told.at && (look.stage == Stage::Runs || look.count > Some(0)));
+    if case.last_known(told.life, run, told.at) != Some(Stage::Waits) || was_shown_to_run {
         return None;
     }
     if !run.saw_the_end {
@@ -75,8 +57,7 @@ pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
         if !is_there && !is_missed() {
             continue;
         }
-        // Of two that were canceled before they began, neither waits for the other.
-        if known == Some(Stage::Runs) || known == Some(Stage::IsCanceled) && !is_canceled {
+        if known.is_some_and(Stage::runs) {
             let sign = visible_sign(case, other, run, told.at);
             let is_alive = sign.is_some_and(|sign| told.at.duration_since(sign) <= stall_after);
             let overtaken = sign.is_some_and(|sign| completed_after(case, sign, told.at));
@@ -84,23 +65,11 @@ pub(super) fn waited(case: &Case<'_>, told: &Told) -> Option<String> {
                 return Some(format!("job {id} runs"));
             }
         }
-        if known == Some(Stage::Waits) && !is_canceled && is_before(case, other, told.life) {
+        if known == Some(Stage::Waits) && is_before(case, other, told.life) {
             return Some(format!("job {id} started before it"));
         }
     }
     None
-}
-
-/// Whether anything that was shown of the job by then says that it had begun, but for that it was canceled.
-pub(super) fn is_shown_to_have_begun(case: &Case<'_>, life: usize, by: Timestamp) -> bool {
-    let it = &case.lives[life];
-    let shows_work = |look: &Look| {
-        let later = look.heartbeat.map(|at| at.duration_since(it.start));
-        let has_moved = later.is_some_and(|later| later > SignedDuration::from_secs(30));
-        look.count > Some(0) || it.style.tells_start() && has_moved
-    };
-    let mut looks = case.looks(life).into_iter().map(|(_, look)| look);
-    looks.any(|look| look.at <= by && (look.stage == Stage::Runs || shows_work(look)))
 }
 
 /// Whether the run is the first to miss a job that the one before it was shown.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::ledger::{Look, RunLog};
 use super::super::life::{Heartbeat, Stage};
 use super::facts::recoveries;
-use super::queues::{blamed_since, is_shown_to_have_begun, waited, waiting_for};
+use super::queues::{blamed_since, waited, waiting_for};
 use super::told::{Case, Told, knows};
 use super::{FORGOTTEN, MINUTE, Rule, Violation, broken};
 
@@ -293,13 +293,8 @@ pub(super) fn is_overdue(case: &Case<'_>, life: usize, run: &RunLog, look: &Look
         return false;
     }
     match case.last_known(life, run, look.at) {
-        Some(stage)
-            if stage == Stage::Waits
-                || stage == Stage::IsCanceled && !is_shown_to_have_begun(case, life, look.at) =>
-        {
-            blamed_since(case, life, run, look.at).is_some_and(|at| look.at > at)
-        }
-        Some(Stage::Waits | Stage::Runs | Stage::IsCanceled) => true,
+        Some(Stage::Waits) => blamed_since(case, life, run, look.at).is_some_and(|at| look.at > at),
+        Some(Stage::Runs | Stage::IsCanceled) => true,
         Some(Stage::Ended(_) | Stage::Unknown | Stage::Missing) | None => false,
     }
 }

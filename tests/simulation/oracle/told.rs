@@ -114,14 +114,19 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// How far the job had come in what was shown of it by `moment` to runs that had ended, and to `run`.
+    /// How far the job had come in what was shown of it by `moment` to runs that had ended, and to `run`. One that is
+    /// canceled waits on, if nothing says that it had begun.
     pub(super) fn last_known(&self, life: usize, run: &RunLog, moment: Timestamp) -> Option<Stage> {
         let looks = self.looks(life).into_iter();
-        let mut known = None;
+        let (it, mut known, mut has_begun) = (&self.lives[life], None, false);
         let is_known = |(by, look): &(&RunLog, &Look)| {
             by.number == run.number || look.at <= moment && knows(by, run, moment)
         };
         for (_, look) in looks.filter(is_known) {
+            let later = look.heartbeat.map(|at| at.duration_since(it.start));
+            let has_moved = later.is_some_and(|later| later > SignedDuration::from_secs(30));
+            let shows_work = look.count > Some(0) || it.style.tells_start() && has_moved;
+            has_begun |= look.stage == Stage::Runs || shows_work;
             known = match (known, look.stage) {
                 // Whatever its status, one that has processed records runs.
                 (None | Some(Stage::Waits), Stage::Unknown) if look.count > Some(0) => {
@@ -134,7 +139,10 @@ impl<'a> Case<'a> {
                 (known, _) => known,
             };
         }
-        known
+        match known {
+            Some(Stage::IsCanceled) if !has_begun => Some(Stage::Waits),
+            known => known,
+        }
     }
 }
 
