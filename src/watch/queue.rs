@@ -129,8 +129,8 @@ struct Running {
 impl Queue {
     /// Looks at the active jobs that were seen, each with its record if there is one, and at the records of all others.
     ///
-    /// A job that is recorded as active and was not seen to be, either since it is missing or since its status is, keeps
-    /// its recorded status, and so does one that is seen without a status that is known here.
+    /// Of the latter each says whether the listing missed its job, or showed it without a status and with an end. Those
+    /// jobs keep their recorded status, and so does one that is seen with a status that is not known here.
     pub fn new<'a>(
         seen: impl Iterator<Item = (&'a Job, Option<&'a Record>)>,
         unseen: impl Iterator<Item = (&'a Record, bool)>,
@@ -147,10 +147,10 @@ impl Queue {
         let (mut running, mut waiting) = (Vec::new(), Vec::new());
         for it in active {
             match it.stage {
-                Some(Stage::Waiting | Stage::Canceling) if !it.has_begun() => {
+                Some(_) if !it.has_begun() => {
                     waiting.push((it.started_at(now), it.job.id.clone()));
                 }
-                Some(Stage::Waiting | Stage::Running | Stage::Canceling) => {
+                Some(_) => {
                     let threshold = it.stall_threshold(stall_after);
                     let is_silent = now.duration_since(it.last_sign_at) > threshold;
                     let is_overtaken = ends.completed.is_some_and(|at| at > it.last_sign_at);
