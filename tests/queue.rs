@@ -72,8 +72,7 @@ fn the_next_is_not_to_blame_for_less_than_stall_after_from_an_end() {
 }
 
 #[test]
-fn a_silent_one_holds_up_what_waits_until_another_completes_and_one_that_is_missing_may_not_be_silent()
- {
+fn a_silent_one_holds_until_another_completes_and_one_that_is_missing_may_not_be_silent() {
     let mut story = Story::begun();
     let all = |record: &Record, is_missing, end: (End, &str)| {
         let waiting = [named("a", WAITS, "07:50"), named("b", WAITS, "07:51")];

@@ -2,6 +2,7 @@
 //! from them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -182,21 +183,23 @@ fn watch_or_product(name: Option<&WatchName>) -> String {
     name.map_or_else(|| "fraud-job-watch".to_owned(), ToString::to_string)
 }
 
+/// The events of single notices in it: itself, or those in a digest.
+pub(super) fn events(event: &Value) -> &[Value] {
+    let events = event.pointer("/data/events").and_then(Value::as_array);
+    events.map_or(slice::from_ref(event), Vec::as_slice)
+}
+
 /// The notices of an event, one of them or those of a digest, and the name of their watch. Unknown
 /// members are ignored; an unknown kind is an error.
 pub(super) fn notices(event: Value) -> Result<(Vec<Notice>, Option<WatchName>), String> {
-    let events = match event.pointer("/data/events") {
-        Some(Value::Array(events)) => events.clone(),
-        Some(_) | None => vec![event],
-    };
     let mut name = None;
-    let read = |event: Value| {
+    let read = |event: &Value| {
         let event = PublishedEvent::deserialize(event)
             .map_err(|error| format!("not an event of fraud-job-watch: {error}"))?;
         name = event.data.watch.as_deref().and_then(|it| it.parse().ok());
         Ok(notice_of(event))
     };
-    let notices: Result<_, String> = events.into_iter().map(read).collect();
+    let notices: Result<_, String> = events(&event).iter().map(read).collect();
     Ok((notices?, name))
 }
 

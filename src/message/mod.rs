@@ -24,8 +24,6 @@ mod text;
 mod update;
 mod words;
 
-use std::slice;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -235,8 +233,7 @@ impl Message {
 
     /// The events of its notices: its own, or those in a digest.
     pub fn events(&self) -> &[Value] {
-        let events = self.event.pointer("/data/events").and_then(Value::as_array);
-        events.map_or(slice::from_ref(&self.event), Vec::as_slice)
+        event::events(&self.event)
     }
 
     /// The form for `protocol`.

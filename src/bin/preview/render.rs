@@ -95,14 +95,9 @@ async fn messages(args: &Render) -> anyhow::Result<(Vec<Message>, ExitCode)> {
     if listings.is_empty() {
         return Ok((messages, ExitCode::SUCCESS));
     }
-    let views = views(&listings, None).map_err(|faults| {
-        let faults = faults.into_iter();
-        BadInput(
-            faults
-                .map(|fault| format!("{fault}; or {}", saved_events::EXPECTED))
-                .collect(),
-        )
-    })?;
+    let or_events = |fault| format!("{fault}; or {}", saved_events::EXPECTED);
+    let views = views(&listings, None)
+        .map_err(|faults| BadInput(faults.into_iter().map(or_events).collect()))?;
     let mut state = StateFile::default();
     let code = run_on_each(views, &mut state, &settings, |report, _| {
         messages.extend(report.messages);

@@ -51,7 +51,8 @@ pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
     found
 }
 
-/// How long the job might be silent, or from its recovery on may be: twice as long after each stall that it recovered from, four times at the most.
+/// How long the job might be silent, or from its recovery on may be: twice as long after each stall that it recovered
+/// from, four times at the most.
 fn allowed(case: &Case<'_>, told: &Told) -> SignedDuration {
     let recovers = u32::from(told.kind == Kind::Recovered);
     let recoveries = recoveries(case, told.life, told) + recovers;
